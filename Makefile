@@ -1,0 +1,46 @@
+# Two commands for everyone: `make demo` and `make test`. Each makes its own environment in .venv.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+UV := $(BIN)/uv
+
+.PHONY: help install demo test lint lock clean
+
+help: ## Say what can be made
+	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
+
+install: .venv/installed ## Make the environment in .venv from requirements.lock
+
+demo: .venv/installed ## Run the main job on real portraits into ./demo
+	@$(BIN)/mirrorset demo --home demo
+
+test: .venv/installed-dev ## Run all tests
+	@$(BIN)/pytest
+
+lint: .venv/installed-dev ## Run every checker that CI runs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: .venv/installed-dev ## Renew requirements.lock and requirements-dev.lock
+	PATH="$(CURDIR)/$(BIN):$$PATH" .ci/lock
+
+clean: ## Remove the environment and the demo
+	rm -rf .venv demo
+
+$(UV):
+	@test -n "$(PYTHON)" || { echo "mirrorset needs Python 3.11 or later: install it, then run make again."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mirrorset needs Python 3.11 or later, $(PYTHON) is older: run make PYTHON=/path/to/python3.11."; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "$(PYTHON) cannot make an environment: on Debian, apt-get install python3-venv."; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/uv.txt || { echo "The Python package registry cannot be reached: check the network or PIP_INDEX_URL, then run make again."; exit 1; }
+
+# --no-deps: the lock is complete, and holds one OpenCV wheel where two packages ask for two.
+.venv/installed: requirements.lock pyproject.toml | $(UV)
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/installed-dev: requirements-dev.lock .venv/installed
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements-dev.lock
+	@touch $@

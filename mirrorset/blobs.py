@@ -1,0 +1,49 @@
+"""Original bytes by content: `<root>/ab/cd/<sha256>` on any fsspec filesystem."""
+
+import hashlib
+import secrets
+
+import fsspec
+
+from mirrorset.errors import InputError, IntegrityError
+
+
+class BlobStore:
+    """A content-addressed store. A blob is whole or absent, and the same bytes are kept once."""
+
+    def __init__(self, url: str) -> None:
+        """Open the store at `url`: a folder, "memory://…", "s3://bucket/prefix"…."""
+        self._fs, self._root = fsspec.core.url_to_fs(url, auto_mkdir=True)
+
+    def put(self, content: bytes) -> str:
+        """Keep `content`; returns its sha256. Putting the same bytes again writes nothing."""
+        image_id = hashlib.sha256(content).hexdigest()
+        path = self._path(image_id)
+        if not self._fs.exists(path):
+            aside = f"{path}.{secrets.token_hex(4)}.part"
+            self._fs.pipe_file(aside, content)
+            self._fs.mv(aside, path)
+        return image_id
+
+    def get(self, image_id: str) -> bytes:
+        """The bytes of `image_id`.
+
+        Raises InputError where the store lacks it, IntegrityError where the bytes have changed.
+        """
+        try:
+            content = bytes(self._fs.cat_file(self._path(image_id)))
+        except FileNotFoundError:
+            raise InputError(f"The blob store {self._root} has no image {image_id}.") from None
+        if hashlib.sha256(content).hexdigest() != image_id:
+            raise IntegrityError(
+                f"{self._path(image_id)} no longer has the bytes it is named after: "
+                "delete it and crawl again."
+            )
+        return content
+
+    def has(self, image_id: str) -> bool:
+        """Whether the store holds `image_id`."""
+        return bool(self._fs.exists(self._path(image_id)))
+
+    def _path(self, image_id: str) -> str:
+        return f"{self._root}/{image_id[:2]}/{image_id[2:4]}/{image_id}"

@@ -1,0 +1,186 @@
+"""Keeping and reading records in SQLite (the default) or PostgreSQL, through SQLAlchemy."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import (
+    Connection,
+    Table,
+    create_engine,
+    event,
+    func,
+    select,
+    tuple_,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+
+from mirrorset.catalogue.tables import TABLE_OF, rejected
+from mirrorset.errors import SettingsError, UnavailableError
+from mirrorset.records import Annotation, Record, Rejected, Sighting
+
+R = TypeVar("R", bound=Record)
+
+_ROWS_A_STATEMENT = 500
+
+
+class Catalogue:
+    """One database of records. Opening it makes or migrates its tables."""
+
+    def __init__(self, url: str) -> None:
+        """Open `url` ("sqlite:///path", "postgresql+psycopg://…").
+
+        Raises SettingsError for an address SQLAlchemy cannot read, UnavailableError where the
+        database does not answer.
+        """
+        try:
+            address = make_url(url)
+            self._engine = create_engine(address)
+        except ArgumentError:
+            raise SettingsError(
+                f"catalogue_url {url!r} is no database address: write sqlite:///PATH."
+            ) from None
+        if address.get_backend_name() == "sqlite":
+            if address.database:
+                Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+            event.listen(self._engine, "connect", _prepare_sqlite)
+        try:
+            with self._engine.begin() as connection:
+                _migrate(connection)
+        except (OperationalError, DatabaseError) as error:
+            raise UnavailableError(
+                f"The catalogue {address.render_as_string()} cannot be opened: {error.orig}."
+            ) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._engine.dispose()
+
+    def upsert(self, records: Sequence[Record]) -> None:
+        """Keep the records in one transaction, replacing what has the same key.
+
+        An item that was rejected before and now has a sighting or an annotation is no longer
+        rejected.
+        """
+        with self._engine.begin() as connection:
+            for kind, table in TABLE_OF.items():
+                rows = [_row(record, table) for record in records if type(record) is kind]
+                for start in range(0, len(rows), _ROWS_A_STATEMENT):
+                    _upsert_rows(connection, table, rows[start : start + _ROWS_A_STATEMENT])
+            _clear_rejections(connection, records)
+
+    def read(self, kind: type[R]) -> Iterator[R]:
+        """All records of a kind, in the order of their keys."""
+        table = TABLE_OF[kind]
+        with self._engine.connect() as connection:
+            rows = connection.execution_options(yield_per=1000).execute(
+                select(table).order_by(*table.primary_key.columns)
+            )
+            for row in rows.mappings():
+                yield kind.model_validate(dict(row))
+
+    def count(self, kind: type[Record]) -> int:
+        """How many records of a kind are kept."""
+        with self._engine.connect() as connection:
+            return int(
+                connection.execute(select(func.count()).select_from(TABLE_OF[kind])).scalar_one()
+            )
+
+    def rejected_by_reason(self, step: str | None = None) -> Counter[str]:
+        """How many items each reason kept out, in one step or in all."""
+        query = select(rejected.c.reason, func.count()).group_by(rejected.c.reason)
+        if step is not None:
+            query = query.where(rejected.c.step == step)
+        with self._engine.connect() as connection:
+            return Counter(dict(iter(connection.execute(query))))
+
+    def settled_items(self, source: str) -> set[str]:
+        """Ids of a source's items that need no second fetch: seen, or rejected for good."""
+        sightings = TABLE_OF[Sighting]
+        with self._engine.connect() as connection:
+            seen = connection.execute(
+                select(sightings.c.source_item_id).where(sightings.c.source == source)
+            ).scalars()
+            refused = connection.execute(
+                select(rejected.c.item_id).where(
+                    rejected.c.step == "crawl",
+                    rejected.c.is_retryable.is_(False),
+                    rejected.c.item_id.startswith(f"{source}:", autoescape=True),
+                )
+            ).scalars()
+            return {*seen, *(item_id.removeprefix(f"{source}:") for item_id in refused)}
+
+
+def _row(record: Record, table: Table) -> dict[str, Any]:
+    """Column values: nested fields as JSON-ready data, times as they are."""
+    values = dict(record)
+    plain = record.model_dump(mode="json")
+    return {
+        column.name: values[column.name]
+        if column.type.__class__.__name__ == "UtcDateTime"
+        else plain[column.name]
+        for column in table.columns
+    }
+
+
+def _upsert_rows(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    # The last of several rows with one key wins: one statement may touch a row only once.
+    keys = [column.name for column in table.primary_key.columns]
+    by_key = {tuple(row[key] for key in keys): row for row in rows}
+    if not by_key:
+        return
+    statement = dialect.insert(table).values(list(by_key.values()))
+    replaced = {
+        column.name: statement.excluded[column.name]
+        for column in table.columns
+        if not column.primary_key
+    }
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=replaced))
+
+
+def _clear_rejections(connection: Connection, records: Sequence[Record]) -> None:
+    now_rejected = {
+        (record.item_id, record.step) for record in records if isinstance(record, Rejected)
+    }
+    accepted = [
+        (f"{record.source}:{record.source_item_id}", "crawl")
+        for record in records
+        if isinstance(record, Sighting)
+    ] + [(record.image_id, "prelabel") for record in records if isinstance(record, Annotation)]
+    cleared = [key for key in accepted if key not in now_rejected]
+    for start in range(0, len(cleared), _ROWS_A_STATEMENT):
+        connection.execute(
+            rejected.delete().where(
+                tuple_(rejected.c.item_id, rejected.c.step).in_(
+                    cleared[start : start + _ROWS_A_STATEMENT]
+                )
+            )
+        )
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "busy_timeout=30000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _migrate(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

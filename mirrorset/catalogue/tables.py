@@ -1,0 +1,159 @@
+"""The catalogue's tables: one a record kind, a column a field; nested fields are JSON.
+
+Alembic's migrations make them; a test compares the two.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeDecorator
+
+from mirrorset.records import (
+    Annotation,
+    Batch,
+    ImageRecord,
+    LedgerEntry,
+    Record,
+    Rejected,
+    Sighting,
+    Verdict,
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time, kept as UTC also where the database forgets time zones (SQLite)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To the database: in UTC."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """From the database: aware."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _image_id(is_key: bool = True) -> Column[str]:
+    reference = ForeignKey("images.image_id")
+    return Column(
+        "image_id", String(64), reference, primary_key=is_key, nullable=False, index=not is_key
+    )
+
+
+images = Table(
+    "images",
+    metadata,
+    Column("image_id", String(64), primary_key=True),
+    Column("media_type", String(40), nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("width_px", Integer, nullable=False),
+    Column("height_px", Integer, nullable=False),
+    Column("pixel_hash", String(64), nullable=False, index=True),
+    Column("phash", String(16), nullable=False),
+)
+
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("source", String(40), primary_key=True),
+    Column("source_item_id", String(500), primary_key=True),
+    _image_id(is_key=False),
+    Column("page_url", Text, nullable=False),
+    Column("image_url", Text, nullable=False),
+    Column("licence", JSON, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+)
+
+annotations = Table(
+    "annotations",
+    metadata,
+    _image_id(),
+    Column("origin", String(10), primary_key=True),
+    Column("by", String(100), primary_key=True),
+    Column("faces", JSON, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("masks", JSON, nullable=False),
+    Column("models", JSON, nullable=False),
+    Column("schema_version", String(40), nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    _image_id(),
+    Column("check", String(60), primary_key=True),
+    Column("passed", Boolean, nullable=False),
+    Column("measured", Float),
+    Column("threshold", Float),
+)
+
+rejected = Table(
+    "rejected",
+    metadata,
+    Column("item_id", String(600), primary_key=True),
+    Column("step", String(40), primary_key=True),
+    Column("reason", String(40), nullable=False, index=True),
+    Column("detail", Text, nullable=False),
+    Column("image_url", Text, nullable=False),
+    Column("is_retryable", Boolean, nullable=False),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("batch_id", String(64), primary_key=True),
+    Column("image_ids", JSON, nullable=False),
+    Column("schema_version", String(40), nullable=False),
+    Column("server", Text, nullable=False),
+    Column("project", Text, nullable=False),
+    Column("task", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+)
+
+ledger = Table(
+    "ledger",
+    metadata,
+    _image_id(),
+    Column("group_id", String(64), nullable=False, index=True),
+    Column("split", String(10), nullable=False),
+    Column("image_shard", Integer, nullable=False),
+    Column("minted_at", UtcDateTime, nullable=False),
+)
+
+#: Which table keeps which record; in this order, so that what is referred to is there first.
+TABLE_OF: dict[type[Record], Table] = {
+    ImageRecord: images,
+    Sighting: sightings,
+    Annotation: annotations,
+    Verdict: verdicts,
+    Rejected: rejected,
+    Batch: batches,
+    LedgerEntry: ledger,
+}

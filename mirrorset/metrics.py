@@ -1,0 +1,67 @@
+"""The field's measures of agreement. Points are (K, 2) px unless said otherwise."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def nme(predicted: ArrayLike, truth: ArrayLike, interocular_px: float) -> float:
+    """Normalised mean error: mean distance of (K, 2) points over the interocular distance.
+
+    Sagonas et al., "300 Faces in-the-wild challenge", 2013. Raises ValueError for unequal shapes
+    or a distance that is not positive.
+    """
+    a = np.asarray(predicted, dtype=np.float64)
+    b = np.asarray(truth, dtype=np.float64)
+    if a.shape != b.shape:
+        raise ValueError(f"point lists differ in shape: {a.shape} and {b.shape}")
+    if not interocular_px > 0:
+        raise ValueError(f"the interocular distance must be positive, got {interocular_px}")
+    return float(np.linalg.norm(a - b, axis=1).mean() / interocular_px)
+
+
+def oks(
+    predicted: ArrayLike,
+    truth: ArrayLike,
+    visibility: ArrayLike,
+    area_px2: float,
+    sigmas: ArrayLike,
+) -> float:
+    """Object keypoint similarity, 0 to 1, over points whose true `visibility` (K,) is above 0.
+
+    sigmas (K,): per-point constants; similarity is exp(−d² / (2·area·(2σ)²)), as on the COCO
+    keypoints page (cocodataset.org/#keypoints-eval). NaN where no point counts.
+    """
+    a = np.asarray(predicted, dtype=np.float64)
+    b = np.asarray(truth, dtype=np.float64)
+    counted = np.asarray(visibility) > 0
+    if not counted.any():
+        return float("nan")
+    variance = (2 * np.asarray(sigmas, dtype=np.float64)) ** 2
+    squared = ((a - b) ** 2).sum(axis=1)
+    similarity = np.exp(-squared / (2 * area_px2 * variance))
+    return float(similarity[counted].mean())
+
+
+def mask_iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    """Intersection over union of two boolean masks of one shape; two empty masks agree (1)."""
+    union = np.logical_or(a, b).sum()
+    return 1.0 if union == 0 else float(np.logical_and(a, b).sum() / union)
+
+
+def bootstrap_interval(
+    values: ArrayLike, level: float = 0.95, seed: int = 0, resamples: int = 2000
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean of `values` (N,): (low, high).
+
+    Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13. Deterministic for
+    a seed. (NaN, NaN) for no values.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.size == 0:
+        return float("nan"), float("nan")
+    generator = np.random.default_rng(seed)
+    drawn = generator.integers(0, sample.size, size=(resamples, sample.size))
+    means = sample[drawn].mean(axis=1)
+    tail = (1 - level) / 2
+    low, high = np.quantile(means, [tail, 1 - tail])
+    return float(low), float(high)

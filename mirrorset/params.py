@@ -1,0 +1,40 @@
+"""params.yaml: one section a step, each read into the frozen model beside the step's function."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from mirrorset.errors import SettingsError
+from mirrorset.records import Record
+
+P = TypeVar("P", bound=Record)
+
+
+def read_params(path: Path, section: str, kind: type[P]) -> P:
+    """The section of `path` as `kind`; an absent section means the defaults.
+
+    Raises SettingsError naming file, section and field where a value does not fit.
+    """
+    values = _read(path).get(section) or {}
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join([section, *(str(part) for part in first["loc"])])
+        raise SettingsError(f"{path}: {field}: {first['msg']}.") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{path} does not exist: run `mirrorset init {path.parent}` to make a workspace."
+        ) from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path} must hold sections (`crawl:`, `release:`…), one a step.")
+    return values

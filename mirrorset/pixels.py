@@ -1,0 +1,120 @@
+"""Encoded bytes → pixels and the facts a record needs; refusing what is not a whole picture."""
+
+import hashlib
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import imagehash
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from mirrorset.errors import InputError
+from mirrorset.records import ImageRecord, Reason, Record
+
+_MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+
+
+class PixelParams(Record):
+    """What counts as a usable picture.
+
+    min_side_px: shorter side. max_pixels: width × height beyond which bytes are not decoded.
+    """
+
+    min_side_px: int = 200
+    max_pixels: int = 100_000_000
+
+
+class UnusableImageError(Exception):
+    """Bytes that are no whole picture of a supported type, with the reason for a record."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def inspect(content: bytes, params: PixelParams) -> ImageRecord:
+    """The ImageRecord of `content`, its type sniffed from the bytes.
+
+    Raises UnusableImageError (NOT_AN_IMAGE, DECOMPRESSION_BOMB, TRUNCATED, TOO_SMALL).
+    """
+    with _opened(content, params.max_pixels) as image:
+        upright = _upright(image)
+        media_type = _MEDIA_TYPES[str(image.format)]
+    if min(upright.size) < params.min_side_px:
+        raise UnusableImageError(
+            Reason.TOO_SMALL,
+            f"{upright.width}×{upright.height} px, under {params.min_side_px} px on a side.",
+        )
+    rgb = np.asarray(upright)
+    return ImageRecord(
+        image_id=hashlib.sha256(content).hexdigest(),
+        media_type=media_type,
+        size_bytes=len(content),
+        width_px=upright.width,
+        height_px=upright.height,
+        pixel_hash=pixel_hash(rgb),
+        phash=str(imagehash.phash(upright)),
+    )
+
+
+def decode(content: bytes) -> NDArray[np.uint8]:
+    """Upright RGB pixels (H, W, 3) uint8 of `content`.
+
+    Raises InputError where the bytes are no whole picture.
+    """
+    try:
+        with _opened(content, PixelParams().max_pixels) as image:
+            return np.asarray(_upright(image))
+    except UnusableImageError as unusable:
+        raise InputError(f"This picture cannot be decoded: {unusable.detail}") from None
+
+
+def pixel_hash(rgb: NDArray[np.uint8]) -> str:
+    """sha256 over the shape and the bytes of (H, W, 3) uint8 pixels."""
+    return hashlib.sha256(repr(rgb.shape).encode() + rgb.tobytes()).hexdigest()
+
+
+def phash(rgb: NDArray[np.uint8]) -> str:
+    """64-bit DCT hash of (H, W, 3) uint8 pixels as 16 hex digits (imagehash.phash)."""
+    return str(imagehash.phash(Image.fromarray(rgb)))
+
+
+def hamming(a: str, b: str) -> int:
+    """Number of differing bits of two hex hashes of equal length."""
+    return (int(a, 16) ^ int(b, 16)).bit_count()
+
+
+@contextmanager
+def _opened(content: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
+    """The picture, size-checked before any pixel is decoded; a fault becomes UnusableImageError."""
+    try:
+        with warnings.catch_warnings():
+            # The size is judged below, by our own limit and before decoding.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(content), formats=list(_MEDIA_TYPES))
+    except Image.DecompressionBombError as bomb:
+        raise UnusableImageError(Reason.DECOMPRESSION_BOMB, f"{bomb}") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise UnusableImageError(
+            Reason.NOT_AN_IMAGE, "The bytes are no JPEG, PNG or WebP picture."
+        ) from error
+    with image:
+        if image.width * image.height > max_pixels:
+            raise UnusableImageError(
+                Reason.DECOMPRESSION_BOMB,
+                f"The header claims {image.width}×{image.height} px, over {max_pixels} pixels.",
+            )
+        try:
+            yield image
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise UnusableImageError(
+                Reason.TRUNCATED, f"The picture ends early: {error}."
+            ) from error
+
+
+def _upright(image: ImageFile.ImageFile) -> Image.Image:
+    return ImageOps.exif_transpose(image).convert("RGB")

@@ -1,0 +1,329 @@
+"""The records that rooms exchange: frozen, closed, and free of arrays.
+
+Coordinates are pixels of the *upright* image (EXIF orientation applied), x to the right and y
+down, with (0, 0) the outer corner of the top-left pixel. Boxes are xyxy. Times are UTC.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Xy = tuple[float, float]
+Xyxy = tuple[float, float, float, float]
+Split = Literal["train", "val", "test"]
+Origin = Literal["model", "human", "gold"]
+IntendedUse = Literal["research", "commercial"]
+
+
+def utc_now() -> datetime:
+    """The present moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class Record(BaseModel):
+    """Base of all records: immutable, and unknown fields are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# --- what came in -----------------------------------------------------------------------------
+
+
+class Licence(Record):
+    """A licence as normalised by `mirrorset.licences`.
+
+    code: "CC0", "PD", "CC-BY", "CC-BY-SA", "CC-BY-NC", "CC-BY-NC-SA", "CC-BY-ND", "CC-BY-NC-ND".
+    version: "1.0" to "4.0", or "" where the licence has none (PD).
+    url: canonical address of the licence text, or "".
+    """
+
+    code: str
+    version: str = ""
+    url: str = ""
+
+
+class Evidence(Record):
+    """Where a licence was read, kept as long as the picture is.
+
+    licence_read_from: the field, tag or file that named the licence ("extmetadata.LicenseUrl").
+    licence_text: what stood there, word for word.
+    robots_sha256: sha256 of the robots.txt obeyed for the picture, or "" where the host has none.
+    headers: response headers of the picture that bear on its use, lower-case names.
+    crawler: product and version that read it ("mirrorset/0.1.0").
+    """
+
+    licence_read_from: str
+    licence_text: str
+    robots_sha256: str = ""
+    headers: dict[str, str] = {}
+    crawler: str
+
+
+class ImageRecord(Record):
+    """One picture by content.
+
+    image_id: sha256 of the original bytes. pixel_hash: sha256 of the upright RGB pixels and their
+    shape. phash: 64-bit DCT hash of the upright image, 16 hex digits.
+    """
+
+    image_id: Sha256
+    media_type: str
+    size_bytes: int
+    width_px: int
+    height_px: int
+    pixel_hash: Sha256
+    phash: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+
+
+class Sighting(Record):
+    """An image seen at a place, under a licence. One image may be seen at many."""
+
+    image_id: Sha256
+    source: str
+    source_item_id: str
+    page_url: str
+    image_url: str
+    licence: Licence
+    author: str = ""
+    evidence: Evidence
+    seen_at: AwareDatetime
+
+
+class Reason(StrEnum):
+    """Why an item was rejected. The values are counted, printed and stored."""
+
+    LICENCE_MISSING = "licence_missing"
+    LICENCE_UNKNOWN = "licence_unknown"
+    NO_DERIVATIVES = "no_derivatives"
+    NON_COMMERCIAL = "non_commercial"
+    ROBOTS = "robots"
+    OPT_OUT_NOAI = "opt_out_noai"
+    OPT_OUT_TDM = "opt_out_tdm"
+    OPT_OUT_TAG = "opt_out_tag"
+    HTTP_ERROR = "http_error"
+    TOO_LARGE = "too_large"
+    CHECKSUM = "checksum"
+    NOT_AN_IMAGE = "not_an_image"
+    TRUNCATED = "truncated"
+    DECOMPRESSION_BOMB = "decompression_bomb"
+    TOO_SMALL = "too_small"
+    DUPLICATE_PIXELS = "duplicate_pixels"
+    NO_FACE = "no_face"
+    MODEL_FAILED = "model_failed"
+    MINOR_DOUBT = "minor_doubt"
+    QUALITY = "quality"
+    CHECK_FAILED = "check_failed"
+    SPLIT_CONFLICT = "split_conflict"
+
+
+class Rejected(Record):
+    """A record that did not pass, kept to be looked at.
+
+    item_id: image_id where there is one, otherwise "source:source_item_id" or a file name.
+    step: the verb that rejected it ("crawl", "prelabel", "annotate", "select", "group").
+    detail: one sentence for a person. is_retryable: a lost connection may succeed next time.
+    """
+
+    item_id: str
+    step: str
+    reason: Reason
+    detail: str = ""
+    image_url: str = ""
+    is_retryable: bool = False
+
+
+# --- what is known of it ----------------------------------------------------------------------
+
+
+class ModelRef(Record):
+    """The model that made a label, exactly."""
+
+    name: str
+    sha256: Sha256
+    licence: str
+    is_commercial_use_allowed: bool
+
+
+class Landmarks(Record):
+    """Points of one schema, in the schema's order; the three tuples have equal length.
+
+    points: xy in px. visibility: COCO's 2 visible, 1 occluded, 0 outside the image.
+    confidence: 0 to 1, the model's or an agreement between models; 1 where a person set it.
+    """
+
+    points: tuple[Xy, ...]
+    visibility: tuple[Literal[0, 1, 2], ...]
+    confidence: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _equal_lengths(self) -> "Landmarks":
+        if not len(self.points) == len(self.visibility) == len(self.confidence):
+            raise ValueError("points, visibility and confidence differ in length")
+        return self
+
+
+class Pose(Record):
+    """Head pose in degrees. Zero looks into the camera.
+
+    yaw_deg > 0: the nose points to the image's right. pitch_deg > 0: the nose points up.
+    roll_deg > 0: the head's top leans to the image's right (clockwise as seen).
+    """
+
+    yaw_deg: float
+    pitch_deg: float
+    roll_deg: float
+
+
+class Lighting(Record):
+    """Lighting condition of a face (faces/lighting.py gives the formulae).
+
+    side: where the light comes from, in image terms. level: mean luminance of the face, 0 to 1.
+    evenness: 1 for equally lit halves, towards 0 for one dark half.
+    """
+
+    side: Literal["left", "right", "even"]
+    level: float
+    evenness: float
+
+
+class Quality(Record):
+    """Capture measures of a face, named after ISO/IEC 29794-5 (faces/quality.py).
+
+    inter_eye_distance_px; head_size: face box height over image height; sharpness: variance of
+    the Laplacian on the face scaled to 128 px; luminance_mean and luminance_variance, 0 to 1;
+    under_exposure and over_exposure: share of dark and of bright face pixels.
+    """
+
+    inter_eye_distance_px: float
+    head_size: float
+    sharpness: float
+    luminance_mean: float
+    luminance_variance: float
+    under_exposure: float
+    over_exposure: float
+
+
+class Face(Record):
+    """One face. face_id is unique within its image and stable for one annotation ("0", "1", …).
+
+    landmarks: by schema name ("ibug68", "face106"). blendshapes: 52 scores 0 to 1 by name.
+    attributes: values of the label schema's attributes ("occlusion": "none"). score: detector's.
+    """
+
+    face_id: str
+    box: Xyxy
+    score: float
+    landmarks: dict[str, Landmarks] = {}
+    pose: Pose | None = None
+    lighting: Lighting | None = None
+    quality: Quality | None = None
+    blendshapes: dict[str, float] = {}
+    attributes: dict[str, str] = {}
+
+
+class Mask(Record):
+    """A binary region: run lengths inside a box, as CVAT writes them.
+
+    left, top, right, bottom: inclusive pixel indices. rle: lengths of runs in row order over the
+    box, beginning with background; they sum to the box's area.
+    """
+
+    label: str
+    left: int
+    top: int
+    right: int
+    bottom: int
+    rle: tuple[int, ...]
+
+    @model_validator(mode="after")
+    def _fills_its_box(self) -> "Mask":
+        area = (self.right - self.left + 1) * (self.bottom - self.top + 1)
+        if sum(self.rle) != area:
+            raise ValueError(f"run lengths sum to {sum(self.rle)}, the box holds {area} pixels")
+        return self
+
+
+class Annotation(Record):
+    """All that is known of one image from one origin.
+
+    origin: "model" until a person has looked. by: the profile or the annotator's pseudonym.
+    schema_version: of the label schema that the attributes and tags follow.
+    """
+
+    image_id: Sha256
+    faces: tuple[Face, ...]
+    tags: dict[str, str] = {}
+    masks: tuple[Mask, ...] = ()
+    origin: Origin
+    by: str
+    models: tuple[ModelRef, ...] = ()
+    schema_version: str
+    made_at: AwareDatetime
+
+
+class Batch(Record):
+    """Images sent to annotators together, in frame order."""
+
+    batch_id: str
+    image_ids: tuple[Sha256, ...]
+    schema_version: str
+    server: str
+    project: str
+    task: str
+    state: Literal["pushed", "returned"]
+
+
+class Verdict(Record):
+    """One check on one image."""
+
+    image_id: Sha256
+    check: str
+    passed: bool
+    measured: float | None = None
+    threshold: float | None = None
+
+
+# --- what leaves ------------------------------------------------------------------------------
+
+
+class LedgerEntry(Record):
+    """Where an image lives in every release: minted once, never moved.
+
+    group_id: near-duplicates share it; all of a group lies in one split. image_shard: number of
+    the file images/NNNNN.parquet that holds the bytes.
+    """
+
+    image_id: Sha256
+    group_id: str
+    split: Split
+    image_shard: int
+    minted_at: AwareDatetime
+
+
+class DatasetItem(Record):
+    """One row of a release."""
+
+    image_id: Sha256
+    group_id: str
+    split: Split
+    image_shard: int
+    annotation: Annotation
+
+
+class ParityKey(Record):
+    """What ran where. Two results with different keys come from different models.
+
+    delegated_share: nodes run by the delegate over all nodes, 0 to 1, or None where unknown.
+    """
+
+    model_sha256: Sha256
+    runtime: str
+    runtime_version: str
+    kernel: str
+    delegate: str
+    device: str
+    threads: int
+    delegated_share: float | None = None

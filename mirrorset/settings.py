@@ -1,0 +1,81 @@
+"""Where a workspace keeps its things and who answers for it.
+
+Read from environment variables `MIRRORSET_…` first, then from `mirrorset.toml` in the workspace.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from mirrorset.errors import SettingsError
+from mirrorset.records import IntendedUse
+
+
+class Settings(BaseSettings):
+    """Settings of one workspace; paths and URLs left empty lie below the workspace.
+
+    catalogue_url: SQLAlchemy address. blobs_url: fsspec address of the original bytes.
+    cache: folder of verified model weights and fetched packages, shared between workspaces.
+    intended_use: "research" or "commercial"; decides which licences may enter.
+    controller, legal_basis, contact, retention_days: who answers for the personal data, on what
+    ground, where to write, and how long pictures are kept (notes in docs/governance.md).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MIRRORSET_", frozen=True, extra="forbid")
+
+    catalogue_url: str = ""
+    blobs_url: str = ""
+    cache: Path = Path(platformdirs.user_cache_dir("mirrorset"))
+    intended_use: IntendedUse = "research"
+    controller: str = ""
+    legal_basis: str = ""
+    contact: str = ""
+    retention_days: int = 0
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        **_: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before file; the file is named by `read_settings`."""
+        return env_settings, init_settings
+
+    @property
+    def models(self) -> Path:
+        """The folder of model weights."""
+        return self.cache / "models"
+
+
+def read_settings(home: Path) -> Settings:
+    """The settings of the workspace at `home`, with every path filled in.
+
+    Raises SettingsError naming the file and the setting that does not fit.
+    """
+    file = home / "mirrorset.toml"
+    try:
+        values = TomlConfigSettingsSource(Settings, toml_file=file)() if file.exists() else {}
+        settings = Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"{file} (or MIRRORSET_{name.upper()}): {first['msg']}.") from None
+    except ValueError as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}.") from None
+    private = home.resolve() / ".mirrorset"
+    return settings.model_copy(
+        update={
+            "catalogue_url": settings.catalogue_url or f"sqlite:///{private}/catalogue.sqlite",
+            "blobs_url": settings.blobs_url or str(private / "blobs"),
+        }
+    )

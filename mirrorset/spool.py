@@ -1,0 +1,75 @@
+"""The way of records into the catalogue: whole shards in a folder, ingested once each.
+
+A room writes a shard when it has something to keep; whoever comes next ingests what lies there.
+A run killed anywhere therefore loses at most the records it had not written yet.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from mirrorset.errors import InputError
+from mirrorset.files import write_bytes
+from mirrorset.records import (
+    Annotation,
+    Batch,
+    ImageRecord,
+    LedgerEntry,
+    Record,
+    Rejected,
+    Sighting,
+    Verdict,
+)
+
+_KINDS: dict[str, type[Record]] = {
+    kind.__name__: kind
+    for kind in (ImageRecord, Sighting, Annotation, Verdict, Rejected, Batch, LedgerEntry)
+}
+
+
+class Store(Protocol):
+    """Where shards end: all records of one call are kept together or not at all."""
+
+    def upsert(self, records: Sequence[Record]) -> None:
+        """Keep the records, replacing what has the same key."""
+
+
+def write_shard(spool: Path, records: Sequence[Record]) -> Path:
+    """Write the records as one whole file into `spool`, named by its content."""
+    lines = [
+        json.dumps({type(record).__name__: record.model_dump(mode="json")}, separators=(",", ":"))
+        for record in records
+    ]
+    content = ("\n".join(lines) + "\n").encode()
+    path = spool / f"{hashlib.sha256(content).hexdigest()[:32]}.jsonl"
+    write_bytes(path, content)
+    return path
+
+
+def ingest(spool: Path, store: Store) -> int:
+    """Keep every shard's records and remove the shard; returns how many records.
+
+    A shard is removed after it is kept, so a kill between the two only ingests it again.
+    """
+    count = 0
+    for shard in sorted(spool.glob("*.jsonl")):
+        records = list(_read(shard))
+        store.upsert(records)
+        shard.unlink()
+        count += len(records)
+    return count
+
+
+def _read(shard: Path) -> Iterator[Record]:
+    for number, line in enumerate(shard.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            ((kind, fields),) = json.loads(line).items()
+            yield _KINDS[kind].model_validate(fields)
+        except (ValueError, KeyError, AttributeError, ValidationError):
+            raise InputError(
+                f"{shard}:{number} is no record of this version: move the file away, run again."
+            ) from None

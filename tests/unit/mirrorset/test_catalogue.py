@@ -1,0 +1,128 @@
+"""The catalogue keeps every kind of record, once, and its migrations make its tables."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from mirrorset.catalogue import Catalogue
+from mirrorset.catalogue.tables import metadata
+from mirrorset.errors import InputError, SettingsError
+from mirrorset.records import (
+    Annotation,
+    Batch,
+    Evidence,
+    Face,
+    ImageRecord,
+    LedgerEntry,
+    Licence,
+    Reason,
+    Record,
+    Rejected,
+    Sighting,
+    Verdict,
+)
+from mirrorset.spool import ingest, write_shard
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+IMAGE_ID = "ab" * 32
+
+
+def records() -> list[Record]:
+    return [
+        Sighting(
+            image_id=IMAGE_ID,
+            source="commons",
+            source_item_id="42",
+            page_url="https://example.org/42",
+            image_url="https://example.org/42.jpg",
+            licence=Licence(code="CC0", version="1.0"),
+            evidence=Evidence(licence_read_from="x", licence_text="CC0", crawler="mirrorset/0"),
+            seen_at=NOON,
+        ),
+        ImageRecord(
+            image_id=IMAGE_ID,
+            media_type="image/jpeg",
+            size_bytes=10,
+            width_px=4,
+            height_px=3,
+            pixel_hash="cd" * 32,
+            phash="0" * 16,
+        ),
+        Annotation(
+            image_id=IMAGE_ID,
+            faces=(Face(face_id="0", box=(0, 0, 1.5, 2), score=0.9),),
+            origin="model",
+            by="research",
+            schema_version="1",
+            made_at=NOON,
+        ),
+        Verdict(image_id=IMAGE_ID, check="adult", passed=True),
+        Rejected(item_id="commons:7", step="crawl", reason=Reason.ROBOTS),
+        Batch(
+            batch_id="b1",
+            image_ids=(IMAGE_ID,),
+            schema_version="1",
+            server="folder",
+            project="p",
+            task="t",
+            state="pushed",
+        ),
+        LedgerEntry(
+            image_id=IMAGE_ID, group_id="g", split="train", image_shard=0, minted_at=NOON
+        ),
+    ]
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Catalogue:
+    return Catalogue(f"sqlite:///{tmp_path}/c.sqlite")
+
+
+def test_every_kind_comes_back_equal_and_once(catalogue: Catalogue, tmp_path: Path) -> None:
+    for _ in range(2):
+        write_shard(tmp_path / "spool", records())
+        assert ingest(tmp_path / "spool", catalogue) == len(records())
+    assert not list((tmp_path / "spool").iterdir())
+    for record in records():
+        assert list(catalogue.read(type(record))) == [record]
+        assert catalogue.count(type(record)) == 1
+
+
+def test_settled_items_are_seen_or_refused_for_good(catalogue: Catalogue) -> None:
+    lost = Rejected(
+        item_id="commons:9", step="crawl", reason=Reason.HTTP_ERROR, is_retryable=True
+    )
+    catalogue.upsert([*records(), lost])
+    assert catalogue.settled_items("commons") == {"42", "7"}
+    assert catalogue.settled_items("gallery") == set()
+
+
+def test_a_sighting_ends_an_earlier_rejection(catalogue: Catalogue) -> None:
+    earlier = Rejected(item_id="commons:42", step="crawl", reason=Reason.HTTP_ERROR)
+    catalogue.upsert([earlier])
+    assert catalogue.rejected_by_reason("crawl") == {"http_error": 1}
+    catalogue.upsert(records())
+    assert catalogue.rejected_by_reason("crawl") == {"robots": 1}
+
+
+def test_a_broken_shard_names_file_and_line_and_stays(catalogue: Catalogue, tmp_path: Path) -> None:
+    shard = write_shard(tmp_path, records())
+    shard.write_text(shard.read_text() + '{"Verdict": {"passed": true}}\n')
+    with pytest.raises(InputError, match=rf"{shard.name}:8"):
+        ingest(tmp_path, catalogue)
+    assert shard.exists()
+    assert catalogue.count(ImageRecord) == 0
+
+
+def test_migrations_and_tables_agree(catalogue: Catalogue, tmp_path: Path) -> None:
+    with create_engine(f"sqlite:///{tmp_path}/c.sqlite").connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_an_address_that_is_none_is_a_settings_error() -> None:
+    with pytest.raises(SettingsError, match="sqlite:///PATH"):
+        Catalogue("nonsense")

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,29 @@ def written_aside(path: Path) -> Iterator[Path]:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_written_aside(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`; on success it takes the place of `path`.
+
+    A process killed midway leaves at most the dot-folder `.NAME.part`, which the next run clears
+    away; so only one process at a time may write `path`. What stood at `path` is removed: callers
+    check that it is theirs.
+    """
+    aside = path.with_name(f".{path.name}.part")
+    replaced = path.with_name(f".{path.name}.old")
+    for leftover in (aside, replaced):
+        shutil.rmtree(leftover, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        if path.exists():
+            path.replace(replaced)
+        aside.replace(path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -1,15 +1,26 @@
 """params.yaml: one section a step, each read into the frozen model beside the step's function."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from mirrorset.errors import SettingsError
-from mirrorset.records import Record
+from mirrorset.records import IntendedUse, Record
 
 P = TypeVar("P", bound=Record)
+
+
+class DatasetParams(Record):
+    """What is being made, known to every step: the section `dataset`.
+
+    name: part of the release's path and tag. intended_use decides which licences and which
+    models' labels may enter.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9\-]*$")] = "faces"
+    intended_use: IntendedUse = "research"
 
 
 def read_params(path: Path, section: str, kind: type[P]) -> P:

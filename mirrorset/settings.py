@@ -16,7 +16,6 @@ from pydantic_settings import (
 )
 
 from mirrorset.errors import SettingsError
-from mirrorset.records import IntendedUse
 
 
 class Settings(BaseSettings):
@@ -24,7 +23,6 @@ class Settings(BaseSettings):
 
     catalogue_url: SQLAlchemy address. blobs_url: fsspec address of the original bytes.
     cache: folder of verified model weights and fetched packages, shared between workspaces.
-    intended_use: "research" or "commercial"; decides which licences may enter.
     controller, legal_basis, contact, retention_days: who answers for the personal data, on what
     ground, where to write, and how long pictures are kept (notes in docs/governance.md).
     """
@@ -34,7 +32,6 @@ class Settings(BaseSettings):
     catalogue_url: str = ""
     blobs_url: str = ""
     cache: Path = Path(platformdirs.user_cache_dir("mirrorset"))
-    intended_use: IntendedUse = "research"
     controller: str = ""
     legal_basis: str = ""
     contact: str = ""

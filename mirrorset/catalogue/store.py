@@ -83,11 +83,12 @@ class Catalogue:
             _clear_rejections(connection, records)
 
     def read(self, kind: type[R]) -> Iterator[R]:
-        """All records of a kind, in the order of their keys."""
+        """All records of a kind, sorted by image where they have one, then by their keys."""
         table = TABLE_OF[kind]
+        first = [table.c.image_id] if "image_id" in table.c else []
         with self._engine.connect() as connection:
             rows = connection.execution_options(yield_per=1000).execute(
-                select(table).order_by(*table.primary_key.columns)
+                select(table).order_by(*first, *table.primary_key.columns)
             )
             for row in rows.mappings():
                 yield kind.model_validate(dict(row))

@@ -1,0 +1,52 @@
+"""Programs this product drives from outside: git and DVC, each in a folder, errors in a sentence."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from mirrorset.errors import MirrorsetError, UnavailableError
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in `folder`; returns what it printed, without the final newline.
+
+    Raises UnavailableError where git is missing, MirrorsetError where it fails.
+    """
+    return _run(folder, ["git", *arguments], "git")
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    """Run DVC in `folder`; returns what it printed. Raises MirrorsetError where it fails."""
+    return _run(folder, [sys.executable, "-m", "dvc", *arguments], "dvc")
+
+
+def _run(folder: Path, command: list[str], name: str) -> str:
+    # DVC's stages call `mirrorset`: it must be this environment's.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    environment = {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1", "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        finished = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            # The workspace's lock is passed on: should this process be killed, it stays held
+            # until the program has ended as well.
+            close_fds=False,
+        )
+    except FileNotFoundError:
+        raise UnavailableError(f"{name} is not installed: install it and run again.") from None
+    if finished.returncode != 0:
+        words = [part for part in command[1:] if part not in ("-m", "dvc")]
+        said = _last_words(finished.stderr) or _last_words(finished.stdout)
+        raise MirrorsetError(f"`{name} {' '.join(words[:3])}` failed in {folder}: {said}")
+    return finished.stdout.rstrip("\n")
+
+
+def _last_words(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith(("error", "fatal"))]
+    return " ".join((errors or lines)[-3:])

@@ -1,0 +1,179 @@
+"""A workspace: a folder with its own git and DVC, where one dataset lives."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from configparser import ConfigParser
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+
+from mirrorset.blobs import BlobStore
+from mirrorset.catalogue import Catalogue
+from mirrorset.commands import dvc, git
+from mirrorset.errors import InputError, SettingsError
+from mirrorset.files import write_bytes, written_aside
+from mirrorset.params import DatasetParams, P, read_params
+from mirrorset.settings import Settings, read_settings
+
+_STALE_S = 5
+_TEMPLATE = ("dvc.yaml", "params.yaml", "mirrorset.toml", ".gitignore")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The places of a workspace. What is below `private` never enters git or DVC."""
+
+    home: Path
+    settings: Settings
+
+    @property
+    def private(self) -> Path:
+        """Catalogue, original bytes, spool, logs."""
+        return self.home / ".mirrorset"
+
+    @property
+    def spool(self) -> Path:
+        """Shards of records waiting to be ingested."""
+        return self.private / "spool"
+
+    @property
+    def logs(self) -> Path:
+        """What child processes had to say."""
+        return self.private / "logs"
+
+    @property
+    def params_file(self) -> Path:
+        """params.yaml, one section a step."""
+        return self.home / "params.yaml"
+
+    @property
+    def snapshot(self) -> Path:
+        """The frozen copy of the catalogue that DVC's stages start from."""
+        return self.home / "data" / "snapshot"
+
+    @property
+    def work(self) -> Path:
+        """What DVC's stages hand each other."""
+        return self.home / "data" / "work"
+
+    @property
+    def exchange(self) -> Path:
+        """CVAT archives going out and coming back."""
+        return self.home / "cvat"
+
+    @property
+    def parity(self) -> Path:
+        """Results and comparisons of parity runs."""
+        return self.home / "parity"
+
+    def release(self, name: str, version: str) -> Path:
+        """The folder of one release."""
+        return self.home / "data" / "releases" / name / version
+
+    def pack(self, name: str, version: str) -> Path:
+        """The folder of the parity pack sealed from one release."""
+        return self.home / "data" / "packs" / name / version
+
+    @cached_property
+    def dataset(self) -> DatasetParams:
+        """Name and intended use of the dataset made here."""
+        return self.params("dataset", DatasetParams)
+
+    @cached_property
+    def blobs(self) -> BlobStore:
+        """Original bytes."""
+        return BlobStore(self.settings.blobs_url)
+
+    def params(self, section: str, kind: type[P]) -> P:
+        """One section of params.yaml. Raises SettingsError naming what does not fit."""
+        return read_params(self.params_file, section, kind)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Wait until nobody else works in this workspace, then keep it to oneself.
+
+        The programs started inside hold the lock too, so that a run after a kill waits for what
+        the killed one had left running.
+        """
+        self.private.mkdir(exist_ok=True)
+        with (self.private / "lock").open("w") as lock:
+            os.set_inheritable(lock.fileno(), True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def catalogue(self) -> Catalogue:
+        """The catalogue, opened and migrated."""
+        return Catalogue(self.settings.catalogue_url)
+
+
+def open_workspace(home: Path) -> Workspace:
+    """The workspace at `home`. Raises SettingsError where there is none."""
+    if not (home / "dvc.yaml").is_file() or not (home / "params.yaml").is_file():
+        raise SettingsError(f"{home} is no workspace: run `mirrorset init {home}` first.")
+    return Workspace(home.resolve(), read_settings(home))
+
+
+def init(home: Path, remote: str | None = None) -> Workspace:
+    """Make a workspace at `home`, or complete one; files that exist stay as they are.
+
+    remote: address of the DVC remote that releases are pushed to (a folder, s3://…), or None.
+    Raises InputError where `home` is a file.
+    """
+    if home.exists() and not home.is_dir():
+        raise InputError(f"{home} is a file: name a folder for the workspace.")
+    home.mkdir(parents=True, exist_ok=True)
+    template = files("mirrorset").joinpath("template")
+    for name in _TEMPLATE:
+        if not (home / name).exists():
+            write_bytes(home / name, template.joinpath(name.lstrip(".")).read_bytes())
+    if not (home / ".git").exists():
+        git(home, "init", "--quiet", "--initial-branch=main")
+    if not _has_author(home):
+        git(home, "config", "user.name", "mirrorset")
+        git(home, "config", "user.email", "mirrorset@localhost")
+    if not (home / ".dvc" / "config").exists():
+        dvc(home, "init", "--quiet", "--force")
+    _configure_dvc(home / ".dvc" / "config", remote)
+    commit(home, "Make the workspace")
+    return open_workspace(home)
+
+
+def commit(home: Path, message: str) -> bool:
+    """Commit whatever git sees as changed; returns whether there was anything."""
+    _await_git(home)
+    git(home, "add", "--all")
+    if not git(home, "status", "--porcelain"):
+        return False
+    git(home, "commit", "--quiet", "--message", message)
+    return True
+
+
+def _configure_dvc(file: Path, remote: str | None) -> None:
+    config = ConfigParser(interpolation=None)
+    config.read(file, encoding="utf-8")
+    wanted = {"core": {"analytics": "false", "check_update": "false"}}
+    if remote is not None:
+        wanted["core"]["remote"] = "storage"
+        wanted["'remote \"storage\"'"] = {"url": remote}
+    before = {name: dict(config[name]) for name in config.sections()}
+    config.read_dict(wanted)
+    if {name: dict(config[name]) for name in config.sections()} != before:
+        with written_aside(file) as aside, aside.open("w", encoding="utf-8") as out:
+            config.write(out)
+
+
+def _await_git(home: Path) -> None:
+    """Give another git some seconds; a lock older than that was left by one that was killed."""
+    lock = home / ".git" / "index.lock"
+    while lock.exists():
+        if time.time() - lock.stat().st_mtime > _STALE_S:
+            lock.unlink(missing_ok=True)
+        time.sleep(0.1)
+
+
+def _has_author(home: Path) -> bool:
+    return bool(git(home, "config", "--default", "", "--get", "user.email"))

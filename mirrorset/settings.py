@@ -66,7 +66,9 @@ def read_settings(home: Path) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{file} (or MIRRORSET_{name.upper()}): {first['msg']}.") from None
+        raise SettingsError(
+            f"{name} in {file} or MIRRORSET_{name.upper()}: {first['msg']}."
+        ) from None
     except ValueError as error:
         raise SettingsError(f"{file} is not valid TOML: {error}.") from None
     private = home.resolve() / ".mirrorset"

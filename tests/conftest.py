@@ -13,7 +13,9 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 def shared_data() -> Path:
     """The folder of real photographs and recorded answers beside the checkout."""
     if not SHARED_DATA.is_dir():
-        pytest.skip("../shared/data (real photographs and recorded answers) is not beside the checkout")
+        pytest.skip(
+            "../shared/data (real photographs and recorded answers) is not beside the checkout"
+        )
     return SHARED_DATA
 
 

@@ -71,9 +71,7 @@ def records() -> list[Record]:
             task="t",
             state="pushed",
         ),
-        LedgerEntry(
-            image_id=IMAGE_ID, group_id="g", split="train", image_shard=0, minted_at=NOON
-        ),
+        LedgerEntry(image_id=IMAGE_ID, group_id="g", split="train", image_shard=0, minted_at=NOON),
     ]
 
 
@@ -93,9 +91,7 @@ def test_every_kind_comes_back_equal_and_once(catalogue: Catalogue, tmp_path: Pa
 
 
 def test_settled_items_are_seen_or_refused_for_good(catalogue: Catalogue) -> None:
-    lost = Rejected(
-        item_id="commons:9", step="crawl", reason=Reason.HTTP_ERROR, is_retryable=True
-    )
+    lost = Rejected(item_id="commons:9", step="crawl", reason=Reason.HTTP_ERROR, is_retryable=True)
     catalogue.upsert([*records(), lost])
     assert catalogue.settled_items("commons") == {"42", "7"}
     assert catalogue.settled_items("gallery") == set()

@@ -1,0 +1,90 @@
+"""Pixels: what is no whole picture is refused for its own reason; what is, is upright."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from mirrorset.errors import InputError
+from mirrorset.pixels import PixelParams, UnusableImageError, decode, hamming, inspect, phash
+from mirrorset.records import Reason
+
+
+def encoded(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def astronaut() -> Image.Image:
+    return Image.fromarray(data.astronaut())
+
+
+def bomb() -> bytes:
+    """A PNG of a few bytes that claims 60000 × 60000 px."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        check = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + check
+
+    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 99))
+        + chunk(b"IEND", b"")
+    )
+
+
+def refused(content: bytes) -> Reason:
+    with pytest.raises(UnusableImageError) as refusal:
+        inspect(content, PixelParams())
+    return refusal.value.reason
+
+
+def test_facts_of_a_picture(astronaut: Image.Image) -> None:
+    record = inspect(encoded(astronaut, "PNG"), PixelParams())
+    assert (record.width_px, record.height_px) == (512, 512)
+    assert record.media_type == "image/png"
+    assert (
+        record.pixel_hash
+        == inspect(encoded(astronaut, "WEBP", lossless=True), PixelParams()).pixel_hash
+    )
+
+
+def test_bad_bytes_are_refused_for_their_own_reason(astronaut: Image.Image) -> None:
+    whole = encoded(astronaut)
+    assert refused(whole[: len(whole) // 2]) is Reason.TRUNCATED
+    assert refused(bomb()) is Reason.DECOMPRESSION_BOMB
+    assert refused(b"<html>not found</html>") is Reason.NOT_AN_IMAGE
+    assert refused(b"") is Reason.NOT_AN_IMAGE
+    assert refused(encoded(astronaut, "GIF")) is Reason.NOT_AN_IMAGE
+    assert refused(encoded(astronaut.resize((100, 400)))) is Reason.TOO_SMALL
+
+
+def test_a_cut_png_is_truncated(astronaut: Image.Image) -> None:
+    whole = encoded(astronaut, "PNG")
+    assert refused(whole[: len(whole) // 2]) is Reason.TRUNCATED
+    with pytest.raises(InputError, match="cannot be decoded"):
+        decode(whole[:5000])
+
+
+def test_pictures_are_turned_upright(astronaut: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held on its side
+    lying = encoded(astronaut.crop((0, 0, 400, 300)), exif=exif)
+    record = inspect(lying, PixelParams())
+    assert (record.width_px, record.height_px) == (300, 400)
+    assert decode(lying).shape == (400, 300, 3)
+
+
+def test_near_duplicates_have_near_hashes(astronaut: Image.Image) -> None:
+    rgb = np.asarray(astronaut)
+    again = decode(encoded(astronaut, quality=40))
+    assert hamming(phash(rgb), phash(again)) <= 6
+    assert hamming(phash(rgb), phash(data.coffee())) > 16

@@ -1,0 +1,101 @@
+"""Blobs, files and settings: whole or absent, and every fault in one sentence."""
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from mirrorset.blobs import BlobStore
+from mirrorset.errors import InputError, IntegrityError, SettingsError
+from mirrorset.files import read_records, write_records, write_text
+from mirrorset.params import DatasetParams, read_params
+from mirrorset.records import Verdict
+from mirrorset.settings import read_settings
+
+
+@pytest.mark.parametrize("url", ["memory://blobs", ""])
+def test_blobs_come_back_and_are_kept_once(url: str, tmp_path: Path) -> None:
+    store = BlobStore(url or str(tmp_path / "blobs"))
+    image_id = store.put(b"bytes")
+    assert store.put(b"bytes") == image_id
+    assert store.get(image_id) == b"bytes"
+    assert store.has(image_id)
+    assert not store.has("0" * 64)
+    with pytest.raises(InputError, match="no image 0000"):
+        store.get("0" * 64)
+
+
+def test_a_changed_blob_is_noticed(tmp_path: Path) -> None:
+    store = BlobStore(str(tmp_path))
+    image_id = store.put(b"bytes")
+    (tmp_path / image_id[:2] / image_id[2:4] / image_id).write_bytes(b"other")
+    with pytest.raises(IntegrityError, match="crawl again"):
+        store.get(image_id)
+
+
+def _write_forever(folder: Path) -> None:
+    for number in range(10**9):
+        write_text(folder / "file", f"{number} " * 200_000)
+
+
+def test_a_killed_writer_leaves_a_whole_file(tmp_path: Path) -> None:
+    for _ in range(3):
+        writer = multiprocessing.get_context("fork").Process(
+            target=_write_forever, args=(tmp_path,)
+        )
+        writer.start()
+        while not (tmp_path / "file").exists():
+            time.sleep(0.01)
+        time.sleep(0.05)
+        assert writer.pid is not None
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.join()
+        words = (tmp_path / "file").read_text().split()
+        assert len(words) == 200_000
+        assert len(set(words)) == 1
+
+
+def test_a_line_that_is_no_record_is_named(tmp_path: Path) -> None:
+    good = Verdict(image_id="0" * 64, check="adult", passed=True)
+    assert write_records(tmp_path / "v.jsonl", [good]) == 1
+    with (tmp_path / "v.jsonl").open("a") as out:
+        out.write('{"image_id": "short"}\n')
+    with pytest.raises(InputError, match=r"v\.jsonl:2 is not a Verdict: image_id"):
+        list(read_records(tmp_path / "v.jsonl", Verdict))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("dataset: {name: Bad Name}", "dataset.name"),
+        ("dataset: {colour: red}", "dataset.colour"),
+        ("dataset: [1]", "dataset"),
+        ("- 1", "sections"),
+        ("a: b: c", "YAML"),
+    ],
+)
+def test_params_that_do_not_fit_are_named(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=said):
+        read_params(tmp_path / "params.yaml", "dataset", DatasetParams)
+
+
+def test_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mirrorset.toml").write_text('contact = "file@example.org"\nretention_days = 30\n')
+    monkeypatch.setenv("MIRRORSET_CONTACT", "env@example.org")
+    settings = read_settings(tmp_path)
+    assert (settings.contact, settings.retention_days) == ("env@example.org", 30)
+    assert settings.catalogue_url.startswith("sqlite:///")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("retention_days = 'long'", "retention_days"), ("= 1", "TOML"), ("x = 1", "x")],
+)
+def test_settings_that_do_not_fit_are_named(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "mirrorset.toml").write_text(text)
+    with pytest.raises(SettingsError, match=said):
+        read_settings(tmp_path)

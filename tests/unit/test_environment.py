@@ -1,0 +1,27 @@
+"""Facts of the environment that the product relies on."""
+
+from importlib.metadata import distributions
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_one_wheel_owns_cv2() -> None:
+    """Two OpenCV wheels would overwrite each other's cv2 folder."""
+    owners = {
+        distribution.metadata["Name"]
+        for distribution in distributions()
+        if any(str(file).startswith("cv2/") for file in distribution.files or ())
+    }
+    assert owners == {"opencv-python"}
+
+
+def test_locks_pin_hashes_and_name_no_index() -> None:
+    for lock in ("requirements.lock", "requirements-dev.lock"):
+        text = (ROOT / lock).read_text()
+        assert "--index-url" not in text
+        assert "://" not in text
+        pins = [line for line in text.splitlines() if line[:1].isalnum()]
+        assert len(pins) > 200
+        assert all("==" in pin for pin in pins)
+        assert text.count("--hash=sha256:") > len(pins)

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+_DRAWN_AT_ONCE = 5_000_000
+
 
 def nme(predicted: ArrayLike, truth: ArrayLike, interocular_px: float) -> float:
     """Normalised mean error: mean distance of (K, 2) points over the interocular distance.
@@ -60,8 +62,15 @@ def bootstrap_interval(
     if sample.size == 0:
         return float("nan"), float("nan")
     generator = np.random.default_rng(seed)
-    drawn = generator.integers(0, sample.size, size=(resamples, sample.size))
-    means = sample[drawn].mean(axis=1)
+    # In blocks: all resamples of a large sample at once would not fit in memory.
+    rows = max(1, _DRAWN_AT_ONCE // sample.size)
+    means = np.concatenate(
+        [
+            sample[generator.integers(0, sample.size, size=(count, sample.size))].mean(axis=1)
+            for count in [rows] * (resamples // rows) + [resamples % rows]
+            if count
+        ]
+    )
     tail = (1 - level) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)

@@ -4,7 +4,6 @@ Read from environment variables `MIRRORSET_…` first, then from `mirrorset.toml
 """
 
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 from pydantic import ValidationError
@@ -43,7 +42,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        **_: Any,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment before file; the file is named by `read_settings`."""
         return env_settings, init_settings

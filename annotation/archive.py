@@ -1,0 +1,165 @@
+"""The archive "CVAT for images 1.1": annotations.xml and images/ in a zip, written and read.
+
+Structure after the exports of CVAT 2.54 (task and project). Coordinates have 2 decimals. The same
+content gives the same bytes: members are ordered, times are the caller's, and the zip has none.
+"""
+
+import zipfile
+import zlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from xml.etree.ElementTree import Element, indent, tostring
+
+from pydantic import AwareDatetime
+
+from annotation.cvat_xml import (
+    MalformedXmlError,
+    add,
+    parse_xml,
+    read_image,
+    write_image,
+    write_labels,
+)
+from annotation.schema import LabelSchema
+from annotation.shapes import ImageShapes
+from mirrorset.errors import InputError
+from mirrorset.files import written_aside
+from mirrorset.records import Record
+
+ANNOTATIONS = "annotations.xml"
+IMAGES = "images"
+
+# A thousand faces of 68 points have about 15 MB of XML; this much is an attack or another thing.
+_MAX_XML_BYTES = 1 << 29
+_ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class Archive(Record):
+    """What an archive says. assignee: user name in CVAT, or "". dumped_at: when it was exported."""
+
+    assignee: str
+    dumped_at: AwareDatetime
+    images: tuple[ImageShapes, ...]
+
+
+def write_archive(
+    path: Path,
+    images: Sequence[ImageShapes],
+    contents: Iterable[tuple[str, bytes]],
+    schema: LabelSchema,
+    *,
+    name: str,
+    at: datetime,
+) -> None:
+    """Write the archive of the task `name` to `path`, whole or not at all.
+
+    images: in frame order. contents: name and original bytes of every image, read one at a time.
+    at: stands for created, updated and dumped.
+    """
+    with written_aside(path) as aside, zipfile.ZipFile(aside, "w") as archive:
+        xml = _annotations(name, at, images, schema)
+        archive.writestr(_member(ANNOTATIONS), xml, zipfile.ZIP_DEFLATED, compresslevel=6)
+        for image_name, content in contents:
+            archive.writestr(_member(f"{IMAGES}/{image_name}"), content)
+
+
+def read_archive(path: Path) -> Archive:
+    """The archive at `path`: ours, or a task's or a project's export from a CVAT server.
+
+    Raises InputError, in one sentence, where it is none or is damaged.
+    """
+    try:
+        root = parse_xml(_read_member(path, ANNOTATIONS))
+        if root.tag != "annotations" or root.findtext("version") != "1.1":
+            raise MalformedXmlError("it is no annotations.xml of version 1.1")
+        dumped = root.findtext("meta/dumped")
+        if dumped is None:
+            raise MalformedXmlError("meta has no time of export")
+        return Archive(
+            assignee=_assignee(root),
+            dumped_at=_time(dumped),
+            images=tuple(read_image(image) for image in root.iterfind("image")),
+        )
+    except MalformedXmlError as error:
+        raise InputError(
+            f"{path} is no archive in the format CVAT for images 1.1: {error}; export it again."
+        ) from None
+
+
+def _annotations(
+    name: str, at: datetime, images: Sequence[ImageShapes], schema: LabelSchema
+) -> bytes:
+    root = Element("annotations")
+    add(root, "version", "1.1")
+    meta = add(root, "meta")
+    _write_task(add(meta, "task"), name, at, len(images), schema)
+    add(meta, "dumped", str(at.astimezone(UTC)))
+    for frame, shapes in enumerate(images):
+        write_image(root, frame, shapes)
+    indent(root)
+    text = tostring(root, encoding="unicode", short_empty_elements=False)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'.encode()
+
+
+def _write_task(task: Element, name: str, at: datetime, size: int, schema: LabelSchema) -> None:
+    moment = str(at.astimezone(UTC))
+    for tag, text in (
+        ("id", "1"),
+        ("name", name),
+        ("size", str(size)),
+        ("mode", "annotation"),
+        ("overlap", "0"),
+        ("bugtracker", ""),
+        ("created", moment),
+        ("updated", moment),
+        ("subset", "default"),
+        ("start_frame", "0"),
+        ("stop_frame", str(size - 1)),
+        ("frame_filter", ""),
+    ):
+        add(task, tag, text)
+    segment = add(add(task, "segments"), "segment")
+    for tag, text in (("id", "1"), ("start", "0"), ("stop", str(size - 1)), ("url", "")):
+        add(segment, tag, text)
+    owner = add(task, "owner")
+    add(owner, "username", "mirrorset")
+    add(owner, "email")
+    add(task, "assignee")
+    write_labels(task, schema)
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    member = zipfile.ZipInfo(name, _ZIP_EPOCH)
+    member.create_system = 3
+    member.external_attr = 0o644 << 16
+    return member
+
+
+def _read_member(path: Path, name: str) -> bytes:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(name).file_size > _MAX_XML_BYTES:
+                raise MalformedXmlError(f"{name} is larger than {_MAX_XML_BYTES} bytes")
+            return archive.read(name)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist.") from None
+    except KeyError:
+        raise MalformedXmlError(f"it holds no {name}") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError):
+        raise MalformedXmlError("the zip is damaged or not whole") from None
+    except (RuntimeError, NotImplementedError):
+        raise MalformedXmlError("the zip is encrypted or packed in an unusual way") from None
+
+
+def _assignee(root: Element) -> str:
+    people = root.iterfind("meta//task/assignee/username")
+    return next((name.text for name in people if name.text), "")
+
+
+def _time(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise MalformedXmlError(f"{text!r} is no time") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,78 @@
+"""Which images go to annotators next, and together: the worst-labelled first."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from pydantic import Field
+
+from annotation.schema import LabelSchema
+from mirrorset.records import Annotation, Batch, Record, Verdict
+
+ADULT = "adult"
+
+
+class BatchParams(Record):
+    """How images are put together.
+
+    size: images in a batch; the last may have fewer. CVAT makes one task of each.
+    """
+
+    size: int = Field(default=50, gt=0)
+
+
+def plan_batches(
+    annotations: Iterable[Annotation],
+    verdicts: Iterable[Verdict],
+    batches: Iterable[Batch],
+    schema: LabelSchema,
+    params: BatchParams,
+) -> list[Batch]:
+    """Batches of the images that are in none of `batches` yet, those of lowest confidence first.
+
+    Only images whose verdict "adult" passed and that no person has labelled. The same input gives
+    the same batches; give `batches` those of the catalogue and those of `Exchange.batches`.
+    """
+    adult = {verdict.image_id for verdict in verdicts if verdict.check == ADULT and verdict.passed}
+    out = {image_id for batch in batches for image_id in batch.image_ids}
+    by_image: dict[str, Annotation] = {}
+    seen_by_people = set()
+    for annotation in annotations:
+        if annotation.origin == "model":
+            by_image[annotation.image_id] = annotation
+        else:
+            seen_by_people.add(annotation.image_id)
+    waiting = [by_image[image_id] for image_id in (by_image.keys() & adult) - out - seen_by_people]
+    waiting.sort(key=lambda one: (confidence(one, schema.skeleton.name), one.image_id))
+    ids = [annotation.image_id for annotation in waiting]
+    return [
+        make_batch(ids[start : start + params.size], schema.version)
+        for start in range(0, len(ids), params.size)
+    ]
+
+
+def make_batch(image_ids: Sequence[str], schema_version: str) -> Batch:
+    """The batch of these images, before it is pushed; its id is a hash of them and the schema.
+
+    Frames are in the order of names: CVAT sorts what it is given, and when it matches labels to
+    frames it falls back on their number, so any other order can put labels on wrong pictures.
+    """
+    frames = sorted(image_ids)
+    key = "\n".join([schema_version, *frames])
+    return Batch(
+        batch_id=hashlib.sha256(key.encode()).hexdigest()[:16],
+        image_ids=tuple(frames),
+        schema_version=schema_version,
+        server="",
+        project="",
+        task="",
+        state="pushed",
+    )
+
+
+def confidence(annotation: Annotation, landmarks: str) -> float:
+    """Mean confidence of the least sure face's points, 0 to 1; 0 where a face has no points."""
+    means = []
+    for face in annotation.faces:
+        points = face.landmarks.get(landmarks)
+        means.append(sum(points.confidence) / len(points.confidence) if points else 0.0)
+    return min(means, default=0.0)

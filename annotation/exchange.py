@@ -1,0 +1,99 @@
+"""The seam to annotators: batches go out, what people did comes back, whatever carries it."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pydantic import AwareDatetime
+
+from annotation.schema import REVIEWED, LabelSchema
+from annotation.shapes import ImageShapes
+from mirrorset.records import Annotation, Batch, ImageRecord, Record, Sha256
+
+# CVAT's words for shapes that a person drew, corrected, or agreed on with others. What was
+# imported is "file", what a model made is "auto".
+_BY_PEOPLE = frozenset({"manual", "semi-auto", "consensus"})
+
+
+class Contents(Protocol):
+    """Where original bytes are; `mirrorset.blobs.BlobStore` is one."""
+
+    def get(self, image_id: str) -> bytes:
+        """The bytes of `image_id`."""
+
+
+class ReturnedImage(Record):
+    """One image that a person has annotated. by: a pseudonym. returned_at: when it was exported."""
+
+    image_id: Sha256
+    shapes: ImageShapes
+    by: str
+    returned_at: AwareDatetime
+
+
+class Returned(Record):
+    """What came back of a batch: annotated images only, in frame order.
+
+    strangers: names in the archives that belong to no image of the batch.
+    """
+
+    batch_id: str
+    images: tuple[ReturnedImage, ...]
+    strangers: tuple[str, ...] = ()
+
+
+class Exchange(Protocol):
+    """Carries batches to annotators and back.
+
+    An implementation promises:
+
+    - A batch is one task, however often it is pushed and wherever a push was killed: its id is the
+      key (a folder's name; a marker in the tracker field of a CVAT task).
+    - What was pushed first stays: annotators may be at work on it. Pushing again changes nothing.
+    - `push` returns only after reading back what it wrote and finding it equal.
+    - `pull` changes nothing on the other side and may be called at any time. It returns images
+      that people have annotated (`is_annotated`), each in its latest state, and None while there
+      is none: what nobody has looked at stays the model's.
+    - Names of people stay behind it; records carry pseudonyms.
+
+    It raises UnavailableError where the other side cannot be reached, InputError where what it
+    gives cannot be read, IntegrityError where it does not hold what was pushed.
+    """
+
+    def push(
+        self,
+        batch: Batch,
+        images: Sequence[ImageRecord],
+        contents: Contents,
+        annotations: Sequence[Annotation],
+        schema: LabelSchema,
+    ) -> Batch:
+        """Put the batch before annotators; returns it with server, project and task filled in.
+
+        images and annotations: of every image of the batch, in any order.
+        """
+
+    def pull(self, batch: Batch) -> Returned | None:
+        """What people have done of the batch so far."""
+
+    def batches(self) -> tuple[Batch, ...]:
+        """The batches that are out, also those whose push was killed before it was recorded."""
+
+
+def is_annotated(shapes: ImageShapes) -> bool:
+    """Whether the shapes say that a person worked on the image.
+
+    They do when the tag `reviewed` is set or any shape or point was drawn or corrected by people.
+    Shapes that merely came back are no evidence that anybody looked.
+    """
+    points = (element for skeleton in shapes.skeletons for element in skeleton.elements)
+    return any(tag.label == REVIEWED for tag in shapes.tags) or any(
+        shape.source in _BY_PEOPLE for shape in (*shapes.every(), *points)
+    )
+
+
+def image_name(image: ImageRecord) -> str:
+    """The name under which annotators see an image: nothing of where it came from."""
+    return f"{image.image_id[:16]}.{_EXTENSIONS[image.media_type]}"
+
+
+_EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}

@@ -1,0 +1,169 @@
+"""The exchange by folder: archives go out to `outbox/`, CVAT's exports come back in `inbox/`.
+
+<root>/outbox/<batch_id>/task.zip      images and labels, "CVAT for images 1.1"
+                         labels.json   the label specification for CVAT's Raw tab
+                         README.txt    what to do, for the annotator
+                         batch.json    the Batch record
+<root>/inbox/<batch_id>*.zip           exports of the task, in the same format
+<root>/annotators.json                 user names and their pseudonyms; keep it private
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from annotation.archive import Archive, read_archive, write_archive
+from annotation.checks import round_trip
+from annotation.conversion import to_shapes
+from annotation.exchange import Contents, Returned, ReturnedImage, image_name, is_annotated
+from annotation.pseudonyms import Pseudonyms
+from annotation.schema import LabelSchema, cvat_labels
+from mirrorset.errors import InputError, IntegrityError
+from mirrorset.files import read_records, write_records, write_text
+from mirrorset.records import Annotation, Batch, ImageRecord
+
+TASK = "task.zip"
+LABELS = "labels.json"
+README = "README.txt"
+BATCH = "batch.json"
+
+_README = """\
+Make a task in CVAT: paste labels.json into the Raw tab of its label editor, upload task.zip as \
+its images (in lexicographical order, the default), and then upload task.zip once more as \
+annotations in the format "CVAT 1.1".
+Correct what is wrong on each image, set the tag "reviewed" on every image you have finished \
+(also where nothing had to change), and set "do_not_use" with its reason where a picture shows a \
+minor, is intimate, shows distress, or was plainly taken against the person's will.
+Export the task as "CVAT for images 1.1" and put the zip into the folder inbox as {batch_id}.zip; \
+a later export may be named {batch_id}-2.zip and so on.
+"""
+
+
+class FolderExchange:
+    """An `annotation.exchange.Exchange` whose other side is a folder."""
+
+    def __init__(self, root: Path) -> None:
+        """Use `root`, which need not exist yet."""
+        self._outbox = root / "outbox"
+        self._inbox = root / "inbox"
+        self._pseudonyms = Pseudonyms(root / "annotators.json")
+
+    def push(
+        self,
+        batch: Batch,
+        images: Sequence[ImageRecord],
+        contents: Contents,
+        annotations: Sequence[Annotation],
+        schema: LabelSchema,
+    ) -> Batch:
+        """Write the batch's folder, whole or not at all; one that is there is left as it is."""
+        self._inbox.mkdir(parents=True, exist_ok=True)
+        folder = self._outbox / batch.batch_id
+        if folder.is_dir():
+            return _read_batch(folder)
+        frames = _in_frame_order(batch, images, annotations)
+        aside = self._outbox / f".{batch.batch_id}.part"
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        pushed = batch.model_copy(
+            update={"server": "folder", "project": schema.version, "task": batch.batch_id}
+        )
+        _write_task(aside / TASK, batch.batch_id, frames, contents, schema)
+        write_text(aside / LABELS, json.dumps(cvat_labels(schema), indent=1) + "\n")
+        write_text(aside / README, _README.format(batch_id=batch.batch_id))
+        write_records(aside / BATCH, [pushed])
+        aside.replace(folder)
+        return pushed
+
+    def pull(self, batch: Batch) -> Returned | None:
+        """What the batch's archives in the inbox say; of several the latest exported counts."""
+        archives = [
+            read_archive(path) for path in sorted(self._inbox.glob(f"{batch.batch_id}*.zip"))
+        ]
+        archives.sort(key=lambda archive: archive.dumped_at)
+        by_stem = {image_id[:16]: image_id for image_id in batch.image_ids}
+        images: dict[str, ReturnedImage] = {}
+        strangers: set[str] = set()
+        for archive in archives:
+            for image in self._annotated(archive, by_stem):
+                images[image.image_id] = image
+            strangers.update(
+                shapes.name for shapes in archive.images if _stem(shapes.name) not in by_stem
+            )
+        if not images:
+            return None
+        return Returned(
+            batch_id=batch.batch_id,
+            images=tuple(images[one] for one in batch.image_ids if one in images),
+            strangers=tuple(sorted(strangers)),
+        )
+
+    def batches(self) -> tuple[Batch, ...]:
+        """The batches in the outbox, by id."""
+        records = sorted(self._outbox.glob(f"[!.]*/{BATCH}"))
+        return tuple(_read_batch(record.parent) for record in records)
+
+    def _annotated(self, archive: Archive, by_stem: dict[str, str]) -> list[ReturnedImage]:
+        return [
+            ReturnedImage(
+                image_id=by_stem[_stem(shapes.name)],
+                shapes=shapes,
+                by=self._pseudonyms.of(archive.assignee),
+                returned_at=archive.dumped_at,
+            )
+            for shapes in archive.images
+            if _stem(shapes.name) in by_stem and is_annotated(shapes)
+        ]
+
+
+def _in_frame_order(
+    batch: Batch, images: Sequence[ImageRecord], annotations: Sequence[Annotation]
+) -> list[tuple[ImageRecord, Annotation]]:
+    image_by_id = {image.image_id: image for image in images}
+    label_by_id = {label.image_id: label for label in annotations}
+    for image_id in batch.image_ids:
+        if image_id not in image_by_id or image_id not in label_by_id:
+            raise InputError(
+                f"Batch {batch.batch_id} cannot be pushed: image {image_id} has no record or no "
+                "labels; pre-label it first."
+            )
+    return [(image_by_id[one], label_by_id[one]) for one in batch.image_ids]
+
+
+def _write_task(
+    path: Path,
+    name: str,
+    frames: Sequence[tuple[ImageRecord, Annotation]],
+    contents: Contents,
+    schema: LabelSchema,
+) -> None:
+    """Write task.zip and read it back. Its time is that of the newest label: no clock of ours."""
+    write_archive(
+        path,
+        [
+            to_shapes(label, image_name(image), image.width_px, image.height_px, schema)
+            for image, label in frames
+        ],
+        ((image_name(image), contents.get(image.image_id)) for image, _ in frames),
+        schema,
+        name=name,
+        at=max(label.made_at for _, label in frames),
+    )
+    for (_, label), shapes in zip(frames, read_archive(path).images, strict=True):
+        if not round_trip(label, shapes, schema).passed:
+            raise IntegrityError(
+                f"{path} does not read back as it was written for image {label.image_id}: "
+                "check the disk and push again."
+            )
+
+
+def _read_batch(folder: Path) -> Batch:
+    batches = list(read_records(folder / BATCH, Batch))
+    if len(batches) != 1:
+        raise InputError(f"{folder / BATCH} is damaged: delete the folder and push again.")
+    return batches[0]
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem

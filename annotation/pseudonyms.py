@@ -1,0 +1,41 @@
+"""Annotators' pseudonyms: real names stay in one file and never reach a record."""
+
+import json
+from pathlib import Path
+
+from mirrorset.errors import InputError
+from mirrorset.files import write_text
+
+UNNAMED = "annotator"
+
+
+class Pseudonyms:
+    """User names in CVAT → "annotator-1", "annotator-2"…, numbered as they first appear.
+
+    The file is the only link between the two; whoever deletes it makes the labels anonymous.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Keep the names in `path` (JSON), which need not exist yet."""
+        self._path = path
+
+    def of(self, username: str) -> str:
+        """The pseudonym of a user name, made on first sight; "annotator" for no name."""
+        if not username:
+            return UNNAMED
+        known = self._read()
+        if username not in known:
+            known[username] = f"{UNNAMED}-{len(known) + 1}"
+            write_text(self._path, json.dumps(known, indent=1) + "\n")
+        return known[username]
+
+    def _read(self) -> dict[str, str]:
+        try:
+            return {str(k): str(v) for k, v in json.loads(self._path.read_text("utf-8")).items()}
+        except FileNotFoundError:
+            return {}
+        except (ValueError, AttributeError):
+            raise InputError(
+                f"{self._path} no longer maps user names to pseudonyms: restore it from a backup, "
+                "or delete it to start anew."
+            ) from None

@@ -1,0 +1,210 @@
+"""What a person's return becomes: a human annotation, joined with what CVAT does not carry.
+
+What a person touched wins. Per face, compared with the labels that were sent:
+
+- A point that is where it was keeps the model's confidence; one that was moved, or whose
+  visibility was changed, has confidence 1. The same holds for the box and the score.
+- A face nobody moved keeps all the model's measures.
+- A moved face loses its other landmark schemas: they would contradict the person. It keeps pose,
+  lighting, quality and blendshapes while the shift is small (`ReviewParams.measures_kept_within`):
+  they are measured on the picture's pixels, not on the moved points, and a touch-up does not make
+  them wrong. Beyond it the model was looking at something else, and they are dropped.
+- A face that a person drew has none; a face that is not in the return is gone.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from annotation.batches import ADULT
+from annotation.checks import CheckParams, verdicts
+from annotation.conversion import DECIMALS, Labels, from_shapes
+from annotation.exchange import Returned, ReturnedImage
+from annotation.schema import DO_NOT_USE, REVIEWED, LabelSchema
+from faces.schema import load_schema
+from mirrorset.records import (
+    Annotation,
+    Batch,
+    Face,
+    ImageRecord,
+    Landmarks,
+    Reason,
+    Record,
+    Rejected,
+    Verdict,
+    Xyxy,
+)
+
+
+class ReviewParams(Record):
+    """How returns are judged.
+
+    measures_kept_within: largest mean shift of a face's points, as a share of the interocular
+    distance, and of its box's edges, as a share of the box's longer side, up to which the model's
+    pose, lighting, quality and blendshapes stay. Off-the-shelf points are off by 0.02 to 0.03.
+    """
+
+    measures_kept_within: float = 0.1
+    checks: CheckParams = CheckParams()
+
+
+def accept(
+    batch: Batch,
+    returned: Returned,
+    images: Sequence[ImageRecord],
+    sent: Sequence[Annotation],
+    schema: LabelSchema,
+    *,
+    params: ReviewParams,
+) -> list[Record]:
+    """Annotations (origin "human"), their verdicts and what was rejected, in frame order.
+
+    images and sent: the records and the model's annotations of the batch, in any order. The batch
+    itself follows as "returned" once every image of it has come back and was accepted. Rejected
+    (CHECK_FAILED): an image whose shapes do not fit the schema, whose size has changed or that is
+    no longer kept, and names that belong to no image of the batch.
+    """
+    image_by_id = {image.image_id: image for image in images}
+    sent_by_id = {annotation.image_id: annotation for annotation in sent}
+    records: list[Record] = []
+    accepted = 0
+    for back in returned.images:
+        labels = _labels(
+            back, image_by_id.get(back.image_id), sent_by_id.get(back.image_id), schema
+        )
+        if isinstance(labels, Rejected):
+            records.append(labels)
+            continue
+        annotation = _annotation(back, labels, sent_by_id.get(back.image_id), schema, params)
+        records += [annotation, *_verdicts(annotation, back, schema, params)]
+        accepted += 1
+    records += [
+        _rejected(name, f"{name} belongs to no image of batch {batch.batch_id}.")
+        for name in returned.strangers
+    ]
+    if accepted == len(batch.image_ids):
+        records.append(batch.model_copy(update={"state": "returned"}))
+    return records
+
+
+def _labels(
+    back: ReturnedImage, image: ImageRecord | None, sent: Annotation | None, schema: LabelSchema
+) -> Labels | Rejected:
+    if image is None:
+        return _rejected(back.image_id, f"{back.shapes.name} is an image that is no longer kept.")
+    if (back.shapes.width_px, back.shapes.height_px) != (image.width_px, image.height_px):
+        return _rejected(
+            image.image_id,
+            f"{back.shapes.name} came back as {back.shapes.width_px}×{back.shapes.height_px} px "
+            f"but has {image.width_px}×{image.height_px}: the labels are of another picture.",
+        )
+    return from_shapes(image.image_id, back.shapes, schema, sent.faces if sent else ())
+
+
+def _annotation(
+    back: ReturnedImage,
+    labels: Labels,
+    sent: Annotation | None,
+    schema: LabelSchema,
+    params: ReviewParams,
+) -> Annotation:
+    before = {face.face_id: face for face in sent.faces} if sent else {}
+    return Annotation(
+        image_id=back.image_id,
+        faces=tuple(
+            _joined(face, before.get(face.face_id), schema, params) for face in labels.faces
+        ),
+        tags={name: value for name, value in labels.tags.items() if name != REVIEWED},
+        masks=labels.masks,
+        origin="human",
+        by=back.by,
+        # A corrected label still has its machine origin, and that model's licence.
+        models=sent.models if sent else (),
+        schema_version=schema.version,
+        made_at=back.returned_at,
+    )
+
+
+def _joined(face: Face, sent: Face | None, schema: LabelSchema, params: ReviewParams) -> Face:
+    """The returned face with what it keeps of the one that was sent."""
+    name = schema.skeleton.name
+    points = face.landmarks.get(name)
+    before = sent.landmarks.get(name) if sent else None
+    landmarks = {name: _confident(points, before)} if points else {}
+    if sent is None:
+        return face.model_copy(update={"landmarks": landmarks, "score": 1.0})
+    moved = max(_box_shift(face.box, sent.box), _point_shift(points, before, name))
+    is_same_box = _rounded(face.box) == _rounded(sent.box)
+    kept = {key: value for key, value in sent.attributes.items() if not _has(schema, key)}
+    update: dict[str, object] = {
+        "box": sent.box if is_same_box else face.box,
+        "score": sent.score if is_same_box else 1.0,
+        "attributes": face.attributes | kept,
+        "landmarks": landmarks if moved else sent.landmarks | landmarks,
+    }
+    if moved <= params.measures_kept_within:
+        measures = ("pose", "lighting", "quality", "blendshapes")
+        update |= {measure: getattr(sent, measure) for measure in measures}
+    return face.model_copy(update=update)
+
+
+def _confident(points: Landmarks, before: Landmarks | None) -> Landmarks:
+    """The points; an untouched one as it was sent, a touched one with confidence 1."""
+    if before is None:
+        return points.model_copy(update={"confidence": (1.0,) * len(points.points)})
+    is_same = [
+        _rounded(after) == _rounded(sent) and now == then
+        for after, sent, now, then in zip(
+            points.points, before.points, points.visibility, before.visibility, strict=True
+        )
+    ]
+    return Landmarks(
+        points=tuple(
+            sent if same else after
+            for same, after, sent in zip(is_same, points.points, before.points, strict=True)
+        ),
+        visibility=points.visibility,
+        confidence=tuple(
+            sent if same else 1.0 for same, sent in zip(is_same, before.confidence, strict=True)
+        ),
+    )
+
+
+def _point_shift(after: Landmarks | None, before: Landmarks | None, schema: str) -> float:
+    """Mean shift of the points given in both, as a share of the interocular distance before."""
+    if after is None or before is None:
+        return 0.0 if after is before else float("inf")
+    old, new = np.round(before.points, DECIMALS), np.round(after.points, DECIMALS)
+    given = (np.asarray(before.visibility) > 0) & (np.asarray(after.visibility) > 0)
+    if not given.any():
+        return 0.0
+    shift = float(np.linalg.norm(new - old, axis=1)[given].mean())
+    return shift / max(load_schema(schema).interocular_px(old), 1.0)
+
+
+def _box_shift(after: Xyxy, before: Xyxy) -> float:
+    """Largest shift of an edge as a share of the box's longer side before."""
+    old, new = np.round(before, DECIMALS), np.round(after, DECIMALS)
+    return float(np.abs(new - old).max()) / max(float((old[2:] - old[:2]).max()), 1.0)
+
+
+def _rounded(numbers: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(round(number, DECIMALS) for number in numbers)
+
+
+def _has(schema: LabelSchema, attribute: str) -> bool:
+    return any(spec.name == attribute for spec in schema.face.attributes)
+
+
+def _verdicts(
+    annotation: Annotation, back: ReturnedImage, schema: LabelSchema, params: ReviewParams
+) -> list[Verdict]:
+    width_px, height_px = back.shapes.width_px, back.shapes.height_px
+    results = verdicts(annotation, width_px, height_px, schema, params.checks)
+    if annotation.tags.get(DO_NOT_USE) == "minor":
+        results.append(Verdict(image_id=annotation.image_id, check=ADULT, passed=False))
+    return results
+
+
+def _rejected(item_id: str, detail: str) -> Rejected:
+    return Rejected(item_id=item_id, step="annotate", reason=Reason.CHECK_FAILED, detail=detail)

@@ -1,0 +1,173 @@
+"""The label schema: what annotators can draw and set, and the same in CVAT's words."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import ValidationError, model_validator
+
+from faces.schema import load_schema
+from mirrorset.errors import SettingsError
+from mirrorset.records import Record, Xy
+
+FACE_ID = "face_id"
+SCORE = "score"
+CONFIDENCE = "confidence"
+UNKNOWN = "unknown"
+REVIEWED = "reviewed"
+DO_NOT_USE = "do_not_use"
+
+_SCHEMAS = Path(__file__).parent / "schemas"
+
+
+class AttributeSpec(Record):
+    """One attribute of a label.
+
+    values: options of a select; lowest, highest and step of a number; otherwise empty.
+    """
+
+    name: str
+    kind: Literal["select", "number", "text"]
+    values: tuple[str, ...] = ()
+    default: str
+
+    def accepts(self, value: str) -> bool:
+        """Whether `value` is one that this attribute may have; CVAT's server does not ask."""
+        if self.kind == "select":
+            return value in self.values
+        if self.kind == "number":
+            try:
+                return float(self.values[0]) <= float(value) <= float(self.values[1])
+            except ValueError:
+                return False
+        return True
+
+
+class LabelSpec(Record):
+    """One label. colour: "#rrggbb". point_attributes: of every point of a skeleton."""
+
+    name: str
+    shape: Literal["rectangle", "skeleton", "mask", "tag"]
+    colour: str
+    attributes: tuple[AttributeSpec, ...] = ()
+    point_attributes: tuple[AttributeSpec, ...] = ()
+
+
+class LabelSchema(Record):
+    """A label schema with the points of its skeleton.
+
+    The rectangle is the face; the skeleton is named after a landmark schema. point_names: in that
+    schema's order. edges: pairs of indices into them. layout: xy of every point in a drawing of
+    100×100, where CVAT's template for a new skeleton is.
+    """
+
+    version: str
+    labels: tuple[LabelSpec, ...]
+    point_names: tuple[str, ...]
+    edges: tuple[tuple[int, int], ...]
+    layout: tuple[Xy, ...]
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "LabelSchema":
+        names = [label.name for label in self.labels]
+        if len(set(names)) != len(names):
+            raise ValueError("two labels have one name")
+        for shape in ("rectangle", "skeleton"):
+            if sum(label.shape == shape for label in self.labels) != 1:
+                raise ValueError(f"exactly one {shape} label is wanted")
+        if any(len(label.attributes) > 1 for label in self.labels if label.shape == "tag"):
+            raise ValueError("a tag has at most one attribute")
+        if len(self.layout) != len(self.point_names):
+            raise ValueError(f"{len(self.layout)} layout points, {len(self.point_names)} names")
+        return self
+
+    @property
+    def face(self) -> LabelSpec:
+        """The rectangle label."""
+        return next(label for label in self.labels if label.shape == "rectangle")
+
+    @property
+    def skeleton(self) -> LabelSpec:
+        """The skeleton label; its name is the landmark schema's."""
+        return next(label for label in self.labels if label.shape == "skeleton")
+
+    def label(self, name: str, shape: str) -> LabelSpec | None:
+        """The label of this name if it has this shape."""
+        return next((one for one in self.labels if (one.name, one.shape) == (name, shape)), None)
+
+
+@cache
+def load_label_schema(name: str = "selfie") -> LabelSchema:
+    """The label schema `name` of this package, its skeleton completed from the landmark schema.
+
+    Raises SettingsError where there is no such schema or the file does not fit.
+    """
+    path = _SCHEMAS / f"{name}.yaml"
+    try:
+        fields: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(sorted(file.stem for file in _SCHEMAS.glob("*.yaml")))
+        raise SettingsError(f"There is no label schema {name!r}: choose one of {known}.") from None
+    skeleton = next((one["name"] for one in fields["labels"] if one["shape"] == "skeleton"), "")
+    landmarks = load_schema(skeleton)
+    try:
+        return LabelSchema.model_validate(
+            fields | {"point_names": landmarks.names, "edges": landmarks.edges}
+        )
+    except ValidationError as error:
+        raise SettingsError(f"{path.name}: {error.errors()[0]['msg']}.") from None
+
+
+def cvat_labels(schema: LabelSchema) -> list[dict[str, Any]]:
+    """The labels as CVAT's API and the Raw tab of its label editor take them."""
+    return [_cvat_label(label, schema) for label in schema.labels]
+
+
+def skeleton_svg(schema: LabelSchema) -> str:
+    """CVAT's drawing of the skeleton: lines between and circles at the points, ids from 1."""
+    lines = [
+        f'<line x1="{schema.layout[a][0]}" y1="{schema.layout[a][1]}" '
+        f'x2="{schema.layout[b][0]}" y2="{schema.layout[b][1]}" '
+        f'data-type="edge" data-node-from="{a + 1}" data-node-to="{b + 1}"></line>'
+        for a, b in schema.edges
+    ]
+    circles = [
+        f'<circle r="0.75" cx="{x}" cy="{y}" data-type="element node" '
+        f'data-element-id="{i}" data-node-id="{i}" data-label-name="{name}"></circle>'
+        for i, (name, (x, y)) in enumerate(
+            zip(schema.point_names, schema.layout, strict=True), start=1
+        )
+    ]
+    return "".join(lines + circles)
+
+
+def _cvat_label(label: LabelSpec, schema: LabelSchema) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "name": label.name,
+        "color": label.colour,
+        "type": label.shape,
+        "attributes": [_cvat_attribute(attribute) for attribute in label.attributes],
+    }
+    if label.shape == "skeleton":
+        spec["svg"] = skeleton_svg(schema)
+        spec["sublabels"] = [
+            {
+                "name": name,
+                "color": label.colour,
+                "type": "points",
+                "attributes": [_cvat_attribute(one) for one in label.point_attributes],
+            }
+            for name in schema.point_names
+        ]
+    return spec
+
+
+def _cvat_attribute(attribute: AttributeSpec) -> dict[str, Any]:
+    return {
+        "name": attribute.name,
+        "mutable": False,
+        "input_type": attribute.kind,
+        "default_value": attribute.default,
+        "values": list(attribute.values) or [""],
+    }

@@ -1,0 +1,1 @@
+"""The first floor: pixels → measures. Pure functions that know no room and no catalogue."""

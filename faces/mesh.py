@@ -1,0 +1,100 @@
+"""The face mesh: 478 landmarks, 52 blendshapes and a pose matrix, by MediaPipe's FaceLandmarker."""
+
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+
+import mediapipe
+import numpy as np
+from mediapipe.tasks.python import vision
+from mediapipe.tasks.python.core.base_options import BaseOptions
+from numpy.typing import ArrayLike, NDArray
+
+from faces.crop import cut_square
+from faces.quiet import native_notes_withheld
+from mirrorset.geometry import square_around
+from mirrorset.records import Record
+
+Floats = NDArray[np.float64]
+
+
+class MeshParams(Record):
+    """crop_factor: side of the square crop over the longer side of the face's box: the task finds
+    nothing where a face is small in the frame. crop_side_px: the crop is scaled to it. min_score:
+    for the task's own detection and presence scores.
+    """
+
+    crop_factor: float = 1.8
+    crop_side_px: int = 320
+    min_score: float = 0.3
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """points: (478, 2) float64 px of the image. blendshapes: 52 scores 0 to 1 by name,
+    "_neutral" and 51 of ARKit's.
+    matrix: (4, 4) float64, canonical face (x right, y up, z to the viewer, cm) → camera space.
+    """
+
+    points: Floats
+    blendshapes: dict[str, float]
+    matrix: Floats
+
+
+class FaceMesher:
+    """Kartynnik et al., "Real-time facial surface geometry from monocular video on mobile GPUs",
+    2019; Grishchenko et al., "Blendshapes GHUM", 2023.
+    """
+
+    def __init__(self, path: Path, params: MeshParams | None = None) -> None:
+        self._params = params or MeshParams()
+        options = vision.FaceLandmarkerOptions(
+            base_options=BaseOptions(model_asset_path=str(path)),
+            num_faces=1,
+            min_face_detection_confidence=self._params.min_score,
+            min_face_presence_confidence=self._params.min_score,
+            output_face_blendshapes=True,
+            output_facial_transformation_matrixes=True,
+        )
+        with native_notes_withheld():
+            self._landmarker = vision.FaceLandmarker.create_from_options(options)
+        weakref.finalize(self, _close, self._landmarker)
+
+    def locate(self, rgb: NDArray[np.uint8], box: ArrayLike) -> Mesh | None:
+        """The mesh of the face in `box` (xyxy px) of `rgb` (H, W, 3); None where none is found.
+
+        A full profile has none, and a neighbour's face that the crop holds is not taken for it.
+        """
+        side = self._params.crop_side_px
+        square = square_around(box, self._params.crop_factor)
+        crop = cut_square(rgb, square, side)
+        result = self._landmarker.detect(
+            mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=crop)
+        )
+        if not result.face_landmarks:
+            return None
+        unit = np.array([(point.x, point.y) for point in result.face_landmarks[0]])
+        points = square[:2] + unit * (square[2:] - square[:2])
+        if not _is_within(points.mean(axis=0), box):
+            return None
+        return Mesh(
+            points=points,
+            blendshapes={shape.category_name: shape.score for shape in result.face_blendshapes[0]},
+            matrix=np.asarray(result.facial_transformation_matrixes[0], dtype=np.float64),
+        )
+
+
+def _close(landmarker: vision.FaceLandmarker) -> None:
+    """Free the task; at the interpreter's end its threads are gone, and so is the need.
+
+    MediaPipe's own `__del__` would print a traceback then.
+    """
+    try:
+        landmarker.close()
+    except RuntimeError:
+        landmarker._handle = None
+
+
+def _is_within(point: Floats, box: ArrayLike) -> bool:
+    left, top, right, bottom = np.asarray(box, dtype=np.float64)
+    return bool(left < point[0] < right and top < point[1] < bottom)

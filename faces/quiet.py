@@ -1,0 +1,31 @@
+"""What native libraries write to stderr for their developers, kept from the user's screen."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def native_notes_withheld() -> Iterator[None]:
+    """Withhold what C++ code writes to stderr; shown after all where the block raises.
+
+    TensorFlow Lite and MediaPipe log before their log level can be set, past `sys.stderr`. The
+    descriptor is the process's, so the block should be short: the making of a model.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        is_failed = True
+        try:
+            yield
+            is_failed = False
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            if is_failed:
+                notes.seek(0)
+                os.write(2, notes.read())

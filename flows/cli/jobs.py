@@ -1,0 +1,193 @@
+"""The jobs of the pipeline, one command each, named as their flows are."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from flows.cli.app import HERE, Home, Json, app, show, working
+from mirrorset.errors import SettingsError, UnavailableError
+
+annotate = typer.Typer(
+    help="Send images to annotators in CVAT and take back what they return.", no_args_is_help=True
+)
+app.add_typer(annotate, name="annotate")
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="The folder; it may exist.")],
+    remote: Annotated[
+        str | None,
+        typer.Option(help="Where releases are pushed: a folder, s3://bucket/path, ssh://…"),
+    ] = None,
+    is_json: Json = False,
+) -> None:
+    """Make a workspace: git, DVC, params.yaml, dvc.yaml, settings.
+
+    Files that exist stay as they are, so running it again completes a workspace.
+    """
+    from mirrorset.workspace import init as run
+
+    workspace = run(folder, remote)
+    show(
+        {
+            "workspace": str(workspace.home),
+            "next": "name your sources in params.yaml, then run `mirrorset crawl`",
+        },
+        is_json,
+        "A workspace is ready",
+    )
+
+
+@app.command()
+def crawl(home: Home = HERE, is_json: Json = False) -> None:
+    """Crawl the sources of params.yaml: original bytes, a licence receipt for each.
+
+    What is known already is not fetched again; what is refused is counted by reason.
+    """
+    from flows.crawl import crawl as run
+
+    with working(is_json):
+        result = run(home)
+    show(result, is_json, "Crawled")
+
+
+@app.command()
+def prelabel(
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Label the pictures of this plain folder instead of the catalogue's."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="With --images: the file that gets one Annotation a line.")
+    ] = None,
+    profile: Annotated[
+        str, typer.Option(help="With --images: which models; params.yaml says it otherwise.")
+    ] = "research",
+    home: Home = HERE,
+    is_json: Json = False,
+) -> None:
+    """Find faces, landmarks, pose, mask and light with pretrained models.
+
+    Without --images: everything in the catalogue that these models have not labelled yet.
+    """
+    if (images is None) != (out is None):
+        raise SettingsError("--images and --out go together: a folder to read, a file to write.")
+    if images is not None and out is not None:
+        _prelabel_folder(images, out, profile, home, is_json)
+        return
+    from flows.prelabel import prelabel as run
+
+    with working(is_json):
+        result = run(home)
+    show(result, is_json, "Labelled by models")
+
+
+def _prelabel_folder(images: Path, out: Path, profile: str, home: Path, is_json: bool) -> None:
+
+    from annotation.prelabel import PrelabelParams, label_folder
+    from faces.profiles import load_profile
+    from flows.progress import bar
+    from mirrorset.records import utc_now
+    from mirrorset.settings import read_settings
+
+    with working(is_json):
+        progress = bar("prelabel")
+        loaded = load_profile(profile, read_settings(home).models)
+        params = PrelabelParams(profile=profile)
+        summary = label_folder(images, out, loaded, params, progress.step, at=utc_now())
+    show(summary, is_json, f"Labelled into {out}")
+
+
+@annotate.command()
+def push(home: Home = HERE, is_json: Json = False) -> None:
+    """Make CVAT archives of the labelled images that no batch holds yet, worst labels first."""
+    from flows.annotate import push as run
+
+    with working(is_json):
+        result = run(home)
+    show(result, is_json, "Pushed")
+
+
+@annotate.command()
+def pull(home: Home = HERE, is_json: Json = False) -> None:
+    """Take back what annotators returned, and judge it; what nobody touched stays the models'."""
+    from flows.annotate import pull as run
+
+    with working(is_json):
+        result = run(home)
+    show(result, is_json, "Pulled")
+
+
+@app.command()
+def release(
+    version: Annotated[
+        str | None, typer.Option(help="For example 1.2.0; by itself, the next minor version.")
+    ] = None,
+    home: Home = HERE,
+    is_json: Json = False,
+) -> None:
+    """Freeze the catalogue into a versioned release: Parquet, a git tag, DVC data, pushed.
+
+    Where nothing has changed since the last one, nothing is released.
+    """
+    from flows.release import release as run
+
+    with working(is_json):
+        result = run(home, version)
+    show(result, is_json, "Released" if result.is_new else "Unchanged since the last release")
+
+
+@app.command()
+def demo(
+    portraits: Annotated[
+        int | None, typer.Option(min=0, help="Take only so many of the 158 portraits.")
+    ] = None,
+    is_offline: Annotated[
+        bool, typer.Option("--offline", help="Fetch nothing: use what is in the cache.")
+    ] = False,
+    home: Annotated[Path, typer.Option(help="The folder the demo works in.")] = Path("demo"),
+    is_json: Json = False,
+) -> None:
+    """Run the whole way once, on real portraits served by this machine to itself.
+
+    Crawl, pre-label, CVAT archive, verdict, release, parity and a page to look at. A second run
+    finds its work done and is much faster.
+    """
+    # The demo is for itself: it takes no server or profile of Prefect's from this machine.
+    os.environ.pop("PREFECT_API_URL", None)
+    os.environ["PREFECT_HOME"] = str(home.resolve() / ".mirrorset" / "prefect")
+    from flows.demo.summary import print_summary
+    from flows.demo.tour import tour
+
+    with working(is_json):
+        result = tour(home, portraits, is_offline)
+    if is_json:
+        show(result, is_json, "")
+    else:
+        print_summary(result)
+
+
+@app.command()
+def doctor(home: Home = HERE, is_json: Json = False) -> None:
+    """Say what is missing on this machine and how to get it."""
+    from flows.doctor import examine
+
+    findings = examine(home)
+    if is_json:
+        show({"findings": findings}, is_json, "")
+    else:
+        table = Table("", "what", "found", "what to do", box=None, pad_edge=False)
+        for finding in findings:
+            mark = "ok" if finding.is_well else "missing" if finding.is_needed else "optional"
+            table.add_row(
+                mark, finding.what, finding.found, "" if finding.is_well else finding.remedy
+            )
+        Console(highlight=False).print(table)
+    lacking = [finding.what for finding in findings if finding.is_needed and not finding.is_well]
+    if lacking:
+        raise UnavailableError(f"Not ready: {', '.join(lacking)}; the list says what to do.")

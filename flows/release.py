@@ -1,0 +1,159 @@
+"""Release: freeze the catalogue, let DVC build from it, then commit, tag and push the version."""
+
+import re
+from pathlib import Path
+
+from curation.build import ReleaseParams
+from curation.ledger import LedgerParams, mint
+from curation.records import GroupMember
+from curation.split import content_digest
+from flows.engine import flow, task
+from flows.progress import bar
+from flows.release_state import ReleaseState, read_state, state_file, write_state
+from flows.snapshot import write_part, write_snapshot
+from mirrorset.commands import dvc, git
+from mirrorset.errors import MirrorsetError, SettingsError
+from mirrorset.files import read_records
+from mirrorset.records import DatasetItem, LedgerEntry, Record, utc_now
+from mirrorset.spool import ingest
+from mirrorset.workspace import Workspace, commit, open_workspace
+
+_VERSION = re.compile(r"^\d+\.\d+\.\d+$")
+
+
+class ReleaseSummary(Record):
+    """What came of a release. is_new: False where nothing had changed since the last one.
+
+    digest: over the content (images, splits, labels), without times. pushed_to: the DVC remote,
+    or "" where the workspace has none.
+    """
+
+    name: str
+    version: str
+    digest: str
+    images: int
+    is_new: bool
+    tag: str
+    pushed_to: str
+
+
+@flow(name="release")
+def release(home: Path, version: str | None = None) -> ReleaseSummary:
+    """Release what the catalogue holds; unchanged content keeps its version.
+
+    version: "1.2.3", or None for the next minor one where content has changed. Raises
+    SettingsError where the version is malformed or taken by other content.
+    """
+    workspace = open_workspace(home)
+    progress = bar("release", total=5)
+    with workspace.locked():
+        freeze(workspace)
+        progress.to(1)
+        mint_places(workspace)
+        progress.to(2)
+        state = choose_version(workspace, version)
+        progress.to(3)
+        build(workspace)
+        progress.to(4)
+        summary = publish(workspace, state)
+        progress.to(5)
+    return summary
+
+
+@task(name="freeze")
+def freeze(workspace: Workspace) -> None:
+    """Write the snapshot, then select from it and group it."""
+    with workspace.catalogue() as catalogue:
+        ingest(workspace.spool, catalogue)
+        write_snapshot(workspace, catalogue)
+    if not state_file(workspace).exists():
+        write_state(workspace, ReleaseState(version="0.1.0"))
+    dvc(workspace.home, "repro", "select", "group")
+
+
+@task(name="mint")
+def mint_places(workspace: Workspace) -> None:
+    """Mint group, split and image shard of what is new, and let DVC place every image."""
+    groups = read_records(workspace.work / "groups.jsonl", GroupMember)
+    with workspace.catalogue() as catalogue:
+        ledger = {entry.image_id: entry for entry in catalogue.read(LedgerEntry)}
+        # What no split can take is rejected by the stage `split`, from the same ledger.
+        entries, _ = mint(groups, ledger, workspace.params("ledger", LedgerParams), utc_now())
+        catalogue.upsert(entries)
+        write_part(workspace.snapshot / "ledger.jsonl", catalogue)
+    dvc(workspace.home, "repro", "split")
+
+
+@task(name="choose-version")
+def choose_version(workspace: Workspace, wanted: str | None) -> ReleaseState:
+    """The version that this content gets: its old one where nothing changed."""
+    if wanted is not None and not _VERSION.match(wanted):
+        raise SettingsError(f"--version {wanted} is no version: write three numbers, as in 1.2.0.")
+    last = read_state(workspace)
+    now = ReleaseState(
+        version=wanted or last.version,
+        digest=content_digest(read_records(workspace.work / "items.jsonl", DatasetItem)),
+        params=workspace.params("release", ReleaseParams),
+    )
+    is_changed = (last.digest, last.params) != (now.digest, now.params)
+    if is_changed and _is_tagged(workspace, now.version):
+        if wanted is not None:
+            raise SettingsError(
+                f"{_tag(workspace, wanted)} is released with other content: choose a new version."
+            )
+        now = now.model_copy(update={"version": _next_minor(workspace, now.version)})
+    write_state(workspace, now)
+    return now
+
+
+@task(name="build")
+def build(workspace: Workspace) -> None:
+    """Let DVC build, measure and seal the release, and keep the snapshot it came from."""
+    dvc(workspace.home, "add", "data/snapshot")
+    dvc(workspace.home, "repro")
+
+
+@task(name="publish")
+def publish(workspace: Workspace, state: ReleaseState) -> ReleaseSummary:
+    """Commit, tag and push; what was done before is not done again."""
+    tag = _tag(workspace, state.version)
+    commit(workspace.home, f"Release {tag}")
+    is_new = not _is_tagged(workspace, state.version)
+    if is_new:
+        git(workspace.home, "tag", "--annotate", tag, "--message", f"{tag} {state.digest}")
+    remote = _default_remote(workspace)
+    if remote:
+        dvc(workspace.home, "push")
+    items = read_records(workspace.work / "items.jsonl", DatasetItem)
+    return ReleaseSummary(
+        name=workspace.dataset.name,
+        version=state.version,
+        digest=state.digest,
+        images=sum(1 for _ in items),
+        is_new=is_new,
+        tag=tag,
+        pushed_to=remote,
+    )
+
+
+def _tag(workspace: Workspace, version: str) -> str:
+    return f"{workspace.dataset.name}-{version}"
+
+
+def _is_tagged(workspace: Workspace, version: str) -> bool:
+    return bool(git(workspace.home, "tag", "--list", _tag(workspace, version)))
+
+
+def _next_minor(workspace: Workspace, version: str) -> str:
+    major, minor, _ = (int(part) for part in version.split("."))
+    while _is_tagged(workspace, f"{major}.{minor}.0"):
+        minor += 1
+    return f"{major}.{minor}.0"
+
+
+def _default_remote(workspace: Workspace) -> str:
+    """Name of the DVC remote that releases are pushed to, or ""."""
+    try:
+        return dvc(workspace.home, "config", "core.remote")
+    except MirrorsetError:
+        return ""

@@ -1,0 +1,56 @@
+"""release.yaml: the version a workspace stands at, and the content that version stands for."""
+
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from curation.build import ReleaseParams
+from mirrorset.errors import SettingsError
+from mirrorset.files import write_text
+from mirrorset.records import Record
+from mirrorset.workspace import Workspace
+
+
+class ReleaseState(Record):
+    """release.yaml: the version that dvc.yaml builds, and the content and params it stands for."""
+
+    version: str
+    digest: str = ""
+    params: ReleaseParams = ReleaseParams()
+
+
+def current_version(workspace: Workspace) -> str:
+    """The version that the workspace stands at. Raises SettingsError before the first release."""
+    version = read_state(workspace).version
+    if not workspace.release(workspace.dataset.name, version).is_dir():
+        raise SettingsError(
+            f"Release {version} is not in {workspace.home}: run `dvc pull` or `mirrorset release`."
+        )
+    return version
+
+
+def state_file(workspace: Workspace) -> Path:
+    """Where the state is kept: one of the files that dvc.yaml reads."""
+    return workspace.home / "release.yaml"
+
+
+def read_state(workspace: Workspace) -> ReleaseState:
+    """The state that was written last. Raises SettingsError where there is none, or none valid."""
+    try:
+        values = yaml.safe_load(state_file(workspace).read_text(encoding="utf-8"))
+        return ReleaseState.model_validate(values)
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{workspace.home} holds no release yet: run `mirrorset release`."
+        ) from None
+    except (yaml.YAMLError, ValidationError):
+        raise SettingsError(
+            f"{state_file(workspace)} was edited: restore it with `git checkout release.yaml`."
+        ) from None
+
+
+def write_state(workspace: Workspace, state: ReleaseState) -> None:
+    """Write the state, whole or not at all."""
+    values = yaml.safe_dump(state.model_dump(mode="json"), sort_keys=False)
+    write_text(state_file(workspace), f"# Written by `mirrorset release`; do not edit.\n{values}")

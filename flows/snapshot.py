@@ -1,0 +1,45 @@
+"""The snapshot: the catalogue frozen as sorted files, from which DVC's stages start."""
+
+from pathlib import Path
+
+from mirrorset.catalogue import Catalogue
+from mirrorset.files import write_records
+from mirrorset.records import (
+    Annotation,
+    ImageRecord,
+    LedgerEntry,
+    Record,
+    Rejected,
+    Sighting,
+    Verdict,
+)
+from mirrorset.workspace import Workspace
+
+_FILES: dict[str, type[Record]] = {
+    "images.jsonl": ImageRecord,
+    "sightings.jsonl": Sighting,
+    "annotations.jsonl": Annotation,
+    "verdicts.jsonl": Verdict,
+    "rejected.jsonl": Rejected,
+    "ledger.jsonl": LedgerEntry,
+}
+
+
+def write_snapshot(workspace: Workspace, catalogue: Catalogue) -> None:
+    """Write every file of the snapshot, each sorted by image and then by its record's key."""
+    for name in _FILES:
+        write_part(workspace.snapshot / name, catalogue)
+
+
+def write_part(path: Path, catalogue: Catalogue) -> None:
+    """Write one file of the snapshot; `path.name` says which."""
+    write_records(path, catalogue.read(_FILES[path.name]))
+
+
+def rejected_files(workspace: Workspace) -> list[Path]:
+    """All files that say what was rejected and why, of the steps before the release and in it."""
+    return [
+        workspace.snapshot / "rejected.jsonl",
+        workspace.work / "rejected.jsonl",
+        workspace.work / "conflicts.jsonl",
+    ]

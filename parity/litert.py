@@ -1,0 +1,106 @@
+"""One model over many crops in LiteRT: outputs, times and the key of what ran."""
+
+import hashlib
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirrorset.errors import InputError
+from mirrorset.records import ParityKey
+from parity.kernels import Floats, Kernel, Session
+from parity.models import tensor
+from parity.records import Latency, ModelSpec
+
+_WARM_UP_RUNS = 3
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What a model said of N crops: outputs by name, each (N, …) float32; times; what ran."""
+
+    outputs: dict[str, Floats]
+    latency: Latency
+    key: ParityKey
+
+
+def infer(
+    model: Path,
+    crops: NDArray[np.uint8],
+    spec: ModelSpec,
+    kernel: Kernel,
+    *,
+    threads: int,
+    on_item: Callable[[], None] = lambda: None,
+) -> Inference:
+    """Run the .tflite file `model` on every crop (N, S, S, 3) uint8 RGB, N > 0.
+
+    `on_item` is called after each crop. Times are of the inference alone, crop by crop, after
+    warm-up. Raises InputError where the file cannot run or does not fit `spec`.
+    """
+    session = Session(model, kernel, threads)
+    _check_fit(session, spec, model)
+    for _ in range(_WARM_UP_RUNS):
+        session.infer(tensor(crops[0], spec))
+    outputs = [np.empty((len(crops), *shape[1:]), np.float32) for shape in session.output_shapes]
+    elapsed_ms = np.empty(len(crops))
+    for index, crop in enumerate(crops):
+        values = tensor(crop, spec)
+        started_s = time.perf_counter()
+        answers = session.infer(values)
+        elapsed_ms[index] = (time.perf_counter() - started_s) * 1000
+        for output, answer in zip(outputs, answers, strict=True):
+            output[index] = answer[0]
+        on_item()
+    return Inference(
+        outputs=dict(zip(spec.outputs, outputs, strict=True)),
+        latency=Latency(
+            median_ms=round(float(np.median(elapsed_ms)), 3),
+            mean_ms=round(float(elapsed_ms.mean()), 3),
+            p95_ms=round(float(np.quantile(elapsed_ms, 0.95)), 3),
+        ),
+        key=ParityKey(
+            model_sha256=hashlib.sha256(model.read_bytes()).hexdigest(),
+            runtime="LiteRT",
+            runtime_version=version("ai-edge-litert"),
+            kernel=kernel,
+            delegate="XNNPACK" if kernel == "xnnpack" else "none",
+            device=device_name(),
+            threads=threads,
+            delegated_share=session.delegated_share,
+        ),
+    )
+
+
+def device_name(cpu_info: Path = Path("/proc/cpuinfo")) -> str:
+    """Name and architecture of this machine's processor ("AMD EPYC 7B13, x86_64")."""
+    name = platform.processor()
+    if cpu_info.is_file():
+        lines = cpu_info.read_text(encoding="utf-8", errors="replace").splitlines()
+        names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+        name = next(names, name)
+    machine = platform.machine()
+    return machine if name in ("", machine) else f"{name}, {machine}"
+
+
+def _check_fit(session: Session, spec: ModelSpec, model: Path) -> None:
+    """Raise InputError where the model's input or outputs are not those of `spec`."""
+    wanted = (1, spec.input_px, spec.input_px, 3)
+    advice = f"give the spec of this model, not {spec.name}'s."
+    if session.input_shape != wanted:
+        raise InputError(f"{model} takes {session.input_shape}, not {wanted}: {advice}")
+    if len(session.output_shapes) != len(spec.outputs):
+        raise InputError(
+            f"{model} has {len(session.output_shapes)} outputs, not {len(spec.outputs)}: {advice}"
+        )
+    found = int(np.prod(session.output_shapes[spec.outputs.index(spec.points_output)]))
+    if found != spec.point_count * spec.point_values:
+        raise InputError(
+            f"{model} gives {found} values as {spec.points_output}, "
+            f"not {spec.point_count} × {spec.point_values}: {advice}"
+        )

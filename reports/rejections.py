@@ -1,0 +1,107 @@
+"""What was rejected and why: rejected.jsonl files → counts by reason, and the items."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mirrorset.files import read_records
+from mirrorset.records import Reason, Rejected
+
+_WORDS = {
+    Reason.LICENCE_MISSING: "No licence stated",
+    Reason.LICENCE_UNKNOWN: "Licence not recognised",
+    Reason.NO_DERIVATIVES: "Licence forbids derivatives",
+    Reason.NON_COMMERCIAL: "Licence forbids commercial use",
+    Reason.ROBOTS: "Refused by robots.txt",
+    Reason.OPT_OUT_NOAI: "Opted out of AI training",
+    Reason.OPT_OUT_TDM: "Opted out: data mining reserved",
+    Reason.OPT_OUT_TAG: "Opted out: source's tag",
+    Reason.HTTP_ERROR: "Could not be fetched",
+    Reason.TOO_LARGE: "File too large",
+    Reason.CHECKSUM: "Bytes differ from the stated checksum",
+    Reason.NOT_AN_IMAGE: "Not an image",
+    Reason.TRUNCATED: "File ends early",
+    Reason.DECOMPRESSION_BOMB: "Decompression bomb",
+    Reason.TOO_SMALL: "Too few pixels",
+    Reason.DUPLICATE_PIXELS: "Same pixels as another image",
+    Reason.NO_FACE: "No face found",
+    Reason.MODEL_FAILED: "A model failed on it",
+    Reason.MINOR_DOUBT: "Possibly a minor: quarantined",
+    Reason.QUALITY: "Capture quality",
+    Reason.CHECK_FAILED: "A check failed",
+    Reason.SPLIT_CONFLICT: "Would join two splits",
+}
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """All items that one step rejected for one reason.
+
+    bar: count as a share of the largest rejection's, 0 to 100. items: the first of them by id;
+    items_left_out: how many more there are.
+    """
+
+    reason: Reason
+    step: str
+    count: int
+    bar: float
+    items: tuple[Rejected, ...]
+    items_left_out: int
+
+    @property
+    def words(self) -> str:
+        return _WORDS[self.reason]
+
+    @property
+    def anchor(self) -> str:
+        """The fragment that leads to it; steps are free text, so only the reason goes in whole."""
+        step = "".join(letter for letter in self.step if letter.isalnum())
+        return f"rejected-{self.reason}-{step}"
+
+
+def read_rejected(paths: Iterable[Path]) -> list[Rejected]:
+    """Every rejected record of the files once, by step and item.
+
+    An item that two files list with the same step and reason is one. Raises InputError naming file
+    and line.
+    """
+    found = {
+        (record.step, record.reason, record.item_id): record
+        for path in paths
+        for record in read_records(path, Rejected)
+    }
+    return [found[key] for key in sorted(found)]
+
+
+def by_reason(rejected: Sequence[Rejected], items_shown: int) -> list[Rejection]:
+    """The records gathered by step and reason, most frequent first."""
+    gathered: dict[tuple[Reason, str], list[Rejected]] = defaultdict(list)
+    for record in rejected:
+        gathered[record.reason, record.step].append(record)
+    largest = max(map(len, gathered.values()), default=1)
+    rejections = [
+        Rejection(
+            reason=reason,
+            step=step,
+            count=len(records),
+            bar=round(100 * len(records) / largest, 1),
+            items=tuple(_shown(record) for record in records[:items_shown]),
+            items_left_out=max(0, len(records) - items_shown),
+        )
+        for (reason, step), records in gathered.items()
+    ]
+    return sorted(rejections, key=lambda it: (-it.count, it.reason, it.step))
+
+
+def item_count(rejected: Iterable[Rejected], released: Collection[str], step: str = "") -> int:
+    """How many items were rejected (by `step`, where given) and are not released all the same."""
+    ids = {record.item_id for record in rejected if step in ("", record.step)}
+    return len(ids.difference(released))
+
+
+def _shown(record: Rejected) -> Rejected:
+    """The record as a page may show it: nothing leads to pictures of possible minors."""
+    if record.reason is Reason.MINOR_DOUBT:
+        return record.model_copy(update={"detail": "", "image_url": ""})
+    return record

@@ -1,0 +1,390 @@
+"""From a release of real portraits to verdicts, with the real model on its real kernels."""
+
+import hashlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from ai_edge_litert import schema_py_generated as schema
+from rich.console import Console
+
+from curation.build import ReleaseParams, build
+from curation.records import Receipt
+from faces.registry import fetch, load_registry
+from mirrorset.blobs import BlobStore
+from mirrorset.errors import InputError, IntegrityError, SettingsError
+from mirrorset.files import read_records, write_records
+from mirrorset.geometry import transform
+from mirrorset.params import DatasetParams
+from mirrorset.pixels import PixelParams, inspect
+from mirrorset.records import (
+    Annotation,
+    DatasetItem,
+    Evidence,
+    Face,
+    Landmarks,
+    Licence,
+    Lighting,
+    Origin,
+    Pose,
+    Rejected,
+    Sighting,
+)
+from parity.compare import compare, read_comparison, write_comparison
+from parity.gates import load_gates
+from parity.models import DEFAULT_SPEC, default_model
+from parity.pack import Pack, PackParams, open_pack, seal
+from parity.records import Gate
+from parity.run import RunResult, open_run, reference_of, run
+from parity.table import render
+
+COUNT = 12
+WHEN = datetime(2026, 1, 1, tzinfo=UTC)
+# ibug68 → the Face Research Lab's template, where both mark the same place; the tip of the nose
+# (30) is not in the template.
+TEMPLATE = {36: 18, 39: 22, 42: 23, 45: 27, 33: 55, 48: 87, 54: 93, 51: 90, 57: 106, 8: 129}
+
+
+def human_face(template: Path) -> Face:
+    """The face as its human-placed template has it."""
+    rows = template.read_text().splitlines()[1:190]
+    placed = [tuple(map(float, row.split()[:2])) for row in rows]
+    points = [(0.0, 0.0)] * 68
+    for index, place in TEMPLATE.items():
+        points[index] = (placed[place][0], placed[place][1])
+    (left, right), chin = (points[36], points[45]), points[8]
+    middle, eyes_y = (left[0] + right[0]) / 2, (left[1] + right[1]) / 2
+    height = chin[1] - eyes_y
+    return Face(
+        face_id="0",
+        box=(middle - 0.63 * height, eyes_y - 0.43 * height, middle + 0.63 * height, chin[1]),
+        score=1.0,
+        landmarks={
+            "ibug68": Landmarks(points=tuple(points), visibility=(2,) * 68, confidence=(1.0,) * 68)
+        },
+        pose=Pose(yaw_deg=0.0, pitch_deg=0.0, roll_deg=0.0),
+        lighting=Lighting(side="even", level=0.5, evenness=1.0),
+    )
+
+
+def make_release(
+    images: Path, work: Path, origin: Origin, labelled: int = COUNT, unlabelled: int = 0
+) -> Path:
+    """A release of portraits of `images`, all in the test split; the last lack landmarks."""
+    blobs = BlobStore(str(work / "blobs"))
+    rows = []
+    paths = sorted(images.glob("*.jpg"))[: labelled + unlabelled]
+    for index, path in enumerate(paths):
+        content = path.read_bytes()
+        record = inspect(content, PixelParams())
+        blobs.put(content)
+        face = human_face(path.with_suffix(".tem"))
+        if index >= labelled:
+            face = face.model_copy(update={"landmarks": {}})
+        annotation = Annotation(
+            image_id=record.image_id,
+            faces=(face,),
+            origin=origin,
+            by="test",
+            schema_version="1",
+            made_at=WHEN,
+        )
+        sighting = Sighting(
+            image_id=record.image_id,
+            source="frl_london",
+            source_item_id=path.stem,
+            page_url="https://doi.org/10.6084/m9.figshare.5047666",
+            image_url=f"https://example.org/{path.name}",
+            licence=Licence(code="CC-BY", version="4.0"),
+            author="DeBruine and Jones",
+            evidence=Evidence(licence_read_from="file", licence_text="CC BY 4.0", crawler="test"),
+            seen_at=WHEN,
+        )
+        item = DatasetItem(
+            image_id=record.image_id,
+            group_id=record.image_id[:16],
+            split="test",
+            image_shard=0,
+            annotation=annotation,
+        )
+        rows.append((item, Receipt(image=record, sighting=sighting)))
+    rows.sort(key=lambda row: row[0].image_id)
+    write_records(work / "items.jsonl", (item for item, _ in rows))
+    write_records(work / "receipts.jsonl", (receipt for _, receipt in rows))
+    release = work / "release"
+    build(
+        work,
+        blobs,
+        release,
+        dataset=DatasetParams(name="faces"),
+        version="1.0.0",
+        params=ReleaseParams(),
+    )
+    return release
+
+
+@pytest.fixture(scope="module")
+def portraits(shared_data: Path) -> Path:
+    return shared_data / "photos" / "frl_london" / "neutral_front"
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default spec without the tip of the nose, which the human labels lack."""
+    values = yaml.safe_load(DEFAULT_SPEC.read_text())
+    del values["label_points"][30]
+    path = tmp_path_factory.mktemp("spec") / "spec.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.fixture(scope="module")
+def release(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_release(portraits, tmp_path_factory.mktemp("work"), "human", unlabelled=1)
+
+
+@pytest.fixture(scope="module")
+def pack(
+    release: Path, spec: Path, model_cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Pack:
+    out = tmp_path_factory.mktemp("packs") / "faces"
+    return open_pack(seal(release, out, PackParams(spec=spec), model_cache))
+
+
+@pytest.fixture(scope="module")
+def model(model_cache: Path) -> Path:
+    return default_model(model_cache)
+
+
+@pytest.fixture(scope="module")
+def xnnpack(pack: Pack, model: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    return run(pack, model, "xnnpack", 1, tmp_path_factory.mktemp("runs") / "xnnpack")
+
+
+@pytest.fixture(scope="module")
+def coarse_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model with the mantissas of its half-precision weights cut from ten bits to seven."""
+    content = bytearray(model.read_bytes())
+    graph = schema.Model.GetRootAs(content, 0)
+    for index in range(graph.BuffersLength()):
+        data = graph.Buffers(index).DataAsNumpy()
+        if isinstance(data, np.ndarray) and data.size > 64 and data.size % 2 == 0:
+            data.view(np.uint16)[:] &= 0xFFF8
+    path = tmp_path_factory.mktemp("coarse") / "coarse.tflite"
+    path.write_bytes(content)
+    return path
+
+
+def test_pack_holds_what_the_model_sees_and_what_people_said(pack: Pack, release: Path) -> None:
+    assert len(pack.items) == COUNT
+    assert pack.record.review_state == "reviewed"
+    assert pack.crops.shape == (COUNT, 256, 256, 3)
+    assert pack.reference_outputs["points"].shape[0] == COUNT
+    left_out = list(read_records(pack.path / "left_out.jsonl", Rejected))
+    assert [rejected.reason for rejected in left_out] == ["no_face"]
+    for item in pack.items:
+        # The outer eye corners lie level, left of right, in the upper half of the crop.
+        points = dict(zip(pack.record.spec.label_points, item.label_points, strict=True))
+        corners = transform([points[36], points[45]], pack.transforms[item.index])
+        assert corners[0, 1] == pytest.approx(corners[1, 1], abs=1e-6)
+        assert corners[0, 0] < 128 < corners[1, 0]
+        assert (pack.path / item.file).stat().st_size > 10_000
+    attribution = (pack.path / "ATTRIBUTION.csv").read_text()
+    assert attribution.count("CC-BY 4.0") == COUNT
+
+
+def test_crops_are_upright_faces_that_the_model_finds_where_people_do(
+    pack: Pack, xnnpack: RunResult
+) -> None:
+    whole = compare(pack, reference_of(pack), xnnpack, ()).slices[0]
+    assert whole.reference_nme is not None
+    assert whole.reference_nme.high < 0.04
+
+
+def test_kernels_agree_on_real_portraits(pack: Pack, xnnpack: RunResult, tmp_path: Path) -> None:
+    comparison = compare(pack, reference_of(pack), xnnpack, load_gates())
+    by_output = {tensor.output: tensor for tensor in comparison.tensors}
+    assert 0 < by_output["points"].max_abs < 2e-3
+    assert by_output["points"].cosine > 0.999999
+    whole = comparison.slices[0]
+    assert whole.nme_to_reference is not None
+    assert 0 < whole.nme_to_reference.high < 1e-4
+    assert not comparison.has_failed
+    assert {verdict.verdict for verdict in comparison.gates} == {"pass"}
+    assert xnnpack.key.delegated_share == 1.0
+    assert xnnpack.latency is not None
+    write_comparison(tmp_path / "comparison.json", comparison)
+    assert read_comparison(tmp_path / "comparison.json") == comparison
+
+
+def test_coarse_weights_fail_the_gates(pack: Pack, coarse_model: Path, tmp_path: Path) -> None:
+    candidate = run(pack, coarse_model, "xnnpack", 2, tmp_path / "run")
+    comparison = compare(pack, reference_of(pack), candidate, load_gates())
+    assert comparison.has_failed
+    failed = {verdict.gate.metric for verdict in comparison.gates if verdict.verdict == "fail"}
+    assert failed == {"tensor_max_abs", "nme_to_reference", "nme_increase"}
+    whole = comparison.slices[0]
+    assert whole.nme_to_reference is not None
+    assert 0.003 < whole.nme_to_reference.value < 0.02
+    assert comparison.candidate.model_sha256 != comparison.reference.model_sha256
+    console = Console(width=160)
+    with console.capture() as capture:
+        console.print(render(comparison))
+    assert "FAIL" in capture.get()
+
+
+def test_a_run_on_shifted_crops_fails_the_gates(
+    pack: Pack, model: Path, xnnpack: RunResult, tmp_path: Path
+) -> None:
+    copy = tmp_path / "pack"
+    shutil.copytree(pack.path, copy)
+    np.save(copy / "crops.npy", np.roll(pack.crops, 12, axis=2))
+    shifted = Pack(copy, pack.record, pack.items)
+    candidate = run(shifted, model, "xnnpack", 1, tmp_path / "run")
+    comparison = compare(pack, xnnpack, candidate, load_gates())
+    verdicts = {verdict.gate.metric: verdict.verdict for verdict in comparison.gates}
+    assert verdicts["nme_to_reference"] == "fail"
+    assert comparison.latency_ratio is not None
+
+
+def test_few_images_are_not_enough_evidence(pack: Pack, coarse_model: Path, tmp_path: Path) -> None:
+    candidate = run(pack, coarse_model, "xnnpack", 1, tmp_path / "run")
+    gate = Gate(metric="nme_to_reference", limit=1e-9, minimum_count=COUNT + 1)
+    comparison = compare(pack, reference_of(pack), candidate, [gate])
+    assert [verdict.verdict for verdict in comparison.gates] == ["not_enough_evidence"]
+    assert not comparison.has_failed
+
+
+def test_unreviewed_labels_are_declared(
+    portraits: Path, spec: Path, model_cache: Path, tmp_path: Path
+) -> None:
+    release = make_release(portraits, tmp_path / "work", "model", labelled=2)
+    pack = open_pack(seal(release, tmp_path / "pack", PackParams(spec=spec), model_cache))
+    assert pack.record.review_state == "unreviewed"
+    assert {item.origin for item in pack.items} == {"model"}
+
+
+def test_sealing_again_gives_the_same_bytes(
+    release: Path, spec: Path, pack: Pack, model_cache: Path, tmp_path: Path
+) -> None:
+    again = open_pack(seal(release, tmp_path / "pack", PackParams(spec=spec), model_cache))
+    assert again.record == pack.record
+    assert folder_sha256(again.path) == folder_sha256(pack.path)
+
+
+def test_a_run_read_back_is_the_run(pack: Pack, model: Path, tmp_path: Path) -> None:
+    written = run(pack, model, "optimised", 1, tmp_path / "run")
+    read = open_run(tmp_path / "run")
+    assert (read.key, read.latency, read.pack_digest) == (
+        written.key,
+        written.latency,
+        written.pack_digest,
+    )
+    for name, values in written.outputs.items():
+        np.testing.assert_array_equal(read.outputs[name], values)
+    (tmp_path / "run" / "points.npy").write_bytes(b"damaged")
+    with pytest.raises(IntegrityError, match=r"points\.npy"):
+        open_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["crops.npy", "items.jsonl", "reference/points.npy"])
+def test_a_damaged_pack_is_detected(pack: Pack, tmp_path: Path, name: str) -> None:
+    copy = tmp_path / "pack"
+    shutil.copytree(pack.path, copy)
+    content = bytearray((copy / name).read_bytes())
+    content[-1] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(IntegrityError, match=Path(name).name):
+        open_pack(copy)
+
+
+def test_a_pack_record_edited_by_hand_is_detected(pack: Pack, tmp_path: Path) -> None:
+    copy = tmp_path / "pack"
+    shutil.copytree(pack.path, copy)
+    text = (copy / "pack.json").read_text()
+    (copy / "pack.json").write_text(text.replace('"reviewed"', '"unreviewed"'))
+    with pytest.raises(IntegrityError, match=r"pack\.json"):
+        open_pack(copy)
+
+
+def test_wrong_inputs_are_said_in_one_sentence(
+    pack: Pack, model: Path, release: Path, model_cache: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="no pack"):
+        open_pack(tmp_path)
+    with pytest.raises(InputError, match="no run"):
+        open_run(tmp_path)
+    with pytest.raises(SettingsError, match="threads"):
+        run(pack, model, "xnnpack", 0, tmp_path / "run")
+    with pytest.raises(InputError, match="exists and is no run"):
+        run(pack, model, "xnnpack", 1, pack.path)
+    with pytest.raises(InputError, match="exists and is no pack"):
+        seal(release, tmp_path, PackParams(), model_cache)
+    with pytest.raises(InputError, match="split val"):
+        seal(release, tmp_path / "pack", PackParams(split="val"), model_cache)
+    (tmp_path / "no.tflite").write_bytes(b"no model")
+    with pytest.raises(InputError, match="cannot run"):
+        run(pack, tmp_path / "no.tflite", "reference", 1, tmp_path / "run")
+
+
+def test_another_models_shape_is_refused(pack: Pack, model_cache: Path, tmp_path: Path) -> None:
+    mask_model = fetch(load_registry()["selfie_segmentation"], model_cache)
+    with pytest.raises(InputError, match="1 outputs, not 3"):
+        run(pack, mask_model, "xnnpack", 1, tmp_path / "run")
+
+
+def test_runs_of_another_pack_are_refused(pack: Pack, xnnpack: RunResult) -> None:
+    foreign = RunResult("0" * 64, xnnpack.key, None, xnnpack.outputs)
+    with pytest.raises(InputError, match="another pack"):
+        compare(pack, foreign, xnnpack, ())
+
+
+def test_a_killed_run_leaves_nothing_half_done(
+    release: Path, spec: Path, pack: Pack, model_cache: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "pack"
+    code = (
+        "import sys; from pathlib import Path; from parity.pack import PackParams, seal\n"
+        "release, out, spec, cache = map(Path, sys.argv[1:])\n"
+        "seal(release, out, PackParams(spec=spec), cache)"
+    )
+    arguments = [sys.executable, "-c", code, *map(str, (release, out, spec, model_cache))]
+    process = subprocess.Popen(arguments)
+    deadline_s = time.monotonic() + 60
+    while not (tmp_path / ".pack.part" / "left_out.jsonl").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not out.exists()
+    seal(release, out, PackParams(spec=spec), model_cache)
+    assert open_pack(out).record == pack.record
+    assert [path.name for path in tmp_path.iterdir()] == ["pack"]
+
+
+def test_the_library_writes_nothing_on_the_screen(pack: Pack, model: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from parity.pack import open_pack; from parity.run import run\n"
+        "pack, model, out = map(Path, sys.argv[1:])\n"
+        "run(open_pack(pack), model, 'xnnpack', 1, out)"
+    )
+    arguments = [sys.executable, "-c", code, *map(str, (pack.path, model, tmp_path / "run"))]
+    done = subprocess.run(arguments, capture_output=True, check=True)
+    assert (done.stdout, done.stderr) == (b"", b"")
+
+
+def folder_sha256(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }

@@ -1,0 +1,85 @@
+from collections.abc import Callable
+
+import pytest
+
+from annotation.batches import BatchParams, confidence, make_batch, plan_batches
+from annotation.schema import LabelSchema
+from mirrorset.records import Annotation, Face, Verdict
+
+
+def adult(image_id: str, passed: bool = True) -> Verdict:
+    return Verdict(image_id=image_id, check="adult", passed=passed)
+
+
+@pytest.fixture
+def annotations(
+    make_annotation: Callable[..., Annotation], make_face: Callable[..., Face]
+) -> list[Annotation]:
+    """Five images, "00…" the surest and "44…" the least sure."""
+    found = []
+    for index in range(5):
+        face = make_face()
+        points = face.landmarks["ibug68"].model_copy(
+            update={"confidence": (0.9 - index / 10,) * 68}
+        )
+        face = face.model_copy(update={"landmarks": {"ibug68": points}})
+        found.append(make_annotation(f"{index}" * 64, face))
+    return found
+
+
+def test_worst_first_in_batches_of_the_size(
+    annotations: list[Annotation], schema: LabelSchema
+) -> None:
+    passed = [adult(one.image_id) for one in annotations]
+    batches = plan_batches(annotations, passed, [], schema, BatchParams(size=2))
+    assert [[one[0] for one in batch.image_ids] for batch in batches] == [
+        ["3", "4"],
+        ["1", "2"],
+        ["0"],
+    ]
+    assert {batch.schema_version for batch in batches} == {"selfie-1"}
+
+
+def test_order_of_input_does_not_matter(annotations: list[Annotation], schema: LabelSchema) -> None:
+    passed = [adult(one.image_id) for one in annotations]
+    params = BatchParams(size=2)
+    assert plan_batches(annotations, passed, [], schema, params) == plan_batches(
+        annotations[::-1], passed[::-1], [], schema, params
+    )
+
+
+def test_only_adults_that_nobody_has_or_had(
+    annotations: list[Annotation], schema: LabelSchema
+) -> None:
+    zero, one, two, three, four = annotations
+    verdicts = [
+        adult(zero.image_id),
+        adult(one.image_id, passed=False),
+        adult(three.image_id),
+        adult(four.image_id),
+    ]
+    people = four.model_copy(update={"origin": "human", "by": "annotator-1"})
+    out = make_batch([three.image_id], "selfie-1")
+    (batch,) = plan_batches([*annotations, people], verdicts, [out], schema, BatchParams(size=2))
+    assert batch.image_ids == (zero.image_id,)
+    assert two.image_id not in batch.image_ids
+
+
+def test_nothing_waiting_no_batch(schema: LabelSchema) -> None:
+    assert plan_batches([], [], [], schema, BatchParams()) == []
+
+
+def test_id_is_of_the_images_and_the_schema() -> None:
+    a, b = "a" * 64, "b" * 64
+    assert make_batch([a, b], "s") == make_batch([b, a], "s")
+    assert make_batch([a, b], "s").batch_id != make_batch([a], "s").batch_id
+    assert make_batch([a], "s").batch_id != make_batch([a], "t").batch_id
+
+
+def test_confidence_is_the_least_sure_faces(
+    make_annotation: Callable[..., Annotation], make_face: Callable[..., Face]
+) -> None:
+    face = make_face("1")
+    bare = face.model_copy(update={"landmarks": {}})
+    assert confidence(make_annotation("0" * 64, make_face()), "ibug68") == pytest.approx(0.6675)
+    assert confidence(make_annotation("0" * 64, make_face(), bare), "ibug68") == 0

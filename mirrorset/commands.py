@@ -1,4 +1,4 @@
-"""Programs this product drives from outside, git and DVC: each in a folder, errors in a sentence."""
+"""Programs this product drives from outside, git and DVC, with errors in one sentence."""
 
 import os
 import subprocess

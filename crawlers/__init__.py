@@ -1,0 +1,1 @@
+"""ROOM 1: sources → original bytes + licence receipts."""

@@ -1,0 +1,21 @@
+"""Addresses as they are written in the wild."""
+
+from urllib.parse import urldefrag, urljoin, urlsplit
+
+
+def web_address(address: str, base: str = "") -> str:
+    """The absolute http(s) address, without fragment, or "" where it is none that can be asked.
+
+    >>> web_address("../images/ada.jpg#top", "http://example.org/gallery/ada.html")
+    'http://example.org/images/ada.jpg'
+    >>> web_address("mailto:ada@example.org")
+    ''
+    """
+    try:
+        absolute = urldefrag(urljoin(base, address.strip())).url
+        parts = urlsplit(absolute)
+        is_askable = parts.scheme in ("http", "https") and bool(parts.hostname)
+        # Reading the port checks it.
+        return absolute if is_askable and parts.port != 0 else ""
+    except ValueError:
+        return ""

@@ -1,0 +1,182 @@
+"""What an HTML page says of its pictures: addresses, licences, authors, opt-outs.
+
+A licence counts as near as it stands to its picture: the picture's own JSON-LD ImageObject
+(https://schema.org/ImageObject), then `rel=license` in its <figure>, then the page's `rel=license`
+outside any figure. The nearest that says anything decides.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from parsel import Selector
+from scrapy.http import HtmlResponse
+
+from crawlers.addresses import web_address
+from crawlers.items import Statement
+
+_ORIGINAL_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+_OTHER_SUFFIXES = (".svg", ".gif", ".ico")
+_IMAGE_TYPES = ("ImageObject", "Photograph")
+_CREDIT = re.compile(
+    r"\s*(?:(?:photo|image|picture)\s+)?(?:credits?|author|photographer|by|©)\s*:?\s+(\S.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_REL_LICENCE = '*[(self::a or self::link) and contains(concat(" ", @rel, " "), " license ")]'
+
+
+@dataclass(frozen=True)
+class ShownImage:
+    """A picture on a page.
+
+    statements: from the nearest place that states a licence. licence_page: where a licence can be
+    asked for (acquireLicensePage), or "".
+    """
+
+    url: str
+    statements: tuple[Statement, ...]
+    author: str
+    licence_page: str = ""
+
+
+@dataclass(frozen=True)
+class ReadPage:
+    """metas: (name, content) of the page's <meta> tags."""
+
+    metas: tuple[tuple[str, str], ...]
+    images: tuple[ShownImage, ...]
+
+
+def read_html(body: bytes, url: str, min_side_px: int = 0) -> ReadPage:
+    """The page at `url` from its bytes.
+
+    JSON-LD ImageObjects with a contentUrl are its pictures; without one, the <img> elements that
+    are not declared smaller than `min_side_px`, by the original they link to.
+    """
+    html = HtmlResponse(url=url, body=body).selector
+    base = web_address(html.xpath("//base/@href").get(""), url) or url
+    metas = tuple(
+        (meta.xpath("@name").get(""), meta.xpath("@content").get(""))
+        for meta in html.css("meta[name]")
+    )
+    page_statements = tuple(_rel_licences(html, f"//{_REL_LICENCE}[not(ancestor::figure)]"))
+    page_author = _first_text(
+        html, '//meta[@name="author"]/@content', '//*[contains(@rel, "author")]//text()'
+    )
+    described = [image for node in _json_ld(html) if (image := _image_object(node, base))]
+    shown = [
+        image for element in html.css("img[src]") if (image := _img(element, base, min_side_px))
+    ]
+    images = tuple(
+        replace(
+            image,
+            statements=image.statements or page_statements,
+            author=image.author or page_author,
+        )
+        for image in _merged(described or shown)
+    )
+    return ReadPage(metas=metas, images=images)
+
+
+def _merged(images: list[ShownImage]) -> Iterable[ShownImage]:
+    """One image an address; all that is stated of it stands side by side."""
+    by_url: dict[str, ShownImage] = {}
+    for image in images:
+        other = by_url.get(image.url, image)
+        by_url[image.url] = replace(
+            other,
+            statements=tuple(dict.fromkeys((*other.statements, *image.statements))),
+            author=other.author or image.author,
+            licence_page=other.licence_page or image.licence_page,
+        )
+    return by_url.values()
+
+
+def _rel_licences(scope: Selector, xpath: str) -> Iterator[Statement]:
+    for link in scope.xpath(xpath):
+        href = link.xpath("@href").get("")
+        words = " ".join("".join(link.xpath(".//text()").getall()).split())
+        if text := href or words:
+            yield Statement(read_from=f"{link.root.tag} rel=license", text=text)
+
+
+def _img(element: Selector, base: str, min_side_px: int) -> ShownImage | None:
+    sides = element.xpath("@width | @height").getall()
+    if any(side.isdecimal() and int(side) < min_side_px for side in sides):
+        return None
+    address = web_address(element.xpath("@src").get(""), base)
+    linked = web_address(element.xpath("ancestor::a[1]/@href").get(""), base)
+    if urlsplit(linked).path.lower().endswith(_ORIGINAL_SUFFIXES):
+        address = linked
+    if not address or urlsplit(address).path.lower().endswith(_OTHER_SUFFIXES):
+        return None
+    statements: tuple[Statement, ...] = ()
+    author = ""
+    for figure in element.xpath("ancestor::figure[1]"):
+        statements = tuple(_rel_licences(figure, f".//{_REL_LICENCE}"))
+        author = _first_text(figure, './/*[contains(@rel, "author")]//text()') or _credit(figure)
+    return ShownImage(url=address, statements=statements, author=author)
+
+
+def _credit(figure: Selector) -> str:
+    """The name in a caption line as "Credit: Ada" or "Photo by Ada"."""
+    lines = figure.xpath(".//figcaption//text()").getall()
+    return next((match[1].strip() for line in lines if (match := _CREDIT.match(line))), "")
+
+
+def _json_ld(html: Selector) -> Iterator[dict[str, Any]]:
+    """All objects of the page's JSON-LD blocks, at any depth; unreadable blocks are passed over."""
+    for text in html.xpath('//script[@type="application/ld+json"]/text()').getall():
+        try:
+            yield from _objects(json.loads(text, strict=False))
+        except (ValueError, RecursionError):
+            continue
+
+
+def _objects(node: object) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+        for value in node.values():
+            yield from _objects(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _objects(value)
+
+
+def _image_object(node: dict[str, Any], base: str) -> ShownImage | None:
+    types = node.get("@type")
+    named = types if isinstance(types, list) else [types]
+    address = _word(node.get("contentUrl"))
+    url = web_address(address, base) if address else ""
+    if not any(name in _IMAGE_TYPES for name in named) or not url:
+        return None
+    licence = _word(node.get("license"))
+    own = (Statement(read_from="json-ld ImageObject.license", text=licence),) if licence else ()
+    return ShownImage(
+        url=url,
+        statements=own,
+        author=_word(node.get("creator"), "name")
+        or _word(node.get("creditText"))
+        or _word(node.get("author"), "name"),
+        licence_page=_word(node.get("acquireLicensePage")),
+    )
+
+
+def _word(value: object, *names: str) -> str:
+    """A schema.org value as text: itself, an object's field or address, or the first of a list."""
+    if isinstance(value, list):
+        return next((word for item in value if (word := _word(item, *names))), "")
+    if isinstance(value, dict):
+        fields = (*names, "@id", "url", "name")
+        return next((word for field in fields if (word := _word(value.get(field)))), "")
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _first_text(scope: Selector, *xpaths: str) -> str:
+    for xpath in xpaths:
+        if words := " ".join(" ".join(scope.xpath(xpath).getall()).split()):
+            return words
+    return ""

@@ -1,0 +1,190 @@
+"""A web gallery: sitemap or linked pages → pictures, with the licence the page or file states."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import urlsplit
+
+from scrapy import Request
+from scrapy.http import HtmlResponse, Response
+from scrapy.utils.gz import gunzip
+from scrapy.utils.sitemap import Sitemap
+from twisted.python.failure import Failure
+
+from crawlers.addresses import web_address
+from crawlers.gatekeeper import LISTING
+from crawlers.items import Candidate, Refusal, item_id, judge, rejected
+from crawlers.markup import ShownImage, read_html
+from crawlers.optouts import meta_refusal
+from crawlers.order import CrawlOrder, GalleryStart
+from crawlers.spiders.source import Outcome, SourceSpider
+from mirrorset.errors import UnavailableError
+from mirrorset.records import Reason, Rejected
+
+SOURCE = "gallery"
+_PAGE_MAX_BYTES = 10_000_000
+_LISTING_MAX_BYTES = 60_000_000
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Addresses that a listing names: of pages with pictures, and of further listings."""
+
+    pages: tuple[str, ...] = ()
+    listings: tuple[str, ...] = ()
+
+
+class GallerySpider(SourceSpider):
+    """Walks a gallery's pages and takes the pictures whose licence allows the use."""
+
+    name = SOURCE
+
+    async def start(self) -> AsyncIterator[Request]:
+        """Ask for the sitemap or index."""
+        yield self._listing(self._start.url)
+
+    def on_listing(self, response: Response) -> Iterator[Request]:
+        """Ask for the pages that are not known, and for further listings."""
+        try:
+            listing = read_listing(response.body, response.url, self._start.link_pattern)
+        except ValueError as error:
+            self.fail(UnavailableError(f"The listing {response.url} cannot be read: {error}."))
+            return
+        for url in listing.pages:
+            if self.is_new(item_id(SOURCE, page_id(url))):
+                yield Request(
+                    url,
+                    callback=partial(self.on_page, url),
+                    errback=partial(self.on_page_failure, url),
+                    meta={"download_maxsize": _PAGE_MAX_BYTES},
+                    dont_filter=True,
+                )
+        if not self.is_full:
+            for url in listing.listings:
+                yield self._listing(url)
+
+    def on_page(self, url: str, response: Response) -> Iterator[Outcome]:
+        """Consider the page's pictures; the page was counted for the first of them."""
+        items = read_page(response.body, url, self.order)
+        if len(items) == 1:
+            yield from self.consider(items)
+            return
+        self.tally.found -= 1
+        for item in items:
+            if self.is_new(item.item_id):
+                yield from self.consider([item])
+
+    def on_page_failure(self, url: str, failure: Failure) -> Iterator[Outcome]:
+        """A page that cannot be had is an item refused."""
+        yield rejected(SOURCE, page_id(url), "", self.refusal_of(failure))
+
+    def _listing(self, url: str) -> Request:
+        # Scrapy's filter of repeated addresses keeps sitemaps that name each other from a loop.
+        return Request(
+            url,
+            callback=self.on_listing,
+            errback=self.on_listing_failure,
+            meta={LISTING: True, "download_maxsize": _LISTING_MAX_BYTES},
+        )
+
+    @property
+    def _start(self) -> GalleryStart:
+        if not isinstance(self.order.start, GalleryStart):
+            raise TypeError(f"the gallery spider cannot start from {self.order.start!r}")
+        return self.order.start
+
+
+def page_id(url: str) -> str:
+    """A page's stable id: host name, path and query, without scheme and port.
+
+    >>> page_id("http://127.0.0.1:8080/gallery/ada.html")
+    '127.0.0.1/gallery/ada.html'
+    """
+    parts = urlsplit(url)
+    return f"{parts.hostname or ''}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
+
+
+def read_listing(body: bytes, url: str, link_pattern: str) -> Listing:
+    """A sitemap, an index of sitemaps (both also gzipped), or an HTML page's matching links.
+
+    Only pages of the listing's own host count. Raises ValueError where the body is none of these,
+    or HTML without a link pattern.
+    """
+    text = gunzip(body, max_size=_LISTING_MAX_BYTES) if body.startswith(b"\x1f\x8b") else body
+    kind, locations = _sitemap(text)
+    if kind == "sitemapindex":
+        return Listing(listings=tuple(dict.fromkeys(_absolute(locations, url))))
+    if kind == "urlset":
+        return Listing(pages=_pages(locations, url, link_pattern))
+    if not link_pattern:
+        raise ValueError("it is no sitemap, and an HTML page needs a link_pattern")
+    html = HtmlResponse(url=url, body=text).selector
+    following = html.xpath('//*[(self::a or self::link) and @rel="next"]/@href').getall()
+    return Listing(
+        pages=_pages(html.xpath("//a/@href").getall(), url, link_pattern),
+        listings=tuple(dict.fromkeys(_absolute(following, url))),
+    )
+
+
+def read_page(body: bytes, url: str, order: CrawlOrder) -> list[Candidate | Rejected]:
+    """The pictures of one page as candidates, or why they are none; never an empty list."""
+    page = read_html(body, url, order.pixels.min_side_px)
+    if opted_out := meta_refusal(page.metas, order.robots_agent):
+        first = page.images[0].url if page.images else ""
+        return [rejected(SOURCE, page_id(url), first, opted_out)]
+    if not page.images:
+        silent = Refusal(reason=Reason.NOT_AN_IMAGE, detail="The page shows no picture.")
+        return [rejected(SOURCE, page_id(url), "", silent)]
+    if len(page.images) == 1:
+        return [_read_image(page.images[0], page_id(url), url, order)]
+    return [
+        _read_image(image, f"{page_id(url)}#{urlsplit(image.url).path}", url, order)
+        for image in page.images
+    ]
+
+
+def _read_image(
+    image: ShownImage, source_item_id: str, page_url: str, order: CrawlOrder
+) -> Candidate | Rejected:
+    # Where the page is silent, the file's own metadata may still speak.
+    permit = judge(image.statements, order.intended_use) if image.statements else None
+    if isinstance(permit, Refusal):
+        if image.licence_page:
+            detail = f"{permit.detail} One can be asked for at {image.licence_page}."
+            permit = permit.model_copy(update={"detail": detail})
+        return rejected(SOURCE, source_item_id, image.url, permit)
+    return Candidate(
+        source=SOURCE,
+        source_item_id=source_item_id,
+        page_url=page_url,
+        image_url=image.url,
+        author=image.author,
+        permit=permit,
+    )
+
+
+def _sitemap(text: bytes) -> tuple[str, list[str]]:
+    """The root element's name and the locations below it; ("", []) for what is no XML."""
+    try:
+        sitemap = Sitemap(text)
+        return sitemap.type, [entry["loc"] for entry in sitemap]
+    except (SyntaxError, StopIteration):
+        return "", []
+
+
+def _pages(addresses: list[str], url: str, link_pattern: str) -> tuple[str, ...]:
+    host = urlsplit(url).netloc
+    return tuple(
+        dict.fromkeys(
+            page
+            for page in _absolute(addresses, url)
+            if urlsplit(page).netloc == host and re.search(link_pattern, page)
+        )
+    )
+
+
+def _absolute(addresses: list[str], url: str) -> Iterator[str]:
+    for address in addresses:
+        if absolute := web_address(address, url):
+            yield absolute

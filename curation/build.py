@@ -1,0 +1,114 @@
+"""The release folder: written aside, complete, then renamed."""
+
+import hashlib
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import get_args
+
+from curation.datasheet import datasheet
+from curation.documents import Tally, write_attribution, write_labels_json
+from curation.images import write_images
+from curation.labels import write_labels
+from curation.records import Receipt
+from curation.split import content_digest
+from mirrorset.blobs import BlobStore
+from mirrorset.errors import InputError
+from mirrorset.files import folder_written_aside, read_records, write_text
+from mirrorset.load import ReleaseCard
+from mirrorset.params import DatasetParams
+from mirrorset.records import DatasetItem, Record, Split
+
+
+class ReleaseParams(Record):
+    """Who answers for the dataset, as the datasheet states it; "" is printed as "not stated".
+
+    controller: the person or body that decides on purpose and means. legal_basis: for holding
+    faces. contact: where a person asks for removal. retention: how long images are kept.
+    """
+
+    controller: str = ""
+    legal_basis: str = ""
+    contact: str = ""
+    retention: str = ""
+
+
+def build(
+    work: Path,
+    blobs: BlobStore,
+    folder: Path,
+    *,
+    dataset: DatasetParams,
+    version: str,
+    params: ReleaseParams,
+) -> ReleaseCard:
+    """Write the release `folder` from items.jsonl and receipts.jsonl of `work`.
+
+    What stood at `folder` is replaced. Memory holds one shard's labels at a time. Raises
+    InputError where there is no item, or an image is not in `blobs`.
+    """
+    tally = Tally()
+    with folder_written_aside(folder) as aside:
+        for shard, rows in groupby(_rows(work), key=lambda row: row[0].image_shard):
+            _write_shard(aside, shard, list(rows), blobs, tally)
+        if tally.images == 0:
+            raise InputError(
+                f"{work / 'items.jsonl'} holds no image to release: "
+                f"{work / 'rejected.jsonl'} says why each was rejected."
+            )
+        digest = content_digest(read_records(work / "items.jsonl", DatasetItem))
+        write_labels_json(aside / "labels.json", tally)
+        write_attribution(aside / "ATTRIBUTION.csv", read_records(work / "receipts.jsonl", Receipt))
+        title = f"{dataset.name} {version}"
+        write_text(
+            aside / "DATASHEET.md",
+            datasheet(title, digest, tally, dataset.intended_use, params.model_dump()),
+        )
+        card = ReleaseCard(
+            name=dataset.name,
+            version=version,
+            digest=digest,
+            intended_use=dataset.intended_use,
+            images=tally.images,
+            groups=tally.groups,
+            splits=dict(tally.splits),
+            unreviewed=tally.unreviewed.total(),
+            files=_checksums(aside),
+        )
+        write_text(aside / "release.json", card.model_dump_json(indent=1) + "\n")
+    return card
+
+
+def _rows(work: Path) -> Iterator[tuple[DatasetItem, Receipt]]:
+    return zip(
+        read_records(work / "items.jsonl", DatasetItem),
+        read_records(work / "receipts.jsonl", Receipt),
+        strict=True,
+    )
+
+
+def _write_shard(
+    folder: Path,
+    shard: int,
+    rows: list[tuple[DatasetItem, Receipt]],
+    blobs: BlobStore,
+    tally: Tally,
+) -> None:
+    images = folder / "images" / f"{shard:05d}.parquet"
+    write_images(images, (receipt.image for _, receipt in rows), blobs)
+    for split in get_args(Split):
+        write_labels(
+            folder / "labels" / f"{split}-{shard:05d}.parquet",
+            ((item, receipt) for item, receipt in rows if item.split == split),
+        )
+    for item, receipt in rows:
+        tally.add(item, receipt)
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    checksums = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as content:
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+        checksums[path.relative_to(folder).as_posix()] = sha256
+    return checksums

@@ -1,0 +1,140 @@
+"""DATASHEET.md: what is in a release, where it came from, and what must be known to use it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from curation.documents import Tally
+from curation.slices import LIGHTINGS, POSES, SMALLEST_CELL, Slice, suppressed
+from mirrorset.records import IntendedUse
+
+
+def datasheet(
+    title: str, digest: str, tally: Tally, use: IntendedUse, responsible: Mapping[str, str]
+) -> str:
+    """The datasheet of the release `title` as Markdown; aggregates only.
+
+    responsible: who answers for the dataset, by heading; "" is printed as "not stated".
+    """
+    sections = {
+        "Review state": _review(tally),
+        "Intended use": [_use(use)],
+        "Composition": _composition(tally),
+        "Slices": _slices(tally),
+        "Licences": _licences(tally),
+        "Labels": _models(tally),
+        "Known gaps": _gaps(tally),
+        "Responsible": _responsible(responsible),
+    }
+    parts = [f"# {title}", f"Content digest `{digest}`."]
+    for heading, lines in sections.items():
+        parts += [f"## {heading}", "\n".join(lines)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _review(tally: Tally) -> list[str]:
+    unreviewed = tally.unreviewed.total()
+    if unreviewed == tally.images:
+        summary = "**Unreviewed.** No person has looked at any label: all are a model's output."
+    elif unreviewed:
+        summary = (
+            f"**Partly unreviewed.** No person has looked at the labels of {unreviewed} of "
+            f"{tally.images} images."
+        )
+    else:
+        summary = "People have looked at the labels of all images."
+    test, unreviewed_test = tally.splits["test"], tally.unreviewed["test"]
+    return [summary, f"Of the {test} images of the test split {unreviewed_test} are unreviewed."]
+
+
+def _use(use: IntendedUse) -> str:
+    if use == "commercial":
+        return "Commercial use: licences of images and of model weights have been held against it."
+    return (
+        "Research. Some licences or model weights may forbid commercial use; see the tables below. "
+        "The licence of an image is not the consent of the person it shows: do not use this "
+        "dataset to recognise people."
+    )
+
+
+def _composition(tally: Tally) -> list[str]:
+    rows = [
+        [split, tally.splits[split], tally.unreviewed[split]] for split in ("train", "val", "test")
+    ]
+    return [
+        f"{tally.images} images of faces in {tally.groups} groups of near-duplicates. A group lies "
+        "in one split, and stays there in all versions.",
+        "",
+        *_table(["split", "images", "unreviewed"], rows),
+        "",
+        "Location and device traces were removed from the images; originals are not part of the "
+        "release.",
+    ]
+
+
+def _slices(tally: Tally) -> list[str]:
+    cells = suppressed(tally.slices)
+    rows = [[pose, *(_cell(cells[Slice(pose, light)]) for light in LIGHTINGS)] for pose in POSES]
+    return [
+        "Head pose (rows: where the nose points) by lighting (columns: where the light comes "
+        f"from), in image terms, of the main face. “–” withholds small counts: under "
+        f"{SMALLEST_CELL}, and one more where that alone could be worked out.",
+        "",
+        *_table(["pose", *LIGHTINGS], rows),
+    ]
+
+
+def _licences(tally: Tally) -> list[str]:
+    rows = [[name, url, count] for (name, url), count in sorted(tally.licences.items())]
+    sources = ", ".join(f"{name} ({count})" for name, count in sorted(tally.sources.items()))
+    return [
+        "ATTRIBUTION.csv names author, licence and page of every image.",
+        "",
+        *_table(["licence", "text", "images"], rows),
+        "",
+        f"Sources: {sources}.",
+    ]
+
+
+def _models(tally: Tally) -> list[str]:
+    rows = [
+        [
+            model.name,
+            model.sha256[:12],
+            model.licence,
+            "yes" if model.is_commercial_use_allowed else "no",
+        ]
+        for model in sorted(tally.models.values(), key=lambda model: (model.name, model.sha256))
+    ]
+    return [
+        f"Landmark schemas: {', '.join(sorted(tally.landmarks)) or 'none'} (labels.json gives "
+        "names, order and mirror pairs). Models whose output is among the labels:",
+        "",
+        *_table(["model", "weights sha256", "licence of the weights", "commercial use"], rows),
+    ]
+
+
+def _gaps(tally: Tally) -> list[str]:
+    thin = [cell for cell, count in suppressed(tally.slices).items() if not count]
+    named = "; ".join(
+        f"pose {cell.pose}, light {cell.lighting}" for cell in thin if "unknown" not in cell
+    )
+    return [
+        f"- Slices with no or hardly any images: {named or 'none'}.",
+        "- Tone and age band are not labelled, so coverage by them is unknown.",
+        "- Apparent age is used only to keep minors out; no age is recorded.",
+    ]
+
+
+def _responsible(responsible: Mapping[str, str]) -> list[str]:
+    return [
+        f"- {name.replace('_', ' ').capitalize()}: {value or 'not stated'}"
+        for name, value in responsible.items()
+    ]
+
+
+def _cell(count: int | None) -> str:
+    return "–" if count is None else str(count)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    lines: list[Sequence[object]] = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(str(cell) for cell in line) + " |" for line in lines]

@@ -1,0 +1,134 @@
+"""What a release says of itself: labels.json, ATTRIBUTION.csv and DATASHEET.md."""
+
+import csv
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import get_args
+
+from curation.records import Receipt
+from curation.select import main_face
+from curation.slices import Slice, slice_of
+from faces.schema import load_schema
+from mirrorset.files import write_text
+from mirrorset.records import Annotation, DatasetItem, Licence, ModelRef, Sighting, Split
+
+_ATTRIBUTION = (
+    "image_id",
+    "author",
+    "licence",
+    "licence_url",
+    "source",
+    "page_url",
+    "image_url",
+    "licence_read_from",
+    "licence_text",
+    "seen_at",
+)
+
+
+class Tally:
+    """Counts over the items of a release; nothing of a single image stays in it."""
+
+    def __init__(self) -> None:
+        self.splits: Counter[Split] = Counter(dict.fromkeys(get_args(Split), 0))
+        self.unreviewed: Counter[Split] = Counter(dict.fromkeys(get_args(Split), 0))
+        self.slices: Counter[Slice] = Counter()
+        self.licences: Counter[tuple[str, str]] = Counter()
+        self.sources: Counter[str] = Counter()
+        self.models: dict[str, ModelRef] = {}
+        self.schema_versions: set[str] = set()
+        self.landmarks: set[str] = set()
+        self.blendshapes: set[str] = set()
+        self.masks: set[str] = set()
+        self.attributes: dict[str, set[str]] = defaultdict(set)
+        self.tags: dict[str, set[str]] = defaultdict(set)
+        self._group_ids: set[str] = set()
+
+    @property
+    def images(self) -> int:
+        """How many items were counted."""
+        return self.splits.total()
+
+    @property
+    def groups(self) -> int:
+        """How many groups of near-duplicates they belong to."""
+        return len(self._group_ids)
+
+    def add(self, item: DatasetItem, receipt: Receipt) -> None:
+        """Count one item."""
+        self.splits[item.split] += 1
+        self.unreviewed[item.split] += item.annotation.origin == "model"
+        self.slices[slice_of(main_face(item.annotation.faces))] += 1
+        self.sources[receipt.sighting.source] += 1
+        self.licences[_licence(receipt.sighting.licence)] += 1
+        self._group_ids.add(item.group_id)
+        self._add_vocabulary(item.annotation)
+
+    def _add_vocabulary(self, annotation: Annotation) -> None:
+        self.models |= {model.sha256: model for model in annotation.models}
+        self.schema_versions.add(annotation.schema_version)
+        self.masks |= {mask.label for mask in annotation.masks}
+        for name, value in annotation.tags.items():
+            self.tags[name].add(value)
+        for face in annotation.faces:
+            self.landmarks |= face.landmarks.keys()
+            self.blendshapes |= face.blendshapes.keys()
+            for name, value in face.attributes.items():
+                self.attributes[name].add(value)
+
+
+def write_labels_json(path: Path, tally: Tally) -> None:
+    """Names and order of the points, what mirrors into what, which lines to draw; all labels."""
+    schemas = {name: load_schema(name) for name in sorted(tally.landmarks)}
+    labels = {
+        "schema_versions": sorted(tally.schema_versions),
+        "coordinates": "px of the upright image, x to the right, y down; boxes are xyxy",
+        "landmarks": {
+            name: {
+                "names": schema.names,
+                "mirror": schema.mirror,
+                "edges": schema.edges,
+                "outer_eye_corners": schema.outer_corners,
+            }
+            for name, schema in schemas.items()
+        },
+        "blendshapes": sorted(tally.blendshapes),
+        "attributes": _sorted_values(tally.attributes),
+        "tags": _sorted_values(tally.tags),
+        "masks": sorted(tally.masks),
+    }
+    write_text(path, json.dumps(labels, indent=1) + "\n")
+
+
+def write_attribution(path: Path, receipts: Iterable[Receipt]) -> None:
+    """One row an image: who made it, under which licence, and where that was read."""
+    with path.open("w", encoding="utf-8", newline="") as out:
+        table = csv.DictWriter(out, _ATTRIBUTION, lineterminator="\n")
+        table.writeheader()
+        for receipt in receipts:
+            table.writerow(_attribution(receipt.sighting))
+
+
+def _attribution(sighting: Sighting) -> dict[str, str]:
+    return {
+        "image_id": sighting.image_id,
+        "author": sighting.author,
+        "licence": _licence(sighting.licence)[0],
+        "licence_url": sighting.licence.url,
+        "source": sighting.source,
+        "page_url": sighting.page_url,
+        "image_url": sighting.image_url,
+        "licence_read_from": sighting.evidence.licence_read_from,
+        "licence_text": sighting.evidence.licence_text,
+        "seen_at": sighting.seen_at.isoformat(),
+    }
+
+
+def _licence(licence: Licence) -> tuple[str, str]:
+    return f"{licence.code} {licence.version}".strip(), licence.url
+
+
+def _sorted_values(values: Mapping[str, set[str]]) -> dict[str, list[str]]:
+    return {name: sorted(values[name]) for name in sorted(values)}

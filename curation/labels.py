@@ -1,0 +1,136 @@
+"""Label shards: labels/SPLIT-NNNNN.parquet, the labels of what images/NNNNN.parquet holds."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curation.records import Receipt
+from mirrorset.records import DatasetItem, Face
+
+
+def _struct(**fields: pa.DataType) -> pa.DataType:
+    return pa.struct([pa.field(name, kind, nullable=False) for name, kind in fields.items()])
+
+
+def _list(kind: pa.DataType) -> pa.DataType:
+    return pa.list_(pa.field("element", kind, nullable=False))
+
+
+_TEXT, _INT, _FLOAT = pa.string(), pa.int32(), pa.float64()
+
+_LANDMARKS = _struct(
+    schema=_TEXT,
+    points=_list(pa.list_(pa.field("element", _FLOAT, nullable=False), 2)),
+    visibility=_list(pa.int8()),
+    confidence=_list(_FLOAT),
+)
+_POSE = _struct(yaw_deg=_FLOAT, pitch_deg=_FLOAT, roll_deg=_FLOAT)
+_LIGHTING = _struct(side=_TEXT, level=_FLOAT, evenness=_FLOAT)
+_QUALITY = _struct(
+    inter_eye_distance_px=_FLOAT,
+    head_size=_FLOAT,
+    sharpness=_FLOAT,
+    luminance_mean=_FLOAT,
+    luminance_variance=_FLOAT,
+    under_exposure=_FLOAT,
+    over_exposure=_FLOAT,
+)
+_FACE = pa.struct(
+    [
+        pa.field("face_id", _TEXT, nullable=False),
+        pa.field("box", pa.list_(pa.field("element", _FLOAT, nullable=False), 4), nullable=False),
+        pa.field("score", _FLOAT, nullable=False),
+        pa.field("landmarks", _list(_LANDMARKS), nullable=False),
+        pa.field("pose", _POSE),
+        pa.field("lighting", _LIGHTING),
+        pa.field("quality", _QUALITY),
+        pa.field("blendshapes", _list(_struct(name=_TEXT, value=_FLOAT)), nullable=False),
+        pa.field("attributes", _list(_struct(name=_TEXT, value=_TEXT)), nullable=False),
+    ]
+)
+_MASK = _struct(label=_TEXT, left=_INT, top=_INT, right=_INT, bottom=_INT, rle=_list(_INT))
+_MODEL = _struct(name=_TEXT, sha256=_TEXT, licence=_TEXT, is_commercial_use_allowed=pa.bool_())
+
+# Explicit, so that a column without values has its type all the same.
+LABELS = pa.schema(
+    [
+        pa.field(name, kind, nullable=False)
+        for name, kind in {
+            "image_id": _TEXT,
+            "split": _TEXT,
+            "group_id": _TEXT,
+            "image_shard": _INT,
+            "width_px": _INT,
+            "height_px": _INT,
+            "faces": _list(_FACE),
+            "tags": _list(_struct(name=_TEXT, value=_TEXT)),
+            "masks": _list(_MASK),
+            "origin": _TEXT,
+            "by": _TEXT,
+            "models": _list(_MODEL),
+            "schema_version": _TEXT,
+            "made_at": pa.timestamp("us", tz="UTC"),
+            "licence_code": _TEXT,
+            "licence_version": _TEXT,
+            "licence_url": _TEXT,
+            "author": _TEXT,
+            "source": _TEXT,
+            "source_item_id": _TEXT,
+            "page_url": _TEXT,
+        }.items()
+    ]
+)
+
+
+def write_labels(path: Path, rows: Iterable[tuple[DatasetItem, Receipt]]) -> None:
+    """Write one shard of labels; without rows it holds the columns all the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.Table.from_pylist([_row(item, receipt) for item, receipt in rows], LABELS)
+    with pq.ParquetWriter(path, LABELS, compression="zstd") as writer:
+        if table.num_rows:  # `datasets` cannot read a row group without rows
+            writer.write_table(table)
+
+
+def _row(item: DatasetItem, receipt: Receipt) -> dict[str, Any]:
+    annotation, sighting = item.annotation, receipt.sighting
+    return {
+        "image_id": item.image_id,
+        "split": item.split,
+        "group_id": item.group_id,
+        "image_shard": item.image_shard,
+        "width_px": receipt.image.width_px,
+        "height_px": receipt.image.height_px,
+        "faces": [_face(face) for face in annotation.faces],
+        "tags": _pairs(annotation.tags),
+        "masks": [mask.model_dump() for mask in annotation.masks],
+        "origin": annotation.origin,
+        "by": annotation.by,
+        "models": [model.model_dump() for model in annotation.models],
+        "schema_version": annotation.schema_version,
+        "made_at": annotation.made_at,
+        "licence_code": sighting.licence.code,
+        "licence_version": sighting.licence.version,
+        "licence_url": sighting.licence.url,
+        "author": sighting.author,
+        "source": sighting.source,
+        "source_item_id": sighting.source_item_id,
+        "page_url": sighting.page_url,
+    }
+
+
+def _face(face: Face) -> dict[str, Any]:
+    return face.model_dump() | {
+        "landmarks": [
+            {"schema": schema, **landmarks.model_dump()}
+            for schema, landmarks in sorted(face.landmarks.items())
+        ],
+        "blendshapes": _pairs(face.blendshapes),
+        "attributes": _pairs(face.attributes),
+    }
+
+
+def _pairs(values: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"name": name, "value": value} for name, value in sorted(values.items())]

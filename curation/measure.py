@@ -1,0 +1,71 @@
+"""Figures of a release for `dvc metrics` and `dvc plots`: aggregates only."""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+
+from curation.documents import Tally
+from curation.records import Receipt
+from curation.slices import suppressed
+from curation.snapshot import read_rejected
+from mirrorset.files import read_records, write_text
+from mirrorset.records import DatasetItem, Rejected
+
+
+def measure(snapshot: Path, work: Path, data: Path) -> None:
+    """Write metrics/release.json, plots/slices.csv and plots/rejected.csv below `data`.
+
+    release.json: images by split, groups, share of unreviewed images, rejections by reason (of
+    all steps), images by slice. A withheld slice (see `curation.slices.suppressed`) is absent
+    from release.json and empty in slices.csv.
+    """
+    tally = Tally()
+    group_sizes: Counter[str] = Counter()
+    for item, receipt in zip(
+        read_records(work / "items.jsonl", DatasetItem),
+        read_records(work / "receipts.jsonl", Receipt),
+        strict=True,
+    ):
+        tally.add(item, receipt)
+        group_sizes[item.group_id] += 1
+    reasons = Counter(rejected.reason.value for rejected in _all_rejected(snapshot, work))
+    cells = suppressed(tally.slices)
+
+    metrics = {
+        "images": {"all": tally.images} | {str(split): n for split, n in tally.splits.items()},
+        "groups": {"all": tally.groups, "largest": max(group_sizes.values(), default=0)},
+        "unreviewed_share": round(tally.unreviewed.total() / max(tally.images, 1), 4),
+        "rejected": dict(sorted(reasons.items())),
+        "slices": {
+            f"pose_{cell.pose}_light_{cell.lighting}": count
+            for cell, count in cells.items()
+            if count is not None
+        },
+    }
+    write_text(data / "metrics" / "release.json", json.dumps(metrics, indent=1) + "\n")
+    _write_csv(
+        data / "plots" / "slices.csv",
+        ["pose", "lighting", "images"],
+        ((cell.pose, cell.lighting, count) for cell, count in cells.items()),
+    )
+    _write_csv(data / "plots" / "rejected.csv", ["reason", "images"], sorted(reasons.items()))
+
+
+def _all_rejected(snapshot: Path, work: Path) -> Iterable[Rejected]:
+    return chain(
+        read_rejected(snapshot),
+        read_records(work / "rejected.jsonl", Rejected),
+        read_records(work / "conflicts.jsonl", Rejected),
+    )
+
+
+def _write_csv(path: Path, header: list[str], rows: Iterable[tuple[object, ...]]) -> None:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(header)
+    table.writerows(rows)
+    write_text(path, text.getvalue())

@@ -1,0 +1,33 @@
+"""What the steps of this room hand to each other, through files of the work folder.
+
+selected.jsonl         Selected       by `select`, in order of image_id
+rejected.jsonl         Rejected       by `select`
+groups.jsonl           GroupMember    by `group`, in order of image_id
+items.jsonl            DatasetItem    by `split`, in order of image_shard, then image_id
+receipts.jsonl         Receipt        by `split`, line for line beside items.jsonl
+conflicts.jsonl        Rejected       by `split`
+"""
+
+from mirrorset.records import Annotation, ImageRecord, Record, Sha256, Sighting
+
+
+class Selected(Record):
+    """An image that passed all gates, its best sighting and its best annotation."""
+
+    image: ImageRecord
+    sighting: Sighting
+    annotation: Annotation
+
+
+class Receipt(Record):
+    """What a release must say of an image besides its labels."""
+
+    image: ImageRecord
+    sighting: Sighting
+
+
+class GroupMember(Record):
+    """An image and the smallest image_id among all its near-duplicates (`key`)."""
+
+    image_id: Sha256
+    key: Sha256

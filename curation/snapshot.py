@@ -1,0 +1,116 @@
+"""Reading a snapshot: sorted files of records, joined image by image without loading them whole."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
+
+from mirrorset.errors import InputError
+from mirrorset.files import read_records
+from mirrorset.licences import refusal
+from mirrorset.records import (
+    Annotation,
+    ImageRecord,
+    IntendedUse,
+    LedgerEntry,
+    Rejected,
+    Sighting,
+    Verdict,
+)
+
+R = TypeVar("R", Sighting, Annotation, Verdict)
+
+_ORIGINS_BEST_FIRST = ("gold", "human", "model")
+
+
+class Candidate(NamedTuple):
+    """All that the snapshot knows of one image."""
+
+    image: ImageRecord
+    sightings: Sequence[Sighting]
+    annotations: Sequence[Annotation]
+    verdicts: Sequence[Verdict]
+
+
+def read_candidates(snapshot: Path) -> Iterator[Candidate]:
+    """Every image of the snapshot in order of image_id, with what belongs to it.
+
+    Raises InputError where a file is absent, holds another record, or is not sorted by image_id.
+    """
+    sightings = _Follower(snapshot / "sightings.jsonl", Sighting)
+    annotations = _Follower(snapshot / "annotations.jsonl", Annotation)
+    verdicts = _Follower(snapshot / "verdicts.jsonl", Verdict)
+    previous = ""
+    for image in read_records(snapshot / "images.jsonl", ImageRecord):
+        if image.image_id <= previous:
+            raise InputError(_not_sorted(snapshot / "images.jsonl"))
+        previous = image.image_id
+        yield Candidate(
+            image,
+            sightings.of(image.image_id),
+            annotations.of(image.image_id),
+            verdicts.of(image.image_id),
+        )
+
+
+def read_ledger(snapshot: Path) -> dict[str, LedgerEntry]:
+    """The ledger's entries by image_id."""
+    entries = read_records(snapshot / "ledger.jsonl", LedgerEntry)
+    return {entry.image_id: entry for entry in entries}
+
+
+def read_rejected(snapshot: Path) -> Iterator[Rejected]:
+    """What the steps before curation rejected: this room judges its own part anew each time."""
+    for rejected in read_records(snapshot / "rejected.jsonl", Rejected):
+        if rejected.step not in ("select", "group", "split"):
+            yield rejected
+
+
+def best_annotation(annotations: Sequence[Annotation]) -> Annotation | None:
+    """The most trustworthy annotation: gold before human before model; None where there is none."""
+    return min(
+        annotations,
+        key=lambda annotation: _ORIGINS_BEST_FIRST.index(annotation.origin),
+        default=None,
+    )
+
+
+def best_sighting(sightings: Sequence[Sighting], use: IntendedUse) -> Sighting | None:
+    """The sighting with the freest licence for this use; ties go by source and item."""
+
+    def freedom(sighting: Sighting) -> tuple[bool, bool, int, str, str, str]:
+        terms = sighting.licence.code.split("-")
+        is_refused = refusal(sighting.licence, use) is not None
+        return (
+            is_refused,
+            "NC" in terms,
+            len(terms),
+            sighting.licence.code,
+            sighting.source,
+            sighting.source_item_id,
+        )
+
+    return min(sightings, key=freedom, default=None)
+
+
+class _Follower(Generic[R]):
+    """Hands out the records of one image after another from a file sorted by image_id."""
+
+    def __init__(self, path: Path, kind: type[R]) -> None:
+        self._path = path
+        self._records: Iterator[R] = read_records(path, kind)
+        self._head: R | None = next(self._records, None)
+
+    def of(self, image_id: str) -> list[R]:
+        """The records of `image_id`; the ids asked for must increase."""
+        found: list[R] = []
+        while self._head is not None and self._head.image_id <= image_id:
+            if self._head.image_id == image_id:
+                found.append(self._head)
+            previous, self._head = self._head, next(self._records, None)
+            if self._head is not None and self._head.image_id < previous.image_id:
+                raise InputError(_not_sorted(self._path))
+        return found
+
+
+def _not_sorted(path: Path) -> str:
+    return f"{path} is not sorted by image_id: write the snapshot again with `mirrorset release`."

@@ -1,0 +1,97 @@
+"""Selected images take their places in the ledger and become the items of a release."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from curation.ledger import split_conflicts
+from curation.records import GroupMember, Receipt, Selected
+from curation.select import Counts
+from curation.snapshot import read_ledger
+from mirrorset.errors import InputError
+from mirrorset.files import read_records, write_records
+from mirrorset.records import DatasetItem, LedgerEntry, Reason
+
+
+def split(snapshot: Path, work: Path) -> Counts:
+    """Write items.jsonl, receipts.jsonl and conflicts.jsonl into `work`.
+
+    Items come in order of image_shard, then image_id, so that the shards are built in one pass.
+    Raises InputError where a selected image is not in the snapshot's ledger.
+    """
+    ledger = read_ledger(snapshot)
+    groups = read_records(work / "groups.jsonl", GroupMember)
+    conflicts = {rejected.item_id: rejected for rejected in split_conflicts(groups, ledger)}
+    rejected = []
+    places: list[tuple[int, str, int]] = []
+    with (work / "selected.jsonl").open("rb") as lines:
+        for image_id, offset in _offsets(lines):
+            if entry := ledger.get(image_id):
+                places.append((entry.image_shard, image_id, offset))
+            elif image_id in conflicts:
+                rejected.append(conflicts[image_id])
+            else:
+                raise InputError(
+                    f"Image {image_id} is not in {snapshot / 'ledger.jsonl'}: groups and splits "
+                    "are minted by `mirrorset release`, run that."
+                )
+        places.sort()
+        write_records(
+            work / "items.jsonl",
+            (_item(selected, ledger) for selected in _at(lines, places)),
+        )
+        write_records(
+            work / "receipts.jsonl",
+            (
+                Receipt(image=selected.image, sighting=selected.sighting)
+                for selected in _at(lines, places)
+            ),
+        )
+    write_records(work / "conflicts.jsonl", rejected)
+    return Counts(
+        kept=len(places),
+        rejected={Reason.SPLIT_CONFLICT: len(rejected)} if rejected else {},
+    )
+
+
+def content_digest(items: Iterable[DatasetItem]) -> str:
+    """sha256 over what the items say, in any order, without the times at which it was found out.
+
+    Covered are image ids, groups, splits and all of the annotation but `made_at`; the number of
+    the image shard is layout, not content.
+    """
+    lines = sorted(
+        f"{item.image_id} {hashlib.sha256(_content(item)).hexdigest()}\n" for item in items
+    )
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _content(item: DatasetItem) -> bytes:
+    content = item.model_dump(mode="json", exclude={"image_shard": True, "annotation": {"made_at"}})
+    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _item(selected: Selected, ledger: dict[str, LedgerEntry]) -> DatasetItem:
+    entry = ledger[selected.image.image_id]
+    return DatasetItem(
+        image_id=entry.image_id,
+        group_id=entry.group_id,
+        split=entry.split,
+        image_shard=entry.image_shard,
+        annotation=selected.annotation,
+    )
+
+
+def _offsets(lines: BinaryIO) -> Iterator[tuple[str, int]]:
+    offset = 0
+    for line in lines:
+        yield Selected.model_validate_json(line).image.image_id, offset
+        offset += len(line)
+
+
+def _at(lines: BinaryIO, places: list[tuple[int, str, int]]) -> Iterator[Selected]:
+    for _, _, offset in places:
+        lines.seek(offset)
+        yield Selected.model_validate_json(lines.readline())

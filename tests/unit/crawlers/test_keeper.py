@@ -1,0 +1,83 @@
+import hashlib
+from collections.abc import Callable
+
+import pytest
+
+from crawlers.items import Candidate, Permit, Picture, Statement
+from crawlers.keeper import settle
+from mirrorset.pixels import PixelParams
+from mirrorset.records import Licence, Reason, Rejected
+
+CC0 = "https://creativecommons.org/publicdomain/zero/1.0/"
+PERMIT = Permit(
+    licence=Licence(code="CC0", version="1.0", url=CC0),
+    statement=Statement(read_from="a rel=license", text=CC0),
+)
+
+
+def picture(content: bytes, sha1: str = "", permit: Permit | None = PERMIT) -> Picture:
+    candidate = Candidate(
+        source="gallery",
+        source_item_id="h.org/ada.html",
+        page_url="http://h.org/ada.html",
+        image_url="http://h.org/ada.jpg",
+        author="Ada",
+        permit=permit,
+        sha1=sha1,
+    )
+    return Picture(candidate, content, {"etag": '"1"'}, "0" * 64)
+
+
+def test_a_good_picture_becomes_image_and_sighting(encoded: Callable[..., bytes]) -> None:
+    content = encoded("JPEG")
+    sha1 = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    settled = settle(picture(content, sha1=sha1.upper()), PixelParams(), "mirrorset/0")
+    assert not isinstance(settled, Rejected)
+    image, sighting = settled
+    assert image.image_id == sighting.image_id == hashlib.sha256(content).hexdigest()
+    assert (sighting.source_item_id, sighting.author) == ("h.org/ada.html", "Ada")
+    assert sighting.evidence.model_dump() == {
+        "licence_read_from": "a rel=license",
+        "licence_text": CC0,
+        "robots_sha256": "0" * 64,
+        "headers": {"etag": '"1"'},
+        "crawler": "mirrorset/0",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("other bytes", Reason.CHECKSUM),
+        ("html", Reason.NOT_AN_IMAGE),
+        ("half", Reason.TRUNCATED),
+        ("small", Reason.TOO_SMALL),
+        ("reserved", Reason.OPT_OUT_TDM),
+    ],
+)
+def test_bytes_that_do_not_pass(encoded: Callable[..., bytes], kind: str, reason: Reason) -> None:
+    content = encoded("JPEG")
+    mining = (
+        b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+        b'xmlns:plus="http://ns.useplus.org/ldf/xmp/1.0/" plus:DataMining="DMI-PROHIBITED"/>'
+        b"</rdf:RDF>"
+    )
+    fetched = {
+        "other bytes": picture(content, sha1="0" * 40),
+        "html": picture(b"<html></html>"),
+        "half": picture(content[: len(content) // 2]),
+        "small": picture(encoded("PNG", size=(64, 300))),
+        "reserved": picture(encoded("JPEG", xmp=mining)),
+    }[kind]
+    settled = settle(fetched, PixelParams(), "mirrorset/0")
+    assert isinstance(settled, Rejected)
+    assert settled.reason is reason
+    assert settled.item_id == "gallery:h.org/ada.html"
+    assert settled.image_url == "http://h.org/ada.jpg"
+    assert settled.detail
+    assert settled.step == "crawl"
+
+
+def test_nothing_is_kept_without_a_permit(encoded: Callable[..., bytes]) -> None:
+    with pytest.raises(ValueError, match="without a permit"):
+        settle(picture(encoded("JPEG"), permit=None), PixelParams(), "mirrorset/0")

@@ -1,0 +1,137 @@
+import pytest
+
+from curation.records import Selected
+from curation.select import SelectParams, select
+from mirrorset.errors import InputError, LicenceError
+from mirrorset.files import read_records
+from mirrorset.records import LedgerEntry, ModelRef, Pose, Reason, Rejected
+
+NON_COMMERCIAL = ModelRef(
+    name="2d106det", sha256="b" * 64, licence="non-commercial", is_commercial_use_allowed=False
+)
+
+
+def run(snapshot, work, use="research", **params):
+    counts = select(snapshot, work, use, SelectParams(**params))
+    selected = list(read_records(work / "selected.jsonl", Selected))
+    rejected = list(read_records(work / "rejected.jsonl", Rejected))
+    assert counts.kept == len(selected)
+    assert sum(counts.rejected.values()) == len(rejected)
+    return selected, {record.item_id: record for record in rejected}
+
+
+def test_good_portraits_pass(portraits, snapshot_of, tmp_path):
+    selected, rejected = run(snapshot_of(portraits[:3]), tmp_path)
+    assert [record.image for record in selected] == sorted(
+        (portrait.image for portrait in portraits[:3]), key=lambda image: image.image_id
+    )
+    assert not rejected
+
+
+@pytest.mark.parametrize(
+    ("change", "reason", "detail"),
+    [
+        ({"is_adult": False}, Reason.MINOR_DOUBT, "adult"),
+        ({"licence": "CC BY-ND 4.0"}, Reason.NO_DERIVATIVES, "CC-BY-ND"),
+        ({"failed_checks": ("box_inside",)}, Reason.CHECK_FAILED, "box_inside"),
+        ({"quality": {"sharpness": 1.0}}, Reason.QUALITY, "sharpness is 1,"),
+        ({"quality": {"inter_eye_distance_px": 9.0}}, Reason.QUALITY, "inter_eye_distance_px"),
+        ({"quality": {"over_exposure": 0.99}}, Reason.QUALITY, "over_exposure"),
+        ({"pose": Pose(yaw_deg=-80, pitch_deg=0, roll_deg=0)}, Reason.QUALITY, "yaw_deg is -80"),
+        ({"pose": None}, Reason.QUALITY, "no head pose"),
+    ],
+)
+def test_each_gate_gives_its_reason(portraits, snapshot_of, tmp_path, change, reason, detail):
+    bad = portraits[1].but(**change)
+    selected, rejected = run(snapshot_of([portraits[0], bad]), tmp_path)
+    assert [record.image.image_id for record in selected] == [portraits[0].image.image_id]
+    only = rejected[bad.image.image_id]
+    assert (only.reason, only.step) == (reason, "select")
+    assert detail in only.detail
+
+
+def test_a_missing_adult_verdict_is_doubt(portraits, snapshot_of, tmp_path):
+    _, rejected = run(snapshot_of(portraits[:1], without=["verdicts"]), tmp_path)
+    assert rejected[portraits[0].image.image_id].reason == Reason.MINOR_DOUBT
+
+
+def test_unlabelled_images_are_counted_unless_prelabel_did(portraits, snapshot_of, tmp_path):
+    first, second = (portrait.image.image_id for portrait in portraits[:2])
+    known = Rejected(item_id=first, step="prelabel", reason=Reason.NO_FACE)
+    snapshot = snapshot_of(portraits[:2], without=["annotations"], rejected=[known])
+    _, rejected = run(snapshot, tmp_path)
+    assert rejected.keys() == {second}
+    assert rejected[second].is_retryable
+
+
+def test_non_commercial_images_only_for_research(portraits, snapshot_of, tmp_path):
+    image = portraits[0].but(licence="CC BY-NC-SA 2.0")
+    snapshot = snapshot_of([image])
+    assert len(run(snapshot, tmp_path)[0]) == 1
+    _, rejected = run(snapshot, tmp_path, use="commercial")
+    assert rejected[image.image.image_id].reason == Reason.NON_COMMERCIAL
+
+
+def test_the_freest_licence_counts(portraits, snapshot_of, tmp_path):
+    free = portraits[0].but(licence="CC0", source="museum")
+    snapshot = snapshot_of([portraits[0].but(licence="CC BY-ND 4.0")])
+    with (snapshot / "sightings.jsonl").open("a") as sightings:
+        sightings.write(free.sighting.model_dump_json() + "\n")
+    ((record,), _) = run(snapshot, tmp_path)
+    assert (record.sighting.licence.code, record.sighting.source) == ("CC0", "museum")
+
+
+def test_commercial_use_refuses_labels_by_name(portraits, snapshot_of, tmp_path):
+    snapshot = snapshot_of([portraits[0].but(models=(NON_COMMERCIAL,))])
+    assert len(run(snapshot, tmp_path)[0]) == 1
+    with pytest.raises(LicenceError, match="2d106det"):
+        run(snapshot, tmp_path / "other", use="commercial")
+    assert not (tmp_path / "other" / "selected.jsonl").exists()
+
+
+def test_people_win_over_models_and_lend_their_measures(portraits, snapshot_of, tmp_path):
+    snapshot = snapshot_of(portraits[:1])
+    annotation = portraits[0].annotation
+    (face,) = annotation.faces
+    bare = face.model_copy(update={"quality": None, "pose": None})
+    human = annotation.model_copy(update={"origin": "human", "by": "p1", "faces": (bare,)})
+    with (snapshot / "annotations.jsonl").open("a") as annotations:
+        annotations.write(human.model_dump_json() + "\n")
+    ((record,), _) = run(snapshot, tmp_path)
+    assert record.annotation == human
+
+
+@pytest.mark.parametrize("in_ledger", [None, 0, 1])
+def test_same_pixels_are_kept_once(portraits, snapshot_of, tmp_path, in_ledger):
+    lossless = {"format": "PNG", "compress_level": 1}
+    twins = [
+        portraits[0].but(encoding=lossless),
+        portraits[0].but(encoding=lossless | {"compress_level": 9}),
+    ]
+    ids = [twin.image.image_id for twin in twins]
+    ledger = []
+    if in_ledger is not None:
+        ledger = [
+            LedgerEntry(
+                image_id=ids[in_ledger],
+                group_id="g",
+                split="train",
+                image_shard=0,
+                minted_at="2026-01-01T00:00:00Z",
+            )
+        ]
+    selected, rejected = run(snapshot_of(twins, ledger=ledger), tmp_path)
+    expected = min(ids) if in_ledger is None else ids[in_ledger]
+    assert [record.image.image_id for record in selected] == [expected]
+    (twin,) = rejected.values()
+    assert twin.reason == Reason.DUPLICATE_PIXELS
+    assert expected in twin.detail
+
+
+@pytest.mark.parametrize("name", ["images", "annotations"])
+def test_an_unsorted_snapshot_is_refused(portraits, snapshot_of, tmp_path, name):
+    snapshot = snapshot_of(portraits[:3])
+    lines = (snapshot / f"{name}.jsonl").read_text().splitlines(keepends=True)
+    (snapshot / f"{name}.jsonl").write_text("".join(reversed(lines)))
+    with pytest.raises(InputError, match=rf"{name}\.jsonl is not sorted"):
+        run(snapshot, tmp_path)

@@ -1,0 +1,28 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curation.slices import LIGHTINGS, POSES, Slice, slice_of, suppressed
+from mirrorset.records import Face, Lighting, Pose
+
+FACE = Face(face_id="0", box=(0, 0, 1, 1), score=1)
+cells = st.builds(Slice, st.sampled_from(POSES), st.sampled_from(LIGHTINGS))
+
+
+def test_slices_are_in_image_terms():
+    turned = Pose(yaw_deg=30, pitch_deg=0, roll_deg=0)
+    lit = Lighting(side="left", level=0.5, evenness=0.3)
+    assert slice_of(FACE.model_copy(update={"pose": turned, "lighting": lit})) == ("right", "left")
+    frontal = turned.model_copy(update={"yaw_deg": -15.0})
+    assert slice_of(FACE.model_copy(update={"pose": frontal})) == ("frontal", "unknown")
+    assert slice_of(FACE) == ("unknown", "unknown")
+
+
+@given(st.dictionaries(cells, st.integers(0, 30)))
+def test_small_cells_are_withheld_and_cannot_be_worked_out(counts):
+    told = suppressed(counts)
+    assert len(told) == len(POSES) * len(LIGHTINGS)
+    withheld = [cell for cell, count in told.items() if count is None]
+    assert all(told[cell] in (None, count) for cell, count in counts.items())
+    assert not any(count is not None and 0 < count < 10 for count in told.values())
+    filled = [count for count in counts.values() if count]
+    assert len(withheld) != 1 or len(filled) == 1

@@ -1,0 +1,103 @@
+import pytest
+
+from curation.ledger import LedgerParams, mint
+from curation.records import GroupMember, Receipt
+from curation.select import SelectParams, select
+from curation.split import content_digest, split
+from mirrorset.errors import InputError
+from mirrorset.files import read_records, write_records
+from mirrorset.records import DatasetItem, LedgerEntry, Reason, Rejected, utc_now
+
+
+@pytest.fixture
+def members(portraits):
+    ids = sorted(portrait.image.image_id for portrait in portraits[:5])
+    return [GroupMember(image_id=image_id, key=image_id) for image_id in ids]
+
+
+@pytest.fixture
+def entries(members):
+    return mint(members, {}, LedgerParams(images_per_shard=2), utc_now())[0]
+
+
+def prepare(snapshot, work, members):
+    select(snapshot, work, "research", SelectParams())
+    write_records(work / "groups.jsonl", members)
+
+
+def test_items_follow_the_ledger_in_order_of_shards(
+    portraits, snapshot_of, members, entries, tmp_path
+):
+    # The last shard holds the smallest id, as it does when data has grown.
+    entries[0] = entries[0].model_copy(update={"image_shard": 9})
+    snapshot = snapshot_of(portraits[:5], ledger=entries)
+    prepare(snapshot, tmp_path, members)
+    assert split(snapshot, tmp_path).kept == 5
+    items = list(read_records(tmp_path / "items.jsonl", DatasetItem))
+    receipts = list(read_records(tmp_path / "receipts.jsonl", Receipt))
+    assert [item.image_shard for item in items] == [0, 1, 1, 2, 9]
+    assert [item.image_id for item in items] == [receipt.image.image_id for receipt in receipts]
+    by_id = {entry.image_id: entry for entry in entries}
+    for item in items:
+        entry = by_id[item.image_id]
+        assert (item.split, item.group_id) == (entry.split, entry.group_id)
+        assert item.annotation.image_id == item.image_id
+
+
+def test_an_image_without_an_entry_asks_for_the_flow(
+    portraits, snapshot_of, members, entries, tmp_path
+):
+    snapshot = snapshot_of(portraits[:5], ledger=entries[1:])
+    prepare(snapshot, tmp_path, members)
+    with pytest.raises(InputError, match="mirrorset release"):
+        split(snapshot, tmp_path)
+
+
+def test_a_conflicting_image_is_rejected(portraits, snapshot_of, members, entries, tmp_path):
+    new, train, test = (member.image_id for member in members[:3])
+    sides: dict[str, str] = {train: "train", test: "test"}
+    ledger = [
+        LedgerEntry.model_validate(
+            entry.model_dump() | {"split": sides.get(entry.image_id, entry.split)}
+        )
+        for entry in entries
+        if entry.image_id != new
+    ]
+    bridged = [
+        member.model_copy(update={"key": new}) if member.image_id in (new, train, test) else member
+        for member in members
+    ]
+    snapshot = snapshot_of(portraits[:5], ledger=ledger)
+    prepare(snapshot, tmp_path, bridged)
+    counts = split(snapshot, tmp_path)
+    assert (counts.kept, counts.rejected) == (4, {Reason.SPLIT_CONFLICT: 1})
+    (rejected,) = read_records(tmp_path / "conflicts.jsonl", Rejected)
+    assert rejected.item_id == new
+
+
+def test_the_digest_is_over_content_alone(portraits, members, entries):
+    by_id = {portrait.image.image_id: portrait for portrait in portraits[:5]}
+    items = [
+        DatasetItem(
+            image_id=entry.image_id,
+            group_id=entry.group_id,
+            split=entry.split,
+            image_shard=entry.image_shard,
+            annotation=by_id[entry.image_id].annotation,
+        )
+        for entry in entries
+    ]
+    digest = content_digest(items)
+    assert content_digest(reversed(items)) == digest
+
+    def changed(item, **annotation):
+        update = {"annotation": item.annotation.model_copy(update=annotation)}
+        return item.model_copy(update=update)
+
+    later = [changed(item, made_at=utc_now()) for item in items]
+    assert content_digest(later) == digest
+    for change in ({"faces": ()}, {"tags": {}}, {"masks": ()}, {"models": ()}, {"origin": "human"}):
+        assert content_digest([*items[1:], changed(items[0], **change)]) != digest
+    for change in ({"split": "val" if items[0].split != "val" else "test"}, {"group_id": "x"}):
+        assert content_digest([*items[1:], items[0].model_copy(update=change)]) != digest
+    assert content_digest(items[1:]) != digest

@@ -16,21 +16,8 @@ from mirrorset.blobs import BlobStore
 from mirrorset.errors import InputError
 from mirrorset.files import folder_written_aside, read_records, write_text
 from mirrorset.load import ReleaseCard
-from mirrorset.params import DatasetParams
-from mirrorset.records import DatasetItem, Record, Split
-
-
-class ReleaseParams(Record):
-    """Who answers for the dataset, as the datasheet states it; "" is printed as "not stated".
-
-    controller: the person or body that decides on purpose and means. legal_basis: for holding
-    faces. contact: where a person asks for removal. retention: how long images are kept.
-    """
-
-    controller: str = ""
-    legal_basis: str = ""
-    contact: str = ""
-    retention: str = ""
+from mirrorset.params import DatasetParams, Responsible
+from mirrorset.records import DatasetItem, Split
 
 
 def build(
@@ -40,7 +27,7 @@ def build(
     *,
     dataset: DatasetParams,
     version: str,
-    params: ReleaseParams,
+    responsible: Responsible,
 ) -> ReleaseCard:
     """Write the release `folder` from items.jsonl and receipts.jsonl of `work`.
 
@@ -62,7 +49,7 @@ def build(
         title = f"{dataset.name} {version}"
         write_text(
             aside / "DATASHEET.md",
-            datasheet(title, digest, tally, dataset.intended_use, params.model_dump()),
+            datasheet(title, digest, tally, dataset.intended_use, responsible),
         )
         card = ReleaseCard(
             name=dataset.name,

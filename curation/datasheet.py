@@ -1,18 +1,19 @@
 """DATASHEET.md: what is in a release, where it came from, and what must be known to use it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from curation.documents import Tally
-from curation.slices import LIGHTINGS, POSES, SMALLEST_CELL, Slice, suppressed
+from faces.slices import LIGHTINGS, POSES, SMALLEST_CELL, Slice, suppressed
+from mirrorset.params import Responsible
 from mirrorset.records import IntendedUse
 
 
 def datasheet(
-    title: str, digest: str, tally: Tally, use: IntendedUse, responsible: Mapping[str, str]
+    title: str, digest: str, tally: Tally, use: IntendedUse, responsible: Responsible
 ) -> str:
     """The datasheet of the release `title` as Markdown; aggregates only.
 
-    responsible: who answers for the dataset, by heading; "" is printed as "not stated".
+    What `responsible` leaves open is printed as "not stated".
     """
     sections = {
         "Review state": _review(tally),
@@ -124,10 +125,10 @@ def _gaps(tally: Tally) -> list[str]:
     ]
 
 
-def _responsible(responsible: Mapping[str, str]) -> list[str]:
+def _responsible(responsible: Responsible) -> list[str]:
     return [
         f"- {name.replace('_', ' ').capitalize()}: {value or 'not stated'}"
-        for name, value in responsible.items()
+        for name, value in responsible
     ]
 
 

@@ -9,8 +9,8 @@ from typing import get_args
 
 from curation.records import Receipt
 from curation.select import main_face
-from curation.slices import Slice, slice_of
 from faces.schema import load_schema
+from faces.slices import Slice, slice_of
 from mirrorset.files import write_text
 from mirrorset.records import Annotation, DatasetItem, Licence, ModelRef, Sighting, Split
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from curation.documents import Tally
 from curation.records import Receipt
-from curation.slices import suppressed
 from curation.snapshot import read_rejected
+from faces.slices import suppressed
 from mirrorset.files import read_records, write_text
 from mirrorset.records import DatasetItem, Rejected
 
@@ -20,7 +20,7 @@ def measure(snapshot: Path, work: Path, data: Path) -> None:
     """Write metrics/release.json, plots/slices.csv and plots/rejected.csv below `data`.
 
     release.json: images by split, groups, share of unreviewed images, rejections by reason (of
-    all steps), images by slice. A withheld slice (see `curation.slices.suppressed`) is absent
+    all steps), images by slice. A withheld slice (see `faces.slices.suppressed`) is absent
     from release.json and empty in slices.csv.
     """
     tally = Tally()

@@ -13,17 +13,15 @@ from flows.engine import flow, task
 from flows.progress import bar
 from mirrorset.errors import SettingsError
 from mirrorset.files import write_text
+from mirrorset.params import Responsible
 from mirrorset.pixels import PixelParams
 from mirrorset.records import Record
-from mirrorset.settings import Settings
 from mirrorset.spool import ingest
 from mirrorset.workspace import Workspace, open_workspace
 
 Start = Annotated[CommonsStart | GalleryStart, Field(discriminator="source")]
 
-#: What governance asks of whoever crawls other people's servers.
-_ANSWERABLE = ("controller", "legal_basis", "contact", "retention_days")
-#: The contact that a crawl of this machine itself is signed with, where the settings name none.
+#: The contact that a crawl of this machine itself is signed with, where none is stated.
 _LOCAL_CONTACT = "https://localhost/"
 
 
@@ -55,7 +53,7 @@ def crawl(home: Path, sources: tuple[Start, ...] = ()) -> dict[str, CrawlSummary
             f"{workspace.params_file} lists no `crawl: sources:`: add one as docs/crawl.md shows."
         )
     for start in sources:
-        require_answerable(start, workspace.settings)
+        require_answerable(start, workspace.responsible)
     with workspace.locked():
         return {start.source: crawl_one(workspace, start) for start in sources}
 
@@ -80,17 +78,17 @@ def crawl_one(workspace: Workspace, start: Start) -> CrawlSummary:
     return summary
 
 
-def require_answerable(start: Start, settings: Settings) -> None:
-    """Raise SettingsError unless the settings say who answers for crawling this address.
+def require_answerable(start: Start, responsible: Responsible) -> None:
+    """Raise SettingsError unless it is stated who answers for crawling this address.
 
     A server on this machine is one's own.
     """
     address = start.api_url if isinstance(start, CommonsStart) else start.url
-    missing = [name for name in _ANSWERABLE if not getattr(settings, name)]
+    missing = [name for name, value in responsible if not value]
     if missing and not _is_this_machine(address):
         raise SettingsError(
-            f"Before {urlsplit(address).hostname} is crawled, mirrorset.toml must name "
-            f"{', '.join(missing)}: faces are personal data, and somebody answers for them."
+            f"Before {urlsplit(address).hostname} is crawled, `responsible:` in params.yaml must "
+            f"state {', '.join(missing)}: faces are personal data, and somebody answers for them."
         )
 
 
@@ -110,7 +108,7 @@ def _order(workspace: Workspace, start: Start, known: Path) -> CrawlOrder:
         blobs_url=workspace.settings.blobs_url,
         spool=workspace.spool,
         log=workspace.logs / f"crawl-{start.source}.log",
-        contact=workspace.settings.contact or _LOCAL_CONTACT,
+        contact=workspace.responsible.contact or _LOCAL_CONTACT,
         known=known,
         limit=params.limit,
         max_bytes=params.max_bytes,

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-from curation.build import ReleaseParams
 from curation.ledger import LedgerParams, mint
 from curation.records import GroupMember
 from curation.split import content_digest
@@ -93,9 +92,9 @@ def choose_version(workspace: Workspace, wanted: str | None) -> ReleaseState:
     now = ReleaseState(
         version=wanted or last.version,
         digest=content_digest(read_records(workspace.work / "items.jsonl", DatasetItem)),
-        params=workspace.params("release", ReleaseParams),
+        responsible=workspace.responsible,
     )
-    is_changed = (last.digest, last.params) != (now.digest, now.params)
+    is_changed = (last.digest, last.responsible) != (now.digest, now.responsible)
     if is_changed and _is_tagged(workspace, now.version):
         if wanted is not None:
             raise SettingsError(

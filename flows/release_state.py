@@ -5,19 +5,19 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from curation.build import ReleaseParams
 from mirrorset.errors import SettingsError
 from mirrorset.files import write_text
+from mirrorset.params import Responsible
 from mirrorset.records import Record
 from mirrorset.workspace import Workspace
 
 
 class ReleaseState(Record):
-    """release.yaml: the version that dvc.yaml builds, and the content and params it stands for."""
+    """release.yaml: the version that dvc.yaml builds, and what it stands for."""
 
     version: str
     digest: str = ""
-    params: ReleaseParams = ReleaseParams()
+    responsible: Responsible = Responsible()
 
 
 def current_version(workspace: Workspace) -> str:

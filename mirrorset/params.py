@@ -23,6 +23,20 @@ class DatasetParams(Record):
     intended_use: IntendedUse = "research"
 
 
+class Responsible(Record):
+    """Who answers for the personal data: the section `responsible`, printed in every datasheet.
+
+    controller: person or body that decides on purpose and means. legal_basis: for holding faces.
+    contact: where a person asks for removal. retention_days: how long images are kept. All four
+    must be stated before other people's servers are crawled.
+    """
+
+    controller: str = ""
+    legal_basis: str = ""
+    contact: str = ""
+    retention_days: int | None = Field(default=None, ge=1)
+
+
 def read_params(path: Path, section: str, kind: type[P]) -> P:
     """The section of `path` as `kind`; an absent section means the defaults.
 

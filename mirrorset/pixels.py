@@ -14,7 +14,14 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from mirrorset.errors import InputError
 from mirrorset.records import ImageRecord, Reason, Record
 
-_MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+_FORMATS = ("JPEG", "PNG", "WEBP")
+# A phone's JPEG may carry further pictures behind the first; Pillow then calls it MPO.
+_MEDIA_TYPES = {
+    "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+}
 
 
 class PixelParams(Record):
@@ -95,9 +102,11 @@ def _opened(content: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
         with warnings.catch_warnings():
             # The size is judged below, by our own limit and before decoding.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content), formats=list(_MEDIA_TYPES))
-    except Image.DecompressionBombError as bomb:
-        raise UnusableImageError(Reason.DECOMPRESSION_BOMB, f"{bomb}") from None
+            image = Image.open(io.BytesIO(content), formats=list(_FORMATS))
+    except Image.DecompressionBombError:
+        raise UnusableImageError(
+            Reason.DECOMPRESSION_BOMB, f"The header claims far more than {max_pixels} pixels."
+        ) from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise UnusableImageError(
             Reason.NOT_AN_IMAGE, "The bytes are no JPEG, PNG or WebP picture."

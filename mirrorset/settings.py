@@ -1,4 +1,4 @@
-"""Where a workspace keeps its things and who answers for it.
+"""Where a workspace keeps its things.
 
 Read from environment variables `MIRRORSET_…` first, then from `mirrorset.toml` in the workspace.
 """
@@ -22,8 +22,6 @@ class Settings(BaseSettings):
 
     catalogue_url: SQLAlchemy address. blobs_url: fsspec address of the original bytes.
     cache: folder of verified model weights and fetched packages, shared between workspaces.
-    controller, legal_basis, contact, retention_days: who answers for the personal data, on what
-    ground, where to write, and how long pictures are kept (notes in docs/governance.md).
     """
 
     model_config = SettingsConfigDict(env_prefix="MIRRORSET_", frozen=True, extra="forbid")
@@ -31,10 +29,6 @@ class Settings(BaseSettings):
     catalogue_url: str = ""
     blobs_url: str = ""
     cache: Path = Path(platformdirs.user_cache_dir("mirrorset"))
-    controller: str = ""
-    legal_basis: str = ""
-    contact: str = ""
-    retention_days: int = 0
 
     @classmethod
     def settings_customise_sources(

@@ -16,7 +16,7 @@ from mirrorset.catalogue import Catalogue
 from mirrorset.commands import dvc, git
 from mirrorset.errors import InputError, SettingsError
 from mirrorset.files import write_bytes, written_aside
-from mirrorset.params import DatasetParams, P, read_params
+from mirrorset.params import DatasetParams, P, Responsible, read_params
 from mirrorset.settings import Settings, read_settings
 
 _STALE_S = 5
@@ -82,6 +82,11 @@ class Workspace:
     def dataset(self) -> DatasetParams:
         """Name and intended use of the dataset made here."""
         return self.params("dataset", DatasetParams)
+
+    @cached_property
+    def responsible(self) -> Responsible:
+        """Who answers for the pictures kept here."""
+        return self.params("responsible", Responsible)
 
     @cached_property
     def blobs(self) -> BlobStore:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import ValidationError
 
+from faces.slices import SMALLEST_CELL
 from mirrorset.errors import InputError
 from mirrorset.files import write_text
 from mirrorset.geometry import invert, transform
@@ -17,9 +18,6 @@ from parity.models import points_px
 from parity.pack import Pack
 from parity.records import Comparison, Estimate, Gate, SliceRow, TensorDeviation
 from parity.run import RunResult
-
-# With fewer images a slice's interval means little, and its figures could point at persons.
-MINIMUM_COUNT = 10
 
 Floats = NDArray[np.float64]
 
@@ -148,7 +146,7 @@ def _row(name: str, chosen: NDArray[np.bool_], errors: _Errors) -> SliceRow:
     return SliceRow(
         slice=name,
         count=count,
-        is_enough=count >= MINIMUM_COUNT,
+        is_enough=count >= SMALLEST_CELL,
         nme_to_reference=_mean(errors.nme_to_reference[chosen]),
         displacement_px=_mean(errors.displacement_px[chosen]),
         worst_displacement_px=exactly(_finite(errors.worst_displacement_px[chosen].max())),

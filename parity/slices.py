@@ -1,5 +1,6 @@
 """Which slice of the test set a face belongs to. There is no slice by age."""
 
+from faces.slices import FRONTAL_WITHIN_DEG
 from mirrorset.records import Face, Record
 
 
@@ -10,7 +11,7 @@ class SliceParams(Record):
     face_size_px: interocular distances where "medium" and "large" faces begin.
     """
 
-    frontal_yaw_deg: float = 15.0
+    frontal_yaw_deg: float = FRONTAL_WITHIN_DEG
     level_pitch_deg: float = 15.0
     face_size_px: tuple[float, float] = (60.0, 120.0)
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from faces.schema import load_schema
+from faces.slices import slice_of
 from mirrorset.load import Item
 from mirrorset.records import Face
 from reports.overlays import Marks, marks, outline
 from reports.rows import SCHEMA, confidence, licence_words, main_face
-from reports.slices import slice_of
 from reports.thumbnails import thumbnail
 
 _LABELS = {
@@ -43,7 +43,7 @@ def make_card(item: Item, thumbnail_px: int) -> Card:
         split=item.split,
         is_reviewed=item.is_reviewed,
         confidence=confidence(item.faces),
-        sides=tuple(sorted({slice_of(face).side for face in item.faces})),
+        sides=tuple(sorted({slice_of(face).lighting for face in item.faces})),
         width_px=item.width_px,
         height_px=item.height_px,
         thumbnail=thumbnail(item.rgb(), thumbnail_px),

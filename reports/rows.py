@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from faces.slices import UNKNOWN, Slice, slice_of
 from mirrorset.geometry import area
 from mirrorset.load import Item
 from mirrorset.records import Face, Licence, Split
-from reports.slices import UNKNOWN, Slice, slice_of
 
 # The landmark schema drawn and judged.
 SCHEMA = "ibug68"

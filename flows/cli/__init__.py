@@ -1,6 +1,8 @@
 """The command `mirrorset`: thin and lazy, and the one place where errors become exit codes."""
 
 import sys
+import tempfile
+import traceback
 
 from rich.console import Console
 
@@ -14,12 +16,30 @@ app.add_typer(parity.app, name="parity")
 app.add_typer(stages.app, name="stage", hidden=True)
 
 
+_BUG = 70  # EX_SOFTWARE of sysexits.h
+
+
 def main() -> None:
-    """Run the command line; an error of ours ends as one sentence and its exit code."""
+    """Run the command line; an error ends as one sentence and its exit code.
+
+    Ours say what to do. Anything else is a bug: its traceback goes to a file.
+    """
     try:
         app()
     except MirrorsetError as error:
-        console = Console(stderr=True, highlight=False, soft_wrap=True)
-        console.print("[bold red]mirrorset:[/]", end=" ")
-        console.print(str(error), markup=False)
+        _say(str(error))
         sys.exit(error.exit_code)
+    except Exception as error:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="mirrorset-", suffix=".log", delete=False
+        ) as log:
+            traceback.print_exception(error, file=log)
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        _say(f"This is a bug ({what[:200]}): please report it with {log.name}.")
+        sys.exit(_BUG)
+
+
+def _say(sentence: str) -> None:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print("[bold red]mirrorset:[/]", end=" ")
+    console.print(sentence, markup=False)

@@ -160,7 +160,9 @@ def demo(
     """
     # The demo is for itself: it takes no server or profile of Prefect's from this machine.
     os.environ.pop("PREFECT_API_URL", None)
-    os.environ["PREFECT_HOME"] = str(home.resolve() / ".mirrorset" / "prefect")
+    prefect_home = home.resolve() / ".mirrorset" / "prefect"
+    prefect_home.mkdir(parents=True, exist_ok=True)
+    os.environ["PREFECT_HOME"] = str(prefect_home)
     from flows.demo.summary import print_summary
     from flows.demo.tour import tour
 

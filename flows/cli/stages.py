@@ -42,7 +42,6 @@ def split() -> None:
 @app.command()
 def build() -> None:
     """Write the release's folder."""
-    from curation.build import ReleaseParams
     from curation.build import build as run
     from flows.release_state import read_state
 
@@ -54,7 +53,7 @@ def build() -> None:
         workspace.release(workspace.dataset.name, version),
         dataset=workspace.dataset,
         version=version,
-        params=workspace.params("release", ReleaseParams),
+        responsible=workspace.responsible,
     )
 
 

@@ -15,14 +15,14 @@ import yaml
 from ai_edge_litert import schema_py_generated as schema
 from rich.console import Console
 
-from curation.build import ReleaseParams, build
+from curation.build import build
 from curation.records import Receipt
 from faces.registry import fetch, load_registry
 from mirrorset.blobs import BlobStore
 from mirrorset.errors import InputError, IntegrityError, SettingsError
 from mirrorset.files import read_records, write_records
 from mirrorset.geometry import transform
-from mirrorset.params import DatasetParams
+from mirrorset.params import DatasetParams, Responsible
 from mirrorset.pixels import PixelParams, inspect
 from mirrorset.records import (
     Annotation,
@@ -125,7 +125,7 @@ def make_release(
         release,
         dataset=DatasetParams(name="faces"),
         version="1.0.0",
-        params=ReleaseParams(),
+        responsible=Responsible(),
     )
     return release
 

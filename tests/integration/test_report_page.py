@@ -12,12 +12,12 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from curation.build import ReleaseParams, build
+from curation.build import build
 from curation.records import Receipt
 from faces.profiles import load_profile
 from mirrorset.blobs import BlobStore
 from mirrorset.files import write_records
-from mirrorset.params import DatasetParams
+from mirrorset.params import DatasetParams, Responsible
 from mirrorset.pixels import PixelParams, decode, inspect
 from mirrorset.records import (
     Annotation,
@@ -216,7 +216,7 @@ def page(shared_data: Path, model_cache: Path, tmp_path_factory: pytest.TempPath
         release,
         dataset=DatasetParams(name="faces"),
         version="0.1.0",
-        params=ReleaseParams(),
+        responsible=Responsible(),
     )
     rejected = folder / "rejected.jsonl"
     write_records(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from curation.build import ReleaseParams, build
+from curation.build import build
 from curation.ledger import LedgerParams, mint
 from curation.records import GroupMember
 from curation.select import SelectParams, select
@@ -20,7 +20,7 @@ from mirrorset.blobs import BlobStore
 from mirrorset.files import write_records
 from mirrorset.licences import normalise
 from mirrorset.load import ReleaseCard
-from mirrorset.params import DatasetParams
+from mirrorset.params import DatasetParams, Responsible
 from mirrorset.pixels import PixelParams, inspect
 from mirrorset.records import (
     Annotation,
@@ -223,7 +223,7 @@ def release_of(
             tmp_path / "releases" / version,
             dataset=DatasetParams(name="faces"),
             version=version,
-            params=ReleaseParams(**release),
+            responsible=Responsible(**release),
         )
 
     return release

@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import mirrorset
-from curation.build import ReleaseParams, build
+from curation.build import build
 from curation.labels import LABELS, write_labels
 from curation.split import content_digest
 from mirrorset.errors import InputError
-from mirrorset.params import DatasetParams
+from mirrorset.params import DatasetParams, Responsible
 from mirrorset.pixels import decode
 from mirrorset.records import DatasetItem
 
@@ -151,7 +151,7 @@ def test_a_missing_original_leaves_the_old_release(portraits, release_of, blobs,
             tmp_path / "releases" / "1.0.0",
             dataset=DatasetParams(),
             version="1.0.0",
-            params=ReleaseParams(),
+            responsible=Responsible(),
         )
     assert mirrorset.load(tmp_path / "releases" / "1.0.0").card == card
 

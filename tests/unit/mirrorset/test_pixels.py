@@ -74,6 +74,12 @@ def test_a_cut_png_is_truncated(astronaut: Image.Image) -> None:
         decode(whole[:5000])
 
 
+def test_a_jpeg_with_further_pictures_is_a_jpeg(astronaut: Image.Image) -> None:
+    several = encoded(astronaut, "MPO", save_all=True, append_images=[astronaut.resize((64, 64))])
+    record = inspect(several, PixelParams())
+    assert (record.media_type, record.width_px) == ("image/jpeg", 512)
+
+
 def test_pictures_are_turned_upright(astronaut: Image.Image) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held on its side

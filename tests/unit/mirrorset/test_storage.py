@@ -84,16 +84,16 @@ def test_params_that_do_not_fit_are_named(text: str, said: str, tmp_path: Path) 
 
 
 def test_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mirrorset.toml").write_text('contact = "file@example.org"\nretention_days = 30\n')
-    monkeypatch.setenv("MIRRORSET_CONTACT", "env@example.org")
+    (tmp_path / "mirrorset.toml").write_text('blobs_url = "s3://file"\ncache = "/there"\n')
+    monkeypatch.setenv("MIRRORSET_BLOBS_URL", "s3://environment")
     settings = read_settings(tmp_path)
-    assert (settings.contact, settings.retention_days) == ("env@example.org", 30)
+    assert (settings.blobs_url, settings.models) == ("s3://environment", Path("/there/models"))
     assert settings.catalogue_url.startswith("sqlite:///")
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("retention_days = 'long'", "retention_days"), ("= 1", "TOML"), ("x = 1", "x")],
+    [("blobs_url = 7", "blobs_url"), ("= 1", "TOML"), ("x = 1", "x")],
 )
 def test_settings_that_do_not_fit_are_named(text: str, said: str, tmp_path: Path) -> None:
     (tmp_path / "mirrorset.toml").write_text(text)

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from curation.build import ReleaseParams, build
+from curation.build import build
 from curation.records import Receipt
 from mirrorset.blobs import BlobStore
 from mirrorset.files import write_records
 from mirrorset.licences import normalise
-from mirrorset.params import DatasetParams
+from mirrorset.params import DatasetParams, Responsible
 from mirrorset.pixels import PixelParams, inspect
 from mirrorset.records import (
     Annotation,
@@ -96,7 +96,7 @@ def make_release(tmp_path: Path) -> Callable[..., Path]:
             folder,
             dataset=DatasetParams(name="faces"),
             version="0.1.0",
-            params=ReleaseParams(),
+            responsible=Responsible(),
         )
         return folder
 

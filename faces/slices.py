@@ -9,9 +9,11 @@ from mirrorset.records import Face
 # A turned head shows one cheek more than the other.
 FRONTAL_WITHIN_DEG = 15.0
 
-POSES = ("left", "frontal", "right", "unknown")
-LIGHTINGS = ("left", "even", "right", "unknown")
+UNKNOWN = "unknown"
+POSES = ("left", "frontal", "right", UNKNOWN)
+LIGHTINGS = ("left", "even", "right", UNKNOWN)
 
+# Smaller cells are not told: too few to judge a model on, few enough to point at people.
 SMALLEST_CELL = 10
 
 
@@ -25,12 +27,12 @@ class Slice(NamedTuple):
 def slice_of(face: Face) -> Slice:
     """The slice of a face; "unknown" where it was not measured."""
     if face.pose is None:
-        pose = "unknown"
+        pose = UNKNOWN
     elif abs(face.pose.yaw_deg) <= FRONTAL_WITHIN_DEG:
         pose = "frontal"
     else:
         pose = "right" if face.pose.yaw_deg > 0 else "left"
-    return Slice(pose, face.lighting.side if face.lighting else "unknown")
+    return Slice(pose, face.lighting.side if face.lighting else UNKNOWN)
 
 
 def suppressed(counts: Mapping[Slice, int]) -> dict[Slice, int | None]:

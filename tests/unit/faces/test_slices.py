@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.slices import LIGHTINGS, POSES, Slice, slice_of, suppressed
+from faces.slices import LIGHTINGS, POSES, Slice, slice_of, suppressed
 from mirrorset.records import Face, Lighting, Pose
 
 FACE = Face(face_id="0", box=(0, 0, 1, 1), score=1)

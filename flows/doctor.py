@@ -3,14 +3,15 @@
 import importlib.util
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from faces.registry import load_registry, verify
+from flows.sections import check_params
 from mirrorset.errors import MirrorsetError, SettingsError
 from mirrorset.records import Record
 from mirrorset.settings import read_settings
-from mirrorset.workspace import open_workspace
+from mirrorset.workspace import Workspace, open_workspace
 
 _FREE_BYTES = 2_000_000_000
 
@@ -101,11 +102,25 @@ def _weights(home: Path) -> Iterator[Finding]:
 
 def _workspace(home: Path) -> Iterator[Finding]:
     try:
-        with open_workspace(home).catalogue():
-            yield Finding(what="workspace", is_well=True, found=str(home.resolve()))
+        workspace = open_workspace(home)
     except SettingsError as error:
         yield Finding(
             what="workspace", is_well=False, found="none here", remedy=str(error), is_needed=False
         )
+        return
+    yield Finding(what="workspace", is_well=True, found=str(workspace.home))
+    yield _tried("params.yaml", lambda: check_params(workspace))
+    yield _tried("catalogue", lambda: _open_catalogue(workspace))
+
+
+def _tried(what: str, attempt: Callable[[], None]) -> Finding:
+    try:
+        attempt()
     except MirrorsetError as error:
-        yield Finding(what="catalogue", is_well=False, found="closed", remedy=str(error))
+        return Finding(what=what, is_well=False, found="faulty", remedy=str(error))
+    return Finding(what=what, is_well=True, found="in order")
+
+
+def _open_catalogue(workspace: Workspace) -> None:
+    with workspace.catalogue():
+        pass

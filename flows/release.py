@@ -17,6 +17,8 @@ from mirrorset.records import DatasetItem, LedgerEntry, Record, utc_now
 from mirrorset.spool import ingest
 from mirrorset.workspace import Workspace, commit, open_workspace
 
+#: What git keeps of a release: DVC's hashes, params and aggregates.
+_RELEASED = ("params.yaml", "release.yaml", "dvc.yaml", "dvc.lock", "data")
 _VERSION = re.compile(r"^\d+\.\d+\.\d+$")
 
 
@@ -116,7 +118,7 @@ def build(workspace: Workspace) -> None:
 def publish(workspace: Workspace, state: ReleaseState) -> ReleaseSummary:
     """Commit, tag and push; what was done before is not done again."""
     tag = _tag(workspace, state.version)
-    commit(workspace.home, f"Release {tag}")
+    commit(workspace.home, f"Release {tag}", _RELEASED)
     is_new = not _is_tagged(workspace, state.version)
     if is_new:
         git(workspace.home, "tag", "--annotate", tag, "--message", f"{tag} {state.digest}")

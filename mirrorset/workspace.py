@@ -3,7 +3,7 @@
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from configparser import ConfigParser
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from mirrorset.params import DatasetParams, P, Responsible, read_params
 from mirrorset.settings import Settings, read_settings
 
 _STALE_S = 5
+_TRACKED = ("dvc.yaml", "params.yaml", ".gitignore", ".dvc", ".dvcignore")
 _TEMPLATE = ("dvc.yaml", "params.yaml", "mirrorset.toml", ".gitignore")
 
 
@@ -143,18 +144,16 @@ def init(home: Path, remote: str | None = None) -> Workspace:
     if not (home / ".dvc" / "config").exists():
         dvc(home, "init", "--quiet", "--force")
     _configure_dvc(home / ".dvc" / "config", remote)
-    commit(home, "Make the workspace")
+    commit(home, "Make the workspace", _TRACKED)
     return open_workspace(home)
 
 
-def commit(home: Path, message: str) -> bool:
-    """Commit whatever git sees as changed; returns whether there was anything."""
+def commit(home: Path, message: str, paths: Sequence[str]) -> None:
+    """Commit what has changed at `paths`, if anything has."""
     _await_git(home)
-    git(home, "add", "--all")
-    if not git(home, "status", "--porcelain"):
-        return False
-    git(home, "commit", "--quiet", "--message", message)
-    return True
+    git(home, "add", "--", *paths)
+    if git(home, "diff", "--cached", "--name-only", "--", *paths):
+        git(home, "commit", "--quiet", "--message", message, "--", *paths)
 
 
 def _configure_dvc(file: Path, remote: str | None) -> None:

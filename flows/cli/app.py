@@ -12,6 +12,7 @@ from pydantic_core import to_jsonable_python
 from rich.console import Console
 from rich.table import Table
 
+from flows import guard
 from flows.progress import watched
 
 app = typer.Typer(
@@ -43,7 +44,8 @@ Result = BaseModel | Mapping[str, object]
 
 @contextmanager
 def working(is_json: bool) -> Iterator[None]:
-    """Show progress while the body works, unless JSON was asked for."""
+    """Show progress while the body works, unless JSON was asked for; leave nothing running."""
+    guard.start()
     with watched(is_shown=not is_json):
         yield
 

@@ -143,6 +143,16 @@ def release(
 
 
 @app.command()
+def report(home: Home = HERE, is_json: Json = False) -> None:
+    """Render the current release as one page: images, rejections, slices, parity."""
+    from flows.report import report as run
+
+    with working(is_json):
+        page = run(home)
+    show({"report": str(page)}, is_json, "Rendered")
+
+
+@app.command()
 def demo(
     portraits: Annotated[
         int | None, typer.Option(min=0, help="Take only so many of the 158 portraits.")

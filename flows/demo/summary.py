@@ -136,6 +136,8 @@ def _split_apart(
 def print_summary(summary: DemoSummary) -> None:
     """Print the figures a person wants to see first."""
     table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     rejected = ", ".join(f"{count} {reason}" for reason, count in summary.rejected.items())
     splits = ", ".join(f"{count} {split}" for split, count in summary.splits.items())
     table.add_row("found", f"{summary.found} images at two sources")

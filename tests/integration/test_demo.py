@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import Demo, demo_command, run_demo, started, with_group
+from demo_run import Demo, demo_command, run_demo, started, with_group
 
 from mirrorset.files import read_records
 from mirrorset.records import DatasetItem

@@ -18,7 +18,10 @@ from mirrorset.spool import ingest
 from mirrorset.workspace import Workspace, commit, open_workspace
 
 #: What git keeps of a release: DVC's hashes, params and aggregates.
-_RELEASED = ("params.yaml", "release.yaml", "dvc.yaml", "dvc.lock", "data")
+_RELEASED = (
+    *("params.yaml", "release.yaml", "dvc.yaml", "dvc.lock"),
+    *("data/snapshot.dvc", "data/metrics", "data/plots"),
+)
 _VERSION = re.compile(r"^\d+\.\d+\.\d+$")
 
 

@@ -19,11 +19,14 @@ app.add_typer(annotate, name="annotate")
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(help="The folder; it may exist.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="The folder, which may exist; by itself, --home.")
+    ] = None,
     remote: Annotated[
         str | None,
         typer.Option(help="Where releases are pushed: a folder, s3://bucket/path, ssh://…"),
     ] = None,
+    home: Home = HERE,
     is_json: Json = False,
 ) -> None:
     """Make a workspace: git, DVC, params.yaml, dvc.yaml, settings.
@@ -32,7 +35,7 @@ def init(
     """
     from mirrorset.workspace import init as run
 
-    workspace = run(folder, remote)
+    workspace = run(folder or home, remote)
     show(
         {
             "workspace": str(workspace.home),

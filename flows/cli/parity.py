@@ -14,6 +14,10 @@ app = typer.Typer(
     invoke_without_command=True,
 )
 
+Pack = Annotated[
+    Path | None, typer.Option(help="A sealed pack's folder; by itself, the current release's.")
+]
+
 
 @app.callback()
 def parity(context: typer.Context, home: Home = HERE, is_json: Json = False) -> None:
@@ -61,17 +65,17 @@ _PACK_FIELDS = {"release", "version", "split", "review_state", "item_count", "di
 
 @app.command()
 def run(
-    pack: Annotated[Path, typer.Option(help="A sealed pack's folder.")],
     out: Annotated[Path, typer.Option(help="The folder that gets outputs and parity key.")],
+    pack: Pack = None,
     model: Annotated[
-        Path | None, typer.Option(help="A .tflite file; by itself, the pack's own model.")
+        Path | None, typer.Option(help="A .tflite file; by itself, face_landmarker's.")
     ] = None,
     kernel: Annotated[str, typer.Option(help="reference, optimised or xnnpack.")] = "xnnpack",
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
     home: Home = HERE,
     is_json: Json = False,
 ) -> None:
-    """Run a model on every image of a pack, one kernel at a time."""
+    """Run a model on every image of a pack, on one kind of kernel."""
     from flows.progress import bar
     from mirrorset.settings import read_settings
     from parity.kernels import KERNELS
@@ -83,7 +87,7 @@ def run(
     if chosen is None:
         raise SettingsError(f"--kernel {kernel} is none of {', '.join(KERNELS)}.")
     with working(is_json):
-        opened = open_pack(pack)
+        opened = open_pack(pack or _current_pack(home))
         progress = bar("run", total=opened.record.item_count)
         result = run_model(
             opened,
@@ -99,13 +103,14 @@ def run(
 
 @app.command()
 def compare(
-    pack: Annotated[Path, typer.Option(help="The pack that both ran on.")],
     candidate: Annotated[Path, typer.Option(help="The run to judge.")],
     out: Annotated[Path, typer.Option(help="The file that gets the comparison, as JSON.")],
+    pack: Pack = None,
     reference: Annotated[
         Path | None, typer.Option(help="The run to hold it against; by itself, the sealed one.")
     ] = None,
     gates: Annotated[Path | None, typer.Option(help="A YAML file of gates.")] = None,
+    home: Home = HERE,
     is_json: Json = False,
 ) -> None:
     """Judge one run against another; the exit code is 7 where a gate fails."""
@@ -115,7 +120,7 @@ def compare(
     from parity.pack import open_pack
     from parity.run import open_run, reference_of
 
-    opened = open_pack(pack)
+    opened = open_pack(pack or _current_pack(home))
     before = open_run(reference) if reference else reference_of(opened)
     comparison = compare_runs(
         opened, before, open_run(candidate), load_gates(gates or DEFAULT_GATES)
@@ -127,6 +132,14 @@ def compare(
         _print_table(out)
     if comparison.has_failed:
         raise GateError(f"A parity gate failed: {out} says which, and by how much.")
+
+
+def _current_pack(home: Path) -> Path:
+    from flows.release_state import current_version
+    from mirrorset.workspace import open_workspace
+
+    workspace = open_workspace(home)
+    return workspace.pack(workspace.dataset.name, current_version(workspace))
 
 
 def _print_table(comparison: Path) -> None:

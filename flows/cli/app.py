@@ -43,8 +43,15 @@ Result = BaseModel | Mapping[str, object]
 
 
 @contextmanager
-def working(is_json: bool) -> Iterator[None]:
-    """Show progress while the body works, unless JSON was asked for; leave nothing running."""
+def working(is_json: bool, home: Path | None = None) -> Iterator[None]:
+    """Show progress while the body works, unless JSON was asked for; leave nothing running.
+
+    home: the workspace that the body needs, looked at before Prefect takes its time to start.
+    """
+    if home is not None:
+        from mirrorset.workspace import open_workspace
+
+        open_workspace(home)
     guard.start()
     with watched(is_shown=not is_json):
         yield

@@ -54,7 +54,7 @@ def crawl(home: Home = HERE, is_json: Json = False) -> None:
     """
     from flows.crawl import crawl as run
 
-    with working(is_json):
+    with working(is_json, home):
         result = run(home)
     show(result, is_json, "Crawled")
 
@@ -85,7 +85,7 @@ def prelabel(
         return
     from flows.prelabel import prelabel as run
 
-    with working(is_json):
+    with working(is_json, home):
         result = run(home)
     show(result, is_json, "Labelled by models")
 
@@ -111,7 +111,7 @@ def push(home: Home = HERE, is_json: Json = False) -> None:
     """Make CVAT archives of the labelled images that no batch holds yet, worst labels first."""
     from flows.annotate import push as run
 
-    with working(is_json):
+    with working(is_json, home):
         result = run(home)
     show(result, is_json, "Pushed")
 
@@ -121,7 +121,7 @@ def pull(home: Home = HERE, is_json: Json = False) -> None:
     """Take back what annotators returned, and judge it; what nobody touched stays the models'."""
     from flows.annotate import pull as run
 
-    with working(is_json):
+    with working(is_json, home):
         result = run(home)
     show(result, is_json, "Pulled")
 
@@ -140,7 +140,7 @@ def release(
     """
     from flows.release import release as run
 
-    with working(is_json):
+    with working(is_json, home):
         result = run(home, version)
     show(result, is_json, "Released" if result.is_new else "Unchanged since the last release")
 
@@ -150,7 +150,7 @@ def report(home: Home = HERE, is_json: Json = False) -> None:
     """Render the current release as one page: images, rejections, slices, parity."""
     from flows.report import report as run
 
-    with working(is_json):
+    with working(is_json, home):
         page = run(home)
     show({"report": str(page)}, is_json, "Rendered")
 

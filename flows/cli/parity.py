@@ -26,7 +26,7 @@ def parity(context: typer.Context, home: Home = HERE, is_json: Json = False) -> 
         return
     from flows.parity import parity as run
 
-    with working(is_json):
+    with working(is_json, home):
         result = run(home)
     if not is_json:
         for path in result.comparisons.values():

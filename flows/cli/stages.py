@@ -4,8 +4,6 @@ from pathlib import Path
 
 import typer
 
-from mirrorset.workspace import open_workspace
-
 app = typer.Typer(help="One stage of dvc.yaml; `dvc repro` calls these.")
 
 
@@ -14,6 +12,7 @@ def select() -> None:
     """Keep the images that pass every gate."""
     from curation.select import SelectParams
     from curation.select import select as run
+    from mirrorset.workspace import open_workspace
 
     workspace = open_workspace(Path())
     params = workspace.params("select", SelectParams)
@@ -25,6 +24,7 @@ def group() -> None:
     """Find near-duplicates."""
     from curation.group import GroupParams
     from curation.group import group as run
+    from mirrorset.workspace import open_workspace
 
     workspace = open_workspace(Path())
     run(workspace.snapshot, workspace.work, workspace.blobs, workspace.params("group", GroupParams))
@@ -34,6 +34,7 @@ def group() -> None:
 def split() -> None:
     """Give every selected image its place from the ledger."""
     from curation.split import split as run
+    from mirrorset.workspace import open_workspace
 
     workspace = open_workspace(Path())
     run(workspace.snapshot, workspace.work)
@@ -44,6 +45,7 @@ def build() -> None:
     """Write the release's folder."""
     from curation.build import build as run
     from flows.release_state import read_state
+    from mirrorset.workspace import open_workspace
 
     workspace = open_workspace(Path())
     version = read_state(workspace).version
@@ -61,6 +63,7 @@ def build() -> None:
 def measure() -> None:
     """Count, in aggregate."""
     from curation.measure import measure as run
+    from mirrorset.workspace import open_workspace
 
     workspace = open_workspace(Path())
     run(workspace.snapshot, workspace.work, workspace.home / "data")
@@ -70,6 +73,7 @@ def measure() -> None:
 def pack() -> None:
     """Seal the test split."""
     from flows.release_state import current_version
+    from mirrorset.workspace import open_workspace
     from parity.pack import PackParams, seal
 
     workspace = open_workspace(Path())

@@ -1,6 +1,8 @@
 """Release: freeze the catalogue, let DVC build from it, then commit, tag and push the version."""
 
+import itertools
 import re
+from collections.abc import Set
 from pathlib import Path
 
 from curation.ledger import LedgerParams, mint
@@ -48,6 +50,8 @@ def release(home: Path, version: str | None = None) -> ReleaseSummary:
     version: "1.2.3", or None for the next minor one where content has changed. Raises
     SettingsError where the version is malformed or taken by other content.
     """
+    if version is not None and not _VERSION.match(version):
+        raise SettingsError(f"--version {version} is no version: write three numbers, as in 1.2.0.")
     workspace = open_workspace(home)
     progress = bar("release", total=5)
     with workspace.locked():
@@ -91,21 +95,21 @@ def mint_places(workspace: Workspace) -> None:
 @task(name="choose-version")
 def choose_version(workspace: Workspace, wanted: str | None) -> ReleaseState:
     """The version that this content gets: its old one where nothing changed."""
-    if wanted is not None and not _VERSION.match(wanted):
-        raise SettingsError(f"--version {wanted} is no version: write three numbers, as in 1.2.0.")
     last = read_state(workspace)
     now = ReleaseState(
         version=wanted or last.version,
         digest=content_digest(read_records(workspace.work / "items.jsonl", DatasetItem)),
         responsible=workspace.responsible,
     )
-    is_changed = (last.digest, last.responsible) != (now.digest, now.responsible)
-    if is_changed and _is_tagged(workspace, now.version):
+    tags = git(workspace.home, "tag", "--list", _tag(workspace, "*")).split()
+    taken = {tag.removeprefix(_tag(workspace, "")) for tag in tags}
+    is_same = now == last
+    if now.version in taken and not is_same:
         if wanted is not None:
             raise SettingsError(
                 f"{_tag(workspace, wanted)} is released with other content: choose a new version."
             )
-        now = now.model_copy(update={"version": _next_minor(workspace, now.version)})
+        now = now.model_copy(update={"version": next_minor(now.version, taken)})
     write_state(workspace, now)
     return now
 
@@ -148,11 +152,14 @@ def _is_tagged(workspace: Workspace, version: str) -> bool:
     return bool(git(workspace.home, "tag", "--list", _tag(workspace, version)))
 
 
-def _next_minor(workspace: Workspace, version: str) -> str:
+def next_minor(version: str, taken: Set[str]) -> str:
+    """The first "x.y.0" after `version` that is not taken."""
     major, minor, _ = (int(part) for part in version.split("."))
-    while _is_tagged(workspace, f"{major}.{minor}.0"):
-        minor += 1
-    return f"{major}.{minor}.0"
+    return next(
+        candidate
+        for step in itertools.count(1)
+        if (candidate := f"{major}.{minor + step}.0") not in taken
+    )
 
 
 def _default_remote(workspace: Workspace) -> str:

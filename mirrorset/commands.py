@@ -48,5 +48,7 @@ def _run(folder: Path, command: list[str], name: str) -> str:
 
 def _last_words(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
+    # A stage of ours that failed under DVC has said why; what DVC adds says only that it failed.
+    ours = [line.removeprefix("mirrorset: ") for line in lines if line.startswith("mirrorset: ")]
     errors = [line for line in lines if line.lower().startswith(("error", "fatal"))]
-    return " ".join((errors or lines)[-3:])
+    return " ".join((ours or errors or lines)[-3:])

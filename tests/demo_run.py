@@ -13,7 +13,7 @@ from typing import Any
 
 MIRRORSET = Path(sys.executable).with_name("mirrorset")
 #: Enough for every kind of case, few enough to run the demo several times.
-PORTRAITS = "8"
+PORTRAITS = "6"
 
 
 @dataclass(frozen=True)

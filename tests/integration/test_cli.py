@@ -67,15 +67,8 @@ def test_commands_outside_a_workspace_say_how_to_make_one(tmp_path: Path) -> Non
         assert "mirrorset init" in refused(2, *command, "--home", str(tmp_path))
 
 
-def test_a_crawl_needs_sources_and_somebody_who_answers(workspace: Path) -> None:
+def test_a_crawl_needs_sources(workspace: Path) -> None:
     assert "sources" in refused(2, "crawl", "--home", str(workspace))
-    (workspace / "params.yaml").write_text(
-        "crawl: {sources: [{source: commons, search: portrait}]}\n"
-        "responsible: {controller: Lab, contact: lab@example.org}\n"
-    )
-    said = refused(2, "crawl", "--home", str(workspace))
-    assert "legal_basis, retention_days" in said
-    assert "commons.wikimedia.org" in said
 
 
 def test_doctor_reads_all_of_params(workspace: Path) -> None:
@@ -182,7 +175,6 @@ def test_a_review_becomes_a_new_version_that_keeps_the_image_bytes(own_demo: Pat
     shards = {name: sha for name, sha in before.card.files.items() if name.startswith("images/")}
     assert shards.items() <= after.card.files.items()
     assert before.card.digest != after.card.digest
-    again = json.loads(run("release", "--home", str(own_demo), "--json").stdout)
-    assert (again["tag"], again["is_new"]) == ("demo-0.2.0", False)
     taken = refused(2, "release", "--home", str(own_demo), "--version", "0.1.0")
     assert "other content" in taken
+    assert mirrorset.load(own_demo / "data/releases/demo/0.2.0").card == after.card

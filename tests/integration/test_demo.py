@@ -132,11 +132,9 @@ def some(home: Path, pattern: str) -> bool:
 #: What is seen in the workspace when a step is under way.
 UNDER_WAY: dict[str, Callable[[Path], bool]] = {
     "crawl": lambda home: some(home, ".mirrorset/blobs/*/*/*"),
-    "second crawl": lambda home: rows(home, "sightings") > 0,
     "prelabel": lambda home: rows(home, "annotations") > 0,
     "annotate": lambda home: some(home, "cvat/outbox/*"),
-    "select": lambda home: some(home, "data/work/*"),
-    "build": lambda home: some(home, "data/releases/demo/*"),
+    "release": lambda home: some(home, "data/releases/demo/*"),
     "parity": lambda home: some(home, "parity/*"),
 }
 

@@ -29,7 +29,7 @@ lock: .venv/installed-dev ## Renew requirements.lock and requirements-dev.lock
 clean: ## Remove the environment and the demo
 	rm -rf .venv demo
 
-$(UV):
+$(UV): .ci/uv.txt
 	@test -n "$(PYTHON)" || { echo "mirrorset needs Python 3.11 or later: install it, then run make again."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mirrorset needs Python 3.11 or later, $(PYTHON) is older: run make PYTHON=/path/to/python3.11."; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "$(PYTHON) cannot make an environment: on Debian, apt-get install python3-venv."; exit 1; }
@@ -37,6 +37,7 @@ $(UV):
 
 # --no-deps: the lock is complete, and holds one OpenCV wheel where two packages ask for two.
 .venv/installed: requirements.lock pyproject.toml | $(UV)
+	@.ci/system
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@

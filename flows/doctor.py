@@ -1,5 +1,6 @@
 """Doctor: what is missing on this machine, and how to get it."""
 
+import ctypes
 import importlib.util
 import shutil
 import sys
@@ -14,6 +15,8 @@ from mirrorset.settings import read_settings
 from mirrorset.workspace import Workspace, open_workspace
 
 _FREE_BYTES = 2_000_000_000
+#: What the OpenCV and MediaPipe wheels load from the system, on Linux.
+_LIBRARIES = ("libGL.so.1", "libEGL.so.1", "libGLESv2.so.2", "libgthread-2.0.so.0")
 
 
 class Finding(Record):
@@ -44,12 +47,27 @@ def _python() -> Iterator[Finding]:
         for name in ("scrapy", "prefect", "dvc", "cv2", "mediapipe", "insightface")
         if importlib.util.find_spec(name) is None
     ]
+    lacking = [name for name in _LIBRARIES if not _is_loadable(name)]
+    yield Finding(
+        what="system libraries",
+        is_well=not lacking,
+        found="complete" if not lacking else f"without {', '.join(lacking)}",
+        remedy="On Debian or Ubuntu: sudo apt-get install libgl1 libegl1 libgles2 libglib2.0-0.",
+    )
     yield Finding(
         what="Python packages",
         is_well=not missing,
         found="complete" if not missing else f"without {', '.join(missing)}",
         remedy="Run `make install`.",
     )
+
+
+def _is_loadable(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return sys.platform != "linux"
+    return True
 
 
 def _programs() -> Iterator[Finding]:

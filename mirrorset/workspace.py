@@ -118,7 +118,7 @@ class Workspace:
 
 def open_workspace(home: Path) -> Workspace:
     """The workspace at `home`. Raises SettingsError where there is none."""
-    if not (home / "dvc.yaml").is_file() or not (home / "params.yaml").is_file():
+    if not (home / ".dvc").is_dir() or not (home / "params.yaml").is_file():
         raise SettingsError(f"{home} is no workspace: run `mirrorset init {home}` first.")
     return Workspace(home.resolve(), read_settings(home))
 

@@ -162,7 +162,7 @@ def print_summary(summary: DemoSummary) -> None:
             f"{count} {verdict.replace('_', ' ')}" for verdict, count in verdicts.items()
         )
         table.add_row(f"parity {kernel}", f"{said}, against the reference kernels")
-    table.add_row("digest", summary.digest)
+    table.add_row("digest", f"{summary.digest[:16]}…, over content alone")
     table.add_row("report", summary.report)
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)

@@ -3,6 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := $(BIN)/uv
+UNREACHED = 2>.venv/install.log || { echo "The packages could not be installed (.venv/install.log says why): check the network or the registry's address (PIP_INDEX_URL, UV_INDEX_URL), then run make again."; exit 1; }
 
 .PHONY: help install demo test lint lock clean
 
@@ -33,15 +34,15 @@ $(UV): .ci/uv.txt
 	@test -n "$(PYTHON)" || { echo "mirrorset needs Python 3.11 or later: install it, then run make again."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mirrorset needs Python 3.11 or later, $(PYTHON) is older: run make PYTHON=/path/to/python3.11."; exit 1; }
 	@$(PYTHON) -m venv .venv || { echo "$(PYTHON) cannot make an environment: on Debian, apt-get install python3-venv."; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/uv.txt || { echo "The Python package registry cannot be reached: check the network or PIP_INDEX_URL, then run make again."; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/uv.txt $(UNREACHED)
 
 # --no-deps: the lock is complete, and holds one OpenCV wheel where two packages ask for two.
 .venv/installed: requirements.lock pyproject.toml | $(UV)
 	@.ci/system
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements.lock
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements.lock $(UNREACHED)
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . $(UNREACHED)
 	@touch $@
 
 .venv/installed-dev: requirements-dev.lock .venv/installed
-	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements-dev.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements-dev.lock $(UNREACHED)
 	@touch $@

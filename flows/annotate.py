@@ -83,6 +83,8 @@ def pull(home: Path) -> PullSummary:
             pull_batch(workspace, catalogue, exchange, batch, schema)
             ingest(workspace.spool, catalogue)
             progress.to(number)
+        if unclaimed := exchange.unclaimed(batches):
+            catalogue.upsert(unclaimed)
         by_people = {
             label.image_id for label in catalogue.read(Annotation) if label.origin != "model"
         }

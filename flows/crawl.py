@@ -1,6 +1,8 @@
 """Crawl: every source of params.yaml → original bytes, receipts and rejections in the catalogue."""
 
+import hashlib
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -43,8 +45,8 @@ class CrawlParams(Record):
 def crawl(home: Path, sources: tuple[Start, ...] = ()) -> dict[str, CrawlSummary]:
     """Crawl `sources`, or those of params.yaml; what is known already is not fetched again.
 
-    Returns the counts by source. Raises SettingsError where no source is configured, or where
-    nobody answers for a crawl of other people's servers.
+    Returns the counts of each source by its title. Raises SettingsError where no source is
+    configured, or where nobody answers for a crawl of other people's servers.
     """
     workspace = open_workspace(home)
     sources = sources or workspace.params("crawl", CrawlParams).sources
@@ -55,7 +57,7 @@ def crawl(home: Path, sources: tuple[Start, ...] = ()) -> dict[str, CrawlSummary
     for start in sources:
         require_answerable(start, workspace.responsible)
     with workspace.locked():
-        return {start.source: crawl_one(workspace, start) for start in sources}
+        return {title(start): crawl_one(workspace, start) for start in sources}
 
 
 @task(name="crawl-source", retries=1, retry_delay_seconds=5)
@@ -78,6 +80,13 @@ def crawl_one(workspace: Workspace, start: Start) -> CrawlSummary:
     return summary
 
 
+def title(start: Start) -> str:
+    """What is crawled, in words that tell two sources of one kind apart."""
+    if isinstance(start, CommonsStart):
+        return f"{start.source} {start.search or start.category}"
+    return f"{start.source} {start.url}"
+
+
 def require_answerable(start: Start, responsible: Responsible) -> None:
     """Raise SettingsError unless it is stated who answers for crawling this address.
 
@@ -90,6 +99,13 @@ def require_answerable(start: Start, responsible: Responsible) -> None:
             f"Before {urlsplit(address).hostname} is crawled, `responsible:` in params.yaml must "
             f"state {', '.join(missing)}: faces are personal data, and somebody answers for them."
         )
+
+
+def _slug(text: str) -> str:
+    """A file name that hardly two titles share; the port, which may change, is left out."""
+    text = re.sub(r":\d+", "", text)
+    readable = re.sub(r"[^a-z0-9]+", "-", text.lower())[:40].strip("-")
+    return f"{readable}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 def _is_this_machine(address: str) -> bool:
@@ -107,7 +123,7 @@ def _order(workspace: Workspace, start: Start, known: Path) -> CrawlOrder:
         intended_use=workspace.dataset.intended_use,
         blobs_url=workspace.settings.blobs_url,
         spool=workspace.spool,
-        log=workspace.logs / f"crawl-{start.source}.log",
+        log=workspace.logs / f"crawl-{_slug(title(start))}.log",
         contact=workspace.responsible.contact or _LOCAL_CONTACT,
         known=known,
         limit=params.limit,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from faces.registry import load_registry, verify
 from flows.sections import check_params
-from mirrorset.errors import MirrorsetError, SettingsError
+from mirrorset.errors import MirrorsetError
 from mirrorset.records import Record
 from mirrorset.settings import read_settings
 from mirrorset.workspace import Workspace, open_workspace
@@ -119,16 +119,17 @@ def _weights(home: Path) -> Iterator[Finding]:
 
 
 def _workspace(home: Path) -> Iterator[Finding]:
-    try:
-        workspace = open_workspace(home)
-    except SettingsError as error:
+    if not (home / ".dvc").is_dir():
         yield Finding(
-            what="workspace", is_well=False, found="none here", remedy=str(error), is_needed=False
+            what="workspace",
+            is_well=False,
+            found="none here",
+            remedy=f"Run `mirrorset init {home}`.",
+            is_needed=False,
         )
         return
-    yield Finding(what="workspace", is_well=True, found=str(workspace.home))
-    yield _tried("params.yaml", lambda: check_params(workspace))
-    yield _tried("catalogue", lambda: _open_catalogue(workspace))
+    yield _tried("workspace", lambda: check_params(open_workspace(home)))
+    yield _tried("catalogue", lambda: _open_catalogue(open_workspace(home)))
 
 
 def _tried(what: str, attempt: Callable[[], None]) -> Finding:

@@ -6,14 +6,15 @@ from collections.abc import Set
 from pathlib import Path
 
 from curation.ledger import LedgerParams, mint
-from curation.records import GroupMember
+from curation.records import GroupMember, Receipt
 from curation.split import content_digest
 from flows.engine import flow, task
 from flows.progress import bar
 from flows.release_state import ReleaseState, read_state, state_file, write_state
-from flows.snapshot import write_part, write_snapshot
+from flows.sections import check_params
+from flows.snapshot import clear_leftovers, restore_catalogue, write_part, write_snapshot
 from mirrorset.commands import dvc, git
-from mirrorset.errors import MirrorsetError, SettingsError
+from mirrorset.errors import SettingsError
 from mirrorset.files import read_records
 from mirrorset.records import DatasetItem, LedgerEntry, Record, utc_now
 from mirrorset.spool import ingest
@@ -30,8 +31,8 @@ _VERSION = re.compile(r"^\d+\.\d+\.\d+$")
 class ReleaseSummary(Record):
     """What came of a release. is_new: False where nothing had changed since the last one.
 
-    digest: over the content (images, splits, labels), without times. pushed_to: the DVC remote,
-    or "" where the workspace has none.
+    digest: over the content (images, splits, labels), without times. pushed_to: address of the DVC
+    remote, or "" where the workspace has none.
     """
 
     name: str
@@ -53,6 +54,7 @@ def release(home: Path, version: str | None = None) -> ReleaseSummary:
     if version is not None and not _VERSION.match(version):
         raise SettingsError(f"--version {version} is no version: write three numbers, as in 1.2.0.")
     workspace = open_workspace(home)
+    check_params(workspace)
     progress = bar("release", total=5)
     with workspace.locked():
         freeze(workspace)
@@ -73,6 +75,8 @@ def freeze(workspace: Workspace) -> None:
     """Write the snapshot, then select from it and group it."""
     with workspace.catalogue() as catalogue:
         ingest(workspace.spool, catalogue)
+        clear_leftovers(workspace)
+        restore_catalogue(workspace, catalogue)
         write_snapshot(workspace, catalogue)
     if not state_file(workspace).exists():
         write_state(workspace, ReleaseState(version="0.1.0"))
@@ -98,7 +102,11 @@ def choose_version(workspace: Workspace, wanted: str | None) -> ReleaseState:
     last = read_state(workspace)
     now = ReleaseState(
         version=wanted or last.version,
-        digest=content_digest(read_records(workspace.work / "items.jsonl", DatasetItem)),
+        digest=content_digest(
+            read_records(workspace.work / "items.jsonl", DatasetItem),
+            read_records(workspace.work / "receipts.jsonl", Receipt),
+            workspace.dataset.intended_use,
+        ),
         responsible=workspace.responsible,
     )
     tags = git(workspace.home, "tag", "--list", _tag(workspace, "*")).split()
@@ -125,12 +133,12 @@ def build(workspace: Workspace) -> None:
 def publish(workspace: Workspace, state: ReleaseState) -> ReleaseSummary:
     """Commit, tag and push; what was done before is not done again."""
     tag = _tag(workspace, state.version)
-    commit(workspace.home, f"Release {tag}", _RELEASED)
-    is_new = not _is_tagged(workspace, state.version)
+    is_new = not git(workspace.home, "tag", "--list", tag)
+    # What changes besides the content (an image rejected anew, say) is kept, not released.
+    commit(workspace.home, f"{'Release' if is_new else 'Snapshot after'} {tag}", _RELEASED)
     if is_new:
         git(workspace.home, "tag", "--annotate", tag, "--message", f"{tag} {state.digest}")
-    remote = _default_remote(workspace)
-    if remote:
+    if workspace.remote:
         dvc(workspace.home, "push")
     items = read_records(workspace.work / "items.jsonl", DatasetItem)
     return ReleaseSummary(
@@ -140,16 +148,12 @@ def publish(workspace: Workspace, state: ReleaseState) -> ReleaseSummary:
         images=sum(1 for _ in items),
         is_new=is_new,
         tag=tag,
-        pushed_to=remote,
+        pushed_to=workspace.remote,
     )
 
 
 def _tag(workspace: Workspace, version: str) -> str:
     return f"{workspace.dataset.name}-{version}"
-
-
-def _is_tagged(workspace: Workspace, version: str) -> bool:
-    return bool(git(workspace.home, "tag", "--list", _tag(workspace, version)))
 
 
 def next_minor(version: str, taken: Set[str]) -> str:
@@ -160,11 +164,3 @@ def next_minor(version: str, taken: Set[str]) -> str:
         for step in itertools.count(1)
         if (candidate := f"{major}.{minor + step}.0") not in taken
     )
-
-
-def _default_remote(workspace: Workspace) -> str:
-    """Name of the DVC remote that releases are pushed to, or ""."""
-    try:
-        return dvc(workspace.home, "config", "core.remote")
-    except MirrorsetError:
-        return ""

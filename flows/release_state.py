@@ -1,9 +1,10 @@
 """release.yaml: the version a workspace stands at, and the content that version stands for."""
 
 from pathlib import Path
+from typing import Annotated
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from mirrorset.errors import SettingsError
 from mirrorset.files import write_text
@@ -11,11 +12,13 @@ from mirrorset.params import Responsible
 from mirrorset.records import Record
 from mirrorset.workspace import Workspace
 
+Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+
 
 class ReleaseState(Record):
     """release.yaml: the version that dvc.yaml builds, and what it stands for."""
 
-    version: str
+    version: Version
     digest: str = ""
     responsible: Responsible = Responsible()
 
@@ -44,7 +47,7 @@ def read_state(workspace: Workspace) -> ReleaseState:
         raise SettingsError(
             f"{workspace.home} holds no release yet: run `mirrorset release`."
         ) from None
-    except (yaml.YAMLError, ValidationError):
+    except (yaml.YAMLError, UnicodeDecodeError, ValidationError):
         raise SettingsError(
             f"{state_file(workspace)} was edited: restore it with `git checkout release.yaml`."
         ) from None

@@ -16,7 +16,7 @@ from mirrorset.records import Record
 from mirrorset.workspace import Workspace
 from parity.pack import PackParams
 
-SECTIONS: dict[str, type[Record]] = {
+READERS: dict[str, type[Record]] = {
     "dataset": DatasetParams,
     "responsible": Responsible,
     "crawl": CrawlParams,
@@ -30,14 +30,21 @@ SECTIONS: dict[str, type[Record]] = {
     "parity": ParityParams,
 }
 
+_NAMED_IN_DVC_YAML = ("dataset", "responsible", "select", "group", "pack")
+
 
 def check_params(workspace: Workspace) -> None:
     """Read the whole of params.yaml. Raises SettingsError naming the first thing that is wrong."""
-    for section, kind in SECTIONS.items():
+    for section, kind in READERS.items():
         workspace.params(section, kind)
-    unknown = sorted(set(yaml.safe_load(workspace.params_file.read_text()) or {}) - set(SECTIONS))
-    if unknown:
+    values = yaml.safe_load(workspace.params_file.read_text(encoding="utf-8")) or {}
+    for section in _NAMED_IN_DVC_YAML:
+        if not isinstance(values.get(section), dict):
+            raise SettingsError(
+                f"{workspace.params_file} lacks the section {section!r}, which dvc.yaml looks "
+                f"for: add `{section}: {{}}`."
+            )
+    if "name" not in values["dataset"]:
         raise SettingsError(
-            f"{workspace.params_file} has a section {unknown[0]!r} that nothing reads: "
-            f"the sections are {', '.join(SECTIONS)}."
+            f"{workspace.params_file}: dataset.name is missing: name the dataset."
         )

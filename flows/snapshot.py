@@ -1,9 +1,10 @@
 """The snapshot: the catalogue frozen as sorted files, from which DVC's stages start."""
 
+import shutil
 from pathlib import Path
 
 from mirrorset.catalogue import Catalogue
-from mirrorset.files import write_records
+from mirrorset.files import read_records, write_records
 from mirrorset.records import (
     Annotation,
     ImageRecord,
@@ -29,6 +30,25 @@ def write_snapshot(workspace: Workspace, catalogue: Catalogue) -> None:
     """Write every file of the snapshot, each sorted by image and then by its record's key."""
     for name in _FILES:
         write_part(workspace.snapshot / name, catalogue)
+
+
+def clear_leftovers(workspace: Workspace) -> None:
+    """Remove what a killed run had begun to write below data/; the caller holds the lock."""
+    for leftover in (workspace.home / "data").glob("**/.*.part"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()
+
+
+def restore_catalogue(workspace: Workspace, catalogue: Catalogue) -> None:
+    """Fill an empty catalogue from the snapshot: what a clone knows of groups and splits.
+
+    The original bytes are private and stay where they were crawled.
+    """
+    if catalogue.count(ImageRecord) == 0 and (workspace.snapshot / "images.jsonl").exists():
+        for name, kind in _FILES.items():
+            catalogue.upsert(list(read_records(workspace.snapshot / name, kind)))
 
 
 def write_part(path: Path, catalogue: Catalogue) -> None:

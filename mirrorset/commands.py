@@ -7,24 +7,30 @@ from pathlib import Path
 
 from mirrorset.errors import MirrorsetError, UnavailableError
 
+_OF_A_HOOK = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"}
+
 
 def git(folder: Path, *arguments: str) -> str:
     """Run git in `folder`; returns what it printed, without the final newline.
 
     Raises UnavailableError where git is missing, MirrorsetError where it fails.
     """
-    return _run(folder, ["git", *arguments], "git")
+    # The product's own commits and tags are not the user's to sign.
+    unsigned = ("-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false")
+    return _run(folder, ["git", *unsigned, *arguments], "git", arguments)
 
 
 def dvc(folder: Path, *arguments: str) -> str:
     """Run DVC in `folder`; returns what it printed. Raises MirrorsetError where it fails."""
-    return _run(folder, [sys.executable, "-m", "dvc", *arguments], "dvc")
+    return _run(folder, [sys.executable, "-m", "dvc", *arguments], "dvc", arguments)
 
 
-def _run(folder: Path, command: list[str], name: str) -> str:
+def _run(folder: Path, command: list[str], name: str, arguments: tuple[str, ...]) -> str:
     # DVC's stages call `mirrorset`: it must be this environment's.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    environment = {**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1", "GIT_TERMINAL_PROMPT": "0"}
+    # Inside a git hook GIT_DIR and its like name another repository than the workspace's.
+    environment = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
+    environment |= {"PATH": path, "DVC_NO_ANALYTICS": "1", "GIT_TERMINAL_PROMPT": "0"}
     try:
         finished = subprocess.run(
             command,
@@ -40,9 +46,8 @@ def _run(folder: Path, command: list[str], name: str) -> str:
     except FileNotFoundError:
         raise UnavailableError(f"{name} is not installed: install it and run again.") from None
     if finished.returncode != 0:
-        words = [part for part in command[1:] if part not in ("-m", "dvc")]
         said = _last_words(finished.stderr) or _last_words(finished.stdout)
-        raise MirrorsetError(f"`{name} {' '.join(words[:3])}` failed in {folder}: {said}")
+        raise MirrorsetError(f"`{name} {' '.join(arguments[:3])}` failed in {folder}: {said}")
     return finished.stdout.rstrip("\n")
 
 

@@ -37,6 +37,15 @@ class Responsible(Record):
     retention_days: int | None = Field(default=None, ge=1)
 
 
+#: Every section that some step reads (flows/sections.py says with which model).
+SECTIONS = frozenset(
+    {
+        *("dataset", "responsible", "crawl", "prelabel", "annotate", "review"),
+        *("select", "group", "ledger", "pack", "parity"),
+    }
+)
+
+
 def read_params(path: Path, section: str, kind: type[P]) -> P:
     """The section of `path` as `kind`; an absent section means the defaults.
 
@@ -58,8 +67,13 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(
             f"{path} does not exist: run `mirrorset init {path.parent}` to make a workspace."
         ) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(values, dict):
-        raise SettingsError(f"{path} must hold sections (`crawl:`, `release:`…), one a step.")
+        raise SettingsError(f"{path} must hold sections (`crawl:`, `select:`…), one a step.")
+    if unknown := sorted(str(name) for name in values if name not in SECTIONS):
+        raise SettingsError(
+            f"{path} has a section {unknown[0]!r} that nothing reads: the sections are "
+            f"{', '.join(sorted(SECTIONS))}."
+        )
     return values

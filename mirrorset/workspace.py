@@ -1,6 +1,7 @@
 """A workspace: a folder with its own git and DVC, where one dataset lives."""
 
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -19,9 +20,10 @@ from mirrorset.files import write_bytes, written_aside
 from mirrorset.params import DatasetParams, P, Responsible, read_params
 from mirrorset.settings import Settings, read_settings
 
+_log = logging.getLogger(__name__)
 _STALE_S = 5
 _TRACKED = ("dvc.yaml", "params.yaml", ".gitignore", ".dvc", ".dvcignore")
-_TEMPLATE = ("dvc.yaml", "params.yaml", "mirrorset.toml", ".gitignore")
+_TEMPLATE = ("dvc.yaml", "params.yaml", "mirrorset.toml", ".gitignore", ".dvcignore")
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,14 @@ class Workspace:
         """One section of params.yaml. Raises SettingsError naming what does not fit."""
         return read_params(self.params_file, section, kind)
 
+    @property
+    def remote(self) -> str:
+        """Address of the DVC remote that releases are pushed to, or ""."""
+        config = ConfigParser(interpolation=None)
+        config.read([self.home / ".dvc" / "config", self.home / ".dvc" / "config.local"])
+        name = config.get("core", "remote", fallback="")
+        return config.get(_remote_section(name), "url", fallback=name)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Wait until nobody else works in this workspace, then keep it to oneself.
@@ -108,7 +118,11 @@ class Workspace:
         self.private.mkdir(exist_ok=True)
         with (self.private / "lock").open("w") as lock:
             os.set_inheritable(lock.fileno(), True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                _log.warning("Another run is at work in %s: waiting until it ends.", self.home)
+                fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def catalogue(self) -> Catalogue:
@@ -120,7 +134,10 @@ def open_workspace(home: Path) -> Workspace:
     """The workspace at `home`. Raises SettingsError where there is none."""
     if not (home / ".dvc").is_dir() or not (home / "params.yaml").is_file():
         raise SettingsError(f"{home} is no workspace: run `mirrorset init {home}` first.")
-    return Workspace(home.resolve(), read_settings(home))
+    workspace = Workspace(home.resolve(), read_settings(home))
+    # A misspelt section would be ignored by every step: it is refused before the first.
+    _ = workspace.dataset
+    return workspace
 
 
 def init(home: Path, remote: str | None = None) -> Workspace:
@@ -131,7 +148,10 @@ def init(home: Path, remote: str | None = None) -> Workspace:
     """
     if home.exists() and not home.is_dir():
         raise InputError(f"{home} is a file: name a folder for the workspace.")
-    home.mkdir(parents=True, exist_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{home} cannot be made: {error.strerror}: name another folder.") from None
     template = files("mirrorset").joinpath("template")
     for name in _TEMPLATE:
         if not (home / name).exists():
@@ -162,7 +182,7 @@ def _configure_dvc(file: Path, remote: str | None) -> None:
     wanted = {"core": {"analytics": "false", "check_update": "false"}}
     if remote is not None:
         wanted["core"]["remote"] = "storage"
-        wanted["'remote \"storage\"'"] = {"url": remote}
+        wanted[_remote_section("storage")] = {"url": remote}
     before = {name: dict(config[name]) for name in config.sections()}
     config.read_dict(wanted)
     if {name: dict(config[name]) for name in config.sections()} != before:
@@ -177,6 +197,10 @@ def _await_git(home: Path) -> None:
         if time.time() - lock.stat().st_mtime > _STALE_S:
             lock.unlink(missing_ok=True)
         time.sleep(0.1)
+
+
+def _remote_section(name: str) -> str:
+    return f"'remote \"{name}\"'"
 
 
 def _has_author(home: Path) -> bool:

@@ -9,7 +9,7 @@ from rich.console import Console
 from flows.cli import jobs as jobs
 from flows.cli import models, parity, stages
 from flows.cli.app import app
-from mirrorset.errors import MirrorsetError
+from mirrorset.errors import InputError, MirrorsetError
 
 app.add_typer(models.app, name="models")
 app.add_typer(parity.app, name="parity")
@@ -29,6 +29,9 @@ def main() -> None:
     except MirrorsetError as error:
         _say(str(error))
         sys.exit(error.exit_code)
+    except OSError as error:
+        _say(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.")
+        sys.exit(InputError.exit_code)
     except Exception as error:
         with tempfile.NamedTemporaryFile(
             "w", prefix="mirrorset-", suffix=".log", delete=False

@@ -1,6 +1,9 @@
 """The Typer application, the options that every command shares, and how results are shown."""
 
 import json
+import os
+import signal
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +12,6 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
-from rich.console import Console
-from rich.table import Table
 
 from flows import guard
 from flows.progress import watched
@@ -36,6 +37,8 @@ Home = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
+_INTERRUPTED = 130
+
 #: Typer's default for --home.
 HERE = Path()
 
@@ -47,7 +50,9 @@ def working(is_json: bool, home: Path | None = None) -> Iterator[None]:
     """Show progress while the body works, unless JSON was asked for; leave nothing running.
 
     home: the workspace that the body needs, looked at before Prefect takes its time to start.
+    Ctrl-C ends it at once, as a kill would: whatever was done is kept.
     """
+    signal.signal(signal.SIGINT, _stop)
     if home is not None:
         from mirrorset.workspace import open_workspace
 
@@ -57,16 +62,25 @@ def working(is_json: bool, home: Path | None = None) -> Iterator[None]:
         yield
 
 
+def _stop(_signal: int, _frame: object) -> None:
+    # Prefect would wait for its embedded server, which the same Ctrl-C has ended.
+    show_cursor = "\033[?25h" if sys.stderr.isatty() else ""
+    sys.stderr.write(f"{show_cursor}\nmirrorset: Stopped; run it again to go on where it was.\n")
+    sys.stderr.flush()
+    os._exit(_INTERRUPTED)
+
+
 def show(result: Result, is_json: bool, title: str) -> None:
-    """Print a result: one JSON object, or a table of its names and values."""
+    """Print a result: one JSON object, or a line for each name and value."""
     values = to_jsonable_python(result)
     if is_json:
         typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
         return
-    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
-    for name, value in _flat(values):
-        table.add_row(name.replace("_", " "), value)
-    Console(soft_wrap=True, highlight=False).print(table)
+    lines = [(name.replace("_", " "), value) for name, value in _flat(values)]
+    width = max((len(name) for name, _ in lines), default=0)
+    typer.echo(title)
+    for name, value in lines:
+        typer.echo(f"  {name:<{width}}  {value}")
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from flows.cli.app import HERE, Home, Json, app, show, working
-from mirrorset.errors import SettingsError, UnavailableError
+from mirrorset.errors import InputError, SettingsError, UnavailableError
 
 annotate = typer.Typer(
     help="Send images to annotators in CVAT and take back what they return.", no_args_is_help=True
@@ -174,7 +172,10 @@ def demo(
     # The demo is for itself: it takes no server or profile of Prefect's from this machine.
     os.environ.pop("PREFECT_API_URL", None)
     prefect_home = home.resolve() / ".mirrorset" / "prefect"
-    prefect_home.mkdir(parents=True, exist_ok=True)
+    try:
+        prefect_home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{home} cannot be used: {error.strerror}: name another folder.") from None
     os.environ["PREFECT_HOME"] = str(prefect_home)
     from flows.demo.summary import print_summary
     from flows.demo.tour import tour
@@ -196,13 +197,11 @@ def doctor(home: Home = HERE, is_json: Json = False) -> None:
     if is_json:
         show({"findings": findings}, is_json, "")
     else:
-        table = Table("", "what", "found", "what to do", box=None, pad_edge=False)
         for finding in findings:
             mark = "ok" if finding.is_well else "missing" if finding.is_needed else "optional"
-            table.add_row(
-                mark, finding.what, finding.found, "" if finding.is_well else finding.remedy
-            )
-        Console(highlight=False).print(table)
+            typer.echo(f"{mark:<9} {finding.what:<28} {finding.found}")
+            if not finding.is_well:
+                typer.echo(f"{'':<9} → {finding.remedy}")
     lacking = [finding.what for finding in findings if finding.is_needed and not finding.is_well]
     if lacking:
         raise UnavailableError(f"Not ready: {', '.join(lacking)}; the list says what to do.")

@@ -23,6 +23,8 @@ Pack = Annotated[
 def parity(context: typer.Context, home: Home = HERE, is_json: Json = False) -> None:
     """Without a subcommand: run the current release's pack on every kernel and compare."""
     if context.invoked_subcommand is not None:
+        # `mirrorset parity --home DIR run` means the same as `mirrorset parity run --home DIR`.
+        context.default_map = {context.invoked_subcommand: {"home": home, "is_json": is_json}}
         return
     from flows.parity import parity as run
 

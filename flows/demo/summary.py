@@ -5,8 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from rich.console import Console
-from rich.table import Table
+import typer
 
 from flows.annotate import PullSummary
 from flows.demo.gallery import Gallery, GalleryImage
@@ -135,25 +134,24 @@ def _split_apart(
 
 def print_summary(summary: DemoSummary) -> None:
     """Print the figures a person wants to see first."""
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
     rejected = ", ".join(f"{count} {reason}" for reason, count in summary.rejected.items())
     splits = ", ".join(f"{count} {split}" for split, count in summary.splits.items())
-    table.add_row("found", f"{summary.found} images at two sources")
-    table.add_row("accepted", f"{summary.accepted}, original bytes with a licence receipt each")
-    table.add_row("rejected", f"{sum(summary.rejected.values())}: {rejected}")
-    table.add_row(
+    _line("found", f"{summary.found} images at two sources")
+    _line("accepted", f"{summary.accepted}, original bytes with a licence receipt each")
+    early = summary.found - summary.accepted
+    late = sum(summary.rejected.values()) - early
+    _line("rejected", f"{early} by the crawl, {late} after it: {rejected}")
+    _line(
         "planted cases",
         f"{summary.planted_caught} of {summary.planted} rejected for their own reason",
     )
-    table.add_row("labelled", f"{summary.labelled}; {summary.quarantined} in quarantine")
-    table.add_row("reviewed", f"{summary.reviewed} by people: {summary.review_state}")
-    table.add_row(
+    _line("labelled", f"{summary.labelled}; {summary.quarantined} in quarantine")
+    _line("reviewed", f"{summary.reviewed} by people: {summary.review_state}")
+    _line(
         "released",
         f"{summary.release}: {summary.released} images ({splits}) in {summary.groups} groups",
     )
-    table.add_row(
+    _line(
         "near-duplicates",
         f"{summary.near_duplicates}, {summary.split_apart} away from their original's split",
     )
@@ -161,10 +159,12 @@ def print_summary(summary: DemoSummary) -> None:
         said = ", ".join(
             f"{count} {verdict.replace('_', ' ')}" for verdict, count in verdicts.items()
         )
-        table.add_row(f"parity {kernel}", f"{said}, against the reference kernels")
-    table.add_row("digest", f"{summary.digest[:16]}…, over content alone")
-    table.add_row("report", summary.report)
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(table)
+        _line(f"parity {kernel}", f"{said}, against the reference kernels")
+    _line("digest", f"{summary.digest[:16]}…, over content alone")
+    _line("report", summary.report)
     for sentence in (*summary.surprises, *summary.notes):
-        console.print(f"[yellow]note[/] {sentence}")
+        _line("note", sentence)
+
+
+def _line(name: str, value: str) -> None:
+    typer.echo(f"{name:<17}{value}")

@@ -4,7 +4,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from crawlers.order import CommonsStart, GalleryStart
-from faces.profiles import load_profile
+from faces.profiles import PROFILES, load_profile
+from faces.registry import load_registry, verify
 from flows.annotate import pull, push
 from flows.crawl import crawl
 from flows.demo.commons import CATEGORY
@@ -17,11 +18,13 @@ from flows.prelabel import prelabel
 from flows.progress import bar
 from flows.release import release
 from flows.report import report
+from mirrorset.errors import UnavailableError
 from mirrorset.files import write_bytes, write_text
 from mirrorset.settings import read_settings
 from mirrorset.workspace import init
 
 _STEPS = 8
+_PROFILE = "research"
 
 
 @flow(name="demo")
@@ -33,7 +36,9 @@ def tour(home: Path, portraits: int | None = None, is_offline: bool = False) -> 
     """
     progress = bar("demo", total=_STEPS)
     settings = read_settings(home)
-    load_profile("research", settings.models)
+    if is_offline:
+        require_weights(settings.models)
+    load_profile(_PROFILE, settings.models)
     gallery = assemble(
         home.resolve() / ".mirrorset" / "gallery",
         settings.cache / "packages",
@@ -70,3 +75,14 @@ def tour(home: Path, portraits: int | None = None, is_offline: bool = False) -> 
     write_text(workspace.home / "summary.json", summary.model_dump_json(indent=2) + "\n")
     progress.to(_STEPS)
     return summary
+
+
+def require_weights(cache: Path) -> None:
+    """Raise UnavailableError naming every weight file that would have to be fetched."""
+    registry = load_registry()
+    lacking = [name for name in PROFILES[_PROFILE] if verify(registry[name], cache) != "ok"]
+    if lacking:
+        raise UnavailableError(
+            f"{', '.join(lacking)} are not in {cache}: run `mirrorset models fetch "
+            f"{' '.join(lacking)}` where there is a network."
+        )

@@ -76,7 +76,7 @@ def test_doctor_reads_all_of_params(workspace: Path) -> None:
     (workspace / "params.yaml").write_text("selct: {}\n")
     finished = run("doctor", "--home", str(workspace), code=4)
     assert "selct" in finished.stdout
-    assert "params.yaml" in finished.stderr
+    assert "workspace" in finished.stderr
 
 
 def test_an_empty_catalogue_releases_nothing(workspace: Path) -> None:

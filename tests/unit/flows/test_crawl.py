@@ -3,7 +3,7 @@
 import pytest
 
 from crawlers.order import CommonsStart, GalleryStart
-from flows.crawl import require_answerable
+from flows.crawl import require_answerable, title
 from mirrorset.errors import SettingsError
 from mirrorset.params import Responsible
 
@@ -29,6 +29,13 @@ def test_anything_else_needs_all_four(address: str) -> None:
         lacking = Responsible(**SOMEBODY.model_dump(exclude={name}))
         with pytest.raises(SettingsError, match=name):
             require_answerable(GalleryStart(url=address), lacking)
+
+
+def test_two_sources_of_one_kind_have_titles_of_their_own() -> None:
+    assert title(GalleryStart(url="http://localhost/a")) != title(
+        GalleryStart(url="http://localhost/b")
+    )
+    assert title(CommonsStart(search="selfie")) != title(CommonsStart(category="Portraits"))
 
 
 def test_the_default_wiki_is_somebody_elses() -> None:

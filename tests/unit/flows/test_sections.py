@@ -5,17 +5,22 @@ from pathlib import Path
 import pytest
 import yaml
 
-from flows.sections import SECTIONS, check_params
+from flows.sections import READERS, check_params
 from mirrorset.errors import SettingsError
+from mirrorset.params import SECTIONS
 from mirrorset.settings import read_settings
 from mirrorset.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
+def test_every_section_has_a_reader() -> None:
+    assert set(READERS) == SECTIONS
+
+
 def test_every_name_is_in_the_docs() -> None:
     text = (ROOT / "docs" / "params.md").read_text()
-    for section, kind in SECTIONS.items():
+    for section, kind in READERS.items():
         assert f"`{section}`" in text
         for name in kind.model_fields:
             assert f"`{name}`" in text, f"{section}.{name}"

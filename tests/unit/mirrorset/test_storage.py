@@ -73,6 +73,7 @@ def test_a_line_that_is_no_record_is_named(tmp_path: Path) -> None:
         ("dataset: {name: Bad Name}", "dataset.name"),
         ("dataset: {colour: red}", "dataset.colour"),
         ("dataset: [1]", "dataset"),
+        ("relaese: {}", "relaese"),
         ("- 1", "sections"),
         ("a: b: c", "YAML"),
     ],

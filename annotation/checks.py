@@ -16,6 +16,8 @@ from annotation.shapes import ImageShapes, Shape
 from faces.schema import LandmarkSchema, load_schema
 from mirrorset.records import Annotation, Face, Record, Verdict
 
+NOT_STOPPED = "not_stopped"
+
 Points = NDArray[np.float64]
 
 
@@ -139,7 +141,7 @@ def not_stopped(checked: Checked) -> Verdict:
     """No person has set the tag `do_not_use`."""
     return Verdict(
         image_id=checked.annotation.image_id,
-        check="not_stopped",
+        check=NOT_STOPPED,
         passed=DO_NOT_USE not in checked.annotation.tags,
     )
 

@@ -5,9 +5,9 @@ from typing import Protocol
 
 from pydantic import AwareDatetime
 
-from annotation.schema import REVIEWED, LabelSchema
+from annotation.schema import DO_NOT_USE, REVIEWED, LabelSchema
 from annotation.shapes import ImageShapes
-from mirrorset.records import Annotation, Batch, ImageRecord, Record, Sha256
+from mirrorset.records import Annotation, Batch, ImageRecord, Reason, Record, Rejected, Sha256
 
 # CVAT's words for shapes that a person drew, corrected, or agreed on with others. What was
 # imported is "file", what a model made is "auto".
@@ -33,12 +33,12 @@ class ReturnedImage(Record):
 class Returned(Record):
     """What came back of a batch: annotated images only, in frame order.
 
-    strangers: names in the archives that belong to no image of the batch.
+    rejected: archives that cannot be read, and names in them that belong to no image of the batch.
     """
 
     batch_id: str
     images: tuple[ReturnedImage, ...]
-    strangers: tuple[str, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
 
 
 class Exchange(Protocol):
@@ -52,11 +52,13 @@ class Exchange(Protocol):
     - `push` returns only after reading back what it wrote and finding it equal.
     - `pull` changes nothing on the other side and may be called at any time. It returns images
       that people have annotated (`is_annotated`), each in its latest state, and None while there
-      is none: what nobody has looked at stays the model's.
+      is none: what nobody has looked at stays the model's. A stop (`do_not_use`) stays, whoever
+      exports later.
+    - One archive that cannot be read is reported in `rejected` and keeps nothing else back.
     - Names of people stay behind it; records carry pseudonyms.
 
-    It raises UnavailableError where the other side cannot be reached, InputError where what it
-    gives cannot be read, IntegrityError where it does not hold what was pushed.
+    It raises UnavailableError where the other side cannot be reached, InputError where its own
+    records cannot be read, IntegrityError where it does not hold what was pushed.
     """
 
     def push(
@@ -78,17 +80,25 @@ class Exchange(Protocol):
     def batches(self) -> tuple[Batch, ...]:
         """The batches that are out, also those whose push was killed before it was recorded."""
 
+    def unclaimed(self, batches: Sequence[Batch]) -> tuple[Rejected, ...]:
+        """What came back that belongs to none of `batches`."""
+
 
 def is_annotated(shapes: ImageShapes) -> bool:
     """Whether the shapes say that a person worked on the image.
 
-    They do when the tag `reviewed` is set or any shape or point was drawn or corrected by people.
-    Shapes that merely came back are no evidence that anybody looked.
+    They do when the tag `reviewed` or `do_not_use` is set or any shape or point was drawn or
+    corrected by people. Shapes that merely came back are no evidence that anybody looked.
     """
     points = (element for skeleton in shapes.skeletons for element in skeleton.elements)
-    return any(tag.label == REVIEWED for tag in shapes.tags) or any(
+    return any(tag.label in (REVIEWED, DO_NOT_USE) for tag in shapes.tags) or any(
         shape.source in _BY_PEOPLE for shape in (*shapes.every(), *points)
     )
+
+
+def returned_rejected(item_id: str, detail: str) -> Rejected:
+    """What came back and cannot be used."""
+    return Rejected(item_id=item_id, step="annotate", reason=Reason.CHECK_FAILED, detail=detail)
 
 
 def image_name(image: ImageRecord) -> str:

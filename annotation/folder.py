@@ -16,12 +16,20 @@ from pathlib import Path, PurePosixPath
 from annotation.archive import Archive, read_archive, write_archive
 from annotation.checks import round_trip
 from annotation.conversion import to_shapes
-from annotation.exchange import Contents, Returned, ReturnedImage, image_name, is_annotated
+from annotation.exchange import (
+    Contents,
+    Returned,
+    ReturnedImage,
+    image_name,
+    is_annotated,
+    returned_rejected,
+)
 from annotation.pseudonyms import Pseudonyms
-from annotation.schema import LabelSchema, cvat_labels
+from annotation.schema import DO_NOT_USE, LabelSchema, cvat_labels
+from annotation.shapes import Tag
 from mirrorset.errors import InputError, IntegrityError
 from mirrorset.files import read_records, write_records, write_text
-from mirrorset.records import Annotation, Batch, ImageRecord
+from mirrorset.records import Annotation, Batch, ImageRecord, Rejected
 
 TASK = "task.zip"
 LABELS = "labels.json"
@@ -77,32 +85,60 @@ class FolderExchange:
         return pushed
 
     def pull(self, batch: Batch) -> Returned | None:
-        """What the batch's archives in the inbox say; of several the latest exported counts."""
-        archives = [
-            read_archive(path) for path in sorted(self._inbox.glob(f"{batch.batch_id}*.zip"))
-        ]
+        """What the batch's archives in the inbox say; of several the latest exported counts.
+
+        An earlier one still counts where it says `do_not_use` and later ones do not.
+        """
+        archives: list[Archive] = []
+        unreadable: list[Rejected] = []
+        for path in sorted(self._inbox.glob(f"{batch.batch_id}*.zip")):
+            try:
+                archives.append(read_archive(path))
+            except InputError as error:
+                unreadable.append(returned_rejected(path.name, str(error)))
         archives.sort(key=lambda archive: archive.dumped_at)
         by_stem = {image_id[:16]: image_id for image_id in batch.image_ids}
         images: dict[str, ReturnedImage] = {}
         strangers: set[str] = set()
         for archive in archives:
             for image in self._annotated(archive, by_stem):
-                images[image.image_id] = image
+                images[image.image_id] = _still_stopped(image, images.get(image.image_id))
             strangers.update(
                 shapes.name for shapes in archive.images if _stem(shapes.name) not in by_stem
             )
-        if not images:
+        if not images and not unreadable:
             return None
         return Returned(
             batch_id=batch.batch_id,
             images=tuple(images[one] for one in batch.image_ids if one in images),
-            strangers=tuple(sorted(strangers)),
+            rejected=(
+                *unreadable,
+                *(
+                    returned_rejected(
+                        name, f"{name} belongs to no image of batch {batch.batch_id}."
+                    )
+                    for name in sorted(strangers)
+                ),
+            ),
         )
 
     def batches(self) -> tuple[Batch, ...]:
         """The batches in the outbox, by id."""
         records = sorted(self._outbox.glob(f"[!.]*/{BATCH}"))
         return tuple(_read_batch(record.parent) for record in records)
+
+    def unclaimed(self, batches: Sequence[Batch]) -> tuple[Rejected, ...]:
+        """The zips in the inbox whose names begin with the id of none of `batches`."""
+        ids = tuple(batch.batch_id for batch in batches)
+        return tuple(
+            returned_rejected(
+                path.name,
+                f"{path} belongs to no batch: rename it so that it begins with its batch's id, "
+                "or remove it.",
+            )
+            for path in sorted(self._inbox.glob("*.zip"))
+            if not path.name.startswith(ids)
+        )
 
     def _annotated(self, archive: Archive, by_stem: dict[str, str]) -> list[ReturnedImage]:
         return [
@@ -115,6 +151,18 @@ class FolderExchange:
             for shapes in archive.images
             if _stem(shapes.name) in by_stem and is_annotated(shapes)
         ]
+
+
+def _still_stopped(image: ReturnedImage, before: ReturnedImage | None) -> ReturnedImage:
+    """The image with the stop that an earlier archive set, unless it has one of its own."""
+    if before is None or _stops(image):
+        return image
+    shapes = image.shapes.model_copy(update={"tags": (*image.shapes.tags, *_stops(before))})
+    return image.model_copy(update={"shapes": shapes})
+
+
+def _stops(image: ReturnedImage) -> list[Tag]:
+    return [tag for tag in image.shapes.tags if tag.label == DO_NOT_USE]
 
 
 def _in_frame_order(

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
+from textwrap import shorten
 
-import cv2
 from pydantic import Field
 
 from annotation.batches import ADULT
@@ -58,10 +58,18 @@ def prelabel(
         rgb = decode(content)
     except InputError as error:
         return [_undecodable(image_id, content, str(error))]
+    except Exception as error:  # a decoder meets what strangers made: it may raise anything
+        detail = f"The picture cannot be decoded: {_in_one_line(error)}."
+        return [_rejected(image_id, Reason.NOT_AN_IMAGE, detail)]
+    height_px, width_px = rgb.shape[:2]
     try:
         measures = profile.measure(rgb)
-    except (RuntimeError, ValueError, cv2.error) as error:
-        return [_rejected(image_id, Reason.MODEL_FAILED, f"{profile.name} failed: {error}")]
+    except Exception as error:  # and so may native libraries on odd pixels
+        detail = (
+            f"{profile.name} failed on this picture of {width_px}×{height_px} px: "
+            f"{_in_one_line(error)}."
+        )
+        return [_rejected(image_id, Reason.MODEL_FAILED, detail)]
     if not measures.faces:
         return [_rejected(image_id, Reason.NO_FACE, f"{profile.name} found no face.")]
     annotation = Annotation(
@@ -76,7 +84,6 @@ def prelabel(
         made_at=at,
     )
     is_adult = max(measures.minor_probability) <= params.max_minor_probability
-    height_px, width_px = rgb.shape[:2]
     return [
         annotation,
         Verdict(image_id=image_id, check=ADULT, passed=is_adult),
@@ -164,6 +171,12 @@ def _tags(measures: Measures) -> dict[str, str]:
     """The image's tags: the light on the largest face."""
     lighting = measures.faces[0].lighting
     return {"lighting": lighting.side} if lighting else {}
+
+
+def _in_one_line(error: Exception) -> str:
+    """What an error says, without the place in C++ where OpenCV says it, in at most 160 letters."""
+    said = shorten(str(error).rpartition("error: ")[2], 160, placeholder="…").rstrip(".")
+    return said or type(error).__name__
 
 
 def _undecodable(image_id: str, content: bytes, detail: str) -> Rejected:

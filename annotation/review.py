@@ -17,9 +17,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from annotation.batches import ADULT
-from annotation.checks import CheckParams, verdicts
+from annotation.checks import NOT_STOPPED, CheckParams, verdicts
 from annotation.conversion import DECIMALS, Labels, from_shapes
-from annotation.exchange import Returned, ReturnedImage
+from annotation.exchange import Returned, ReturnedImage, returned_rejected
 from annotation.schema import DO_NOT_USE, REVIEWED, LabelSchema
 from faces.schema import load_schema
 from mirrorset.records import (
@@ -28,7 +28,6 @@ from mirrorset.records import (
     Face,
     ImageRecord,
     Landmarks,
-    Reason,
     Record,
     Rejected,
     Verdict,
@@ -61,8 +60,8 @@ def accept(
 
     images and sent: the records and the model's annotations of the batch, in any order. The batch
     itself follows as "returned" once every image of it has come back and was accepted. Rejected
-    (CHECK_FAILED): an image whose shapes do not fit the schema, whose size has changed or that is
-    no longer kept, and names that belong to no image of the batch.
+    (CHECK_FAILED): an image whose shapes do not fit the schema (a stop on it holds all the same),
+    whose size has changed or that is no longer kept, and what `returned` rejects.
     """
     image_by_id = {image.image_id: image for image in images}
     sent_by_id = {annotation.image_id: annotation for annotation in sent}
@@ -73,15 +72,12 @@ def accept(
             back, image_by_id.get(back.image_id), sent_by_id.get(back.image_id), schema
         )
         if isinstance(labels, Rejected):
-            records.append(labels)
+            records += [labels, *(_stops(back) if back.image_id in image_by_id else ())]
             continue
         annotation = _annotation(back, labels, sent_by_id.get(back.image_id), schema, params)
         records += [annotation, *_verdicts(annotation, back, schema, params)]
         accepted += 1
-    records += [
-        _rejected(name, f"{name} belongs to no image of batch {batch.batch_id}.")
-        for name in returned.strangers
-    ]
+    records += returned.rejected
     if accepted == len(batch.image_ids):
         records.append(batch.model_copy(update={"state": "returned"}))
     return records
@@ -91,9 +87,11 @@ def _labels(
     back: ReturnedImage, image: ImageRecord | None, sent: Annotation | None, schema: LabelSchema
 ) -> Labels | Rejected:
     if image is None:
-        return _rejected(back.image_id, f"{back.shapes.name} is an image that is no longer kept.")
+        return returned_rejected(
+            back.image_id, f"{back.shapes.name} is an image that is no longer kept."
+        )
     if (back.shapes.width_px, back.shapes.height_px) != (image.width_px, image.height_px):
-        return _rejected(
+        return returned_rejected(
             image.image_id,
             f"{back.shapes.name} came back as {back.shapes.width_px}×{back.shapes.height_px} px "
             f"but has {image.width_px}×{image.height_px}: the labels are of another picture.",
@@ -196,6 +194,15 @@ def _has(schema: LabelSchema, attribute: str) -> bool:
     return any(spec.name == attribute for spec in schema.face.attributes)
 
 
+def _stops(back: ReturnedImage) -> list[Verdict]:
+    """What a person's `do_not_use` fails, also where the rest of the return is of no use."""
+    tags = [tag for tag in back.shapes.tags if tag.label == DO_NOT_USE]
+    checks = [NOT_STOPPED] if tags else []
+    if any("minor" in tag.attributes.values() for tag in tags):
+        checks.append(ADULT)
+    return [Verdict(image_id=back.image_id, check=check, passed=False) for check in checks]
+
+
 def _verdicts(
     annotation: Annotation, back: ReturnedImage, schema: LabelSchema, params: ReviewParams
 ) -> list[Verdict]:
@@ -204,7 +211,3 @@ def _verdicts(
     if annotation.tags.get(DO_NOT_USE) == "minor":
         results.append(Verdict(image_id=annotation.image_id, check=ADULT, passed=False))
     return results
-
-
-def _rejected(item_id: str, detail: str) -> Rejected:
-    return Rejected(item_id=item_id, step="annotate", reason=Reason.CHECK_FAILED, detail=detail)

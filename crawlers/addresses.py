@@ -2,6 +2,8 @@
 
 from urllib.parse import urldefrag, urljoin, urlsplit
 
+from crawlers.text import clean
+
 
 def web_address(address: str, base: str = "") -> str:
     """The absolute http(s) address, without fragment, or "" where it is none that can be asked.
@@ -12,7 +14,7 @@ def web_address(address: str, base: str = "") -> str:
     ''
     """
     try:
-        absolute = urldefrag(urljoin(base, address.strip())).url
+        absolute = urldefrag(urljoin(base, clean(address).strip())).url
         parts = urlsplit(absolute)
         is_askable = parts.scheme in ("http", "https") and bool(parts.hostname)
         # Reading the port checks it.

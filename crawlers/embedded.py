@@ -7,12 +7,16 @@ Property names: XMP Rights Management, Dublin Core and Creative Commons schemas;
 import io
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from parsel import Selector
 from PIL import Image, IptcImagePlugin
+from PIL.ImageFile import ImageFile
 
 from crawlers.items import Statement
+from crawlers.text import clean
+from mirrorset.licences import normalise
 
 # Metadata precede the pixels; 256 KiB hold them in nearly all files.
 HEAD_BYTES = 262_144
@@ -26,13 +30,20 @@ _NAMESPACES = {
 }
 _XMP_RDF = re.compile(rb"<rdf:RDF\b.*?</rdf:RDF>", re.DOTALL)
 
-_IPTC_BYLINE, _IPTC_COPYRIGHT = (2, 80), (2, 116)
-_EXIF_ARTIST, _EXIF_COPYRIGHT = 0x013B, 0x8298
+_IPTC = _IPTC_BYLINE, _IPTC_COPYRIGHT = 80, 116
+_EXIF = _EXIF_ARTIST, _EXIF_COPYRIGHT = 0x013B, 0x8298
+
+# A notice as "© Ada" or the address of Ada's page is no licence; one with such words is.
+_ABOUT_LICENCES = re.compile(
+    r"creative\s?commons|\bcc[\s\-_]?(?:by|0|zero)\b|licen[cs]e|rights\s+reserved|public\s+domain",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """statements: about the licence, most explicit first. mining_reserved_by: the words that
+    """statements: about the licence, most explicit first; copyright notices count where they speak
+    of licences or rights reserved. mining_reserved_by: the words that
     prohibit data mining or training, or "".
     """
 
@@ -48,16 +59,19 @@ def read_embedded(content: bytes) -> Embedded:
     Embedded(statements=(), author='', mining_reserved_by='')
     """
     xmp = _xmp(content)
-    iptc, exif = _iptc_and_exif(content)
-    stated = (
+    iptc, exif = _fields(content, _iptc), _fields(content, _exif)
+    licences = (
         ("xmp cc:license", _property(xmp, "cc:license")),
-        ("xmp xmpRights:WebStatement", _property(xmp, "xmpRights:WebStatement")),
         ("xmp xmpRights:UsageTerms", _property(xmp, "xmpRights:UsageTerms")),
+    )
+    notices = (
+        ("xmp xmpRights:WebStatement", _property(xmp, "xmpRights:WebStatement")),
         ("xmp dc:rights", _property(xmp, "dc:rights")),
         ("iptc 2:116", iptc.get(_IPTC_COPYRIGHT, "")),
         ("exif Copyright", exif.get(_EXIF_COPYRIGHT, "")),
     )
     mining = _property(xmp, "plus:DataMining")
+    stated = *licences, *(notice for notice in notices if _is_about_licences(notice[1]))
     return Embedded(
         statements=tuple(Statement(read_from=where, text=text) for where, text in stated if text),
         author=_property(xmp, "dc:creator")
@@ -65,6 +79,10 @@ def read_embedded(content: bytes) -> Embedded:
         or exif.get(_EXIF_ARTIST, ""),
         mining_reserved_by=mining if "PROHIBITED" in mining.upper() else "",
     )
+
+
+def _is_about_licences(notice: str) -> bool:
+    return normalise(notice) is not None or _ABOUT_LICENCES.search(notice) is not None
 
 
 def _xmp(content: bytes) -> Selector | None:
@@ -83,23 +101,29 @@ def _property(xmp: Selector | None, name: str) -> str:
     return next((" ".join(value.split()) for value in values if value.strip()), "")
 
 
-def _iptc_and_exif(content: bytes) -> tuple[dict[tuple[int, int], str], dict[int, str]]:
+def _iptc(image: ImageFile) -> dict[int, str]:
+    fields = IptcImagePlugin.getiptcinfo(image) or {}
+    return {number: _text(fields[2, number]) for number in _IPTC if (2, number) in fields}
+
+
+def _exif(image: ImageFile) -> dict[int, str]:
+    fields = image.getexif()
+    return {tag: _text(fields[tag]) for tag in _EXIF if tag in fields}
+
+
+def _fields(content: bytes, read: Callable[[ImageFile], dict[int, str]]) -> dict[int, str]:
     try:
         with warnings.catch_warnings():
             # Nothing is decoded here; mirrorset.pixels judges the size.
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(content)) as image:
-                iptc = IptcImagePlugin.getiptcinfo(image) or {}
-                exif = image.getexif()
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError, Image.DecompressionBombError):
-        return {}, {}
-    return (
-        {key: _text(value) for key, value in iptc.items()},
-        {tag: _text(exif[tag]) for tag in (_EXIF_ARTIST, _EXIF_COPYRIGHT) if tag in exif},
-    )
+                return read(image)
+    except Exception:
+        # Pillow's readers raise all kinds on corrupt metadata (struct.error, TypeError…).
+        return {}
 
 
 def _text(value: object) -> str:
     first = value[0] if isinstance(value, list) and value else value
     decoded = first.decode("utf-8", errors="replace") if isinstance(first, bytes) else str(first)
-    return " ".join(decoded.replace("\0", " ").split())
+    return " ".join(clean(decoded.replace("\0", " ")).split())

@@ -15,6 +15,7 @@ from scrapy.http.request import NO_CALLBACK
 from crawlers.items import Refusal, RefusedError
 from crawlers.optouts import HostRules, header_refusal, read_robots, read_tdmrep
 from crawlers.order import CrawlOrder
+from mirrorset.records import Reason
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class Gatekeeper:
     def __init__(self, crawler: Crawler, order: CrawlOrder) -> None:
         self._crawler = crawler
         self._agent = order.robots_agent
+        self._longest_wait_s = order.politeness.longest_wait_s
         self._rules: dict[str, asyncio.Task[HostRules]] = {}
         self._next_turn_at: dict[str, float] = {}
 
@@ -52,8 +54,16 @@ class Gatekeeper:
         rules = await self._rules_of(request.url)
         if refusal := rules.refusal(request.url, self._agent):
             raise RefusedError(refusal)
+        host, delay_s = urlsplit(request.url).netloc, rules.crawl_delay_s(self._agent)
+        # Written so that "nan" is too long as well.
+        if not delay_s <= self._longest_wait_s:
+            detail = (
+                f"The robots.txt of {host} asks for {delay_s:g} s between requests, "
+                f"over longest_wait_s ({self._longest_wait_s:g} s)."
+            )
+            raise RefusedError(Refusal(reason=Reason.ROBOTS, detail=detail))
         request.meta[ROBOTS_SHA256] = rules.robots_sha256
-        await self._wait_for_turn(urlsplit(request.url).netloc, rules.crawl_delay_s(self._agent))
+        await self._wait_for_turn(host, delay_s)
 
     def process_response(self, request: Request, response: Response) -> Response:
         """Raise RefusedError where a successful answer's headers opt out."""
@@ -138,4 +148,4 @@ class RetryAfter:
 def retry_after_s(response: Response) -> float:
     """Seconds of the Retry-After header; 0 where it is absent or a date."""
     value = (response.headers.get("Retry-After") or b"").decode("latin-1").strip()
-    return float(value) if value.isdigit() else 0.0
+    return float(value) if value.isdecimal() else 0.0

@@ -1,10 +1,17 @@
 """What a source yields before it is a record: a candidate, a fetched picture, a refusal."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from crawlers.text import clean
 from mirrorset.licences import normalise, refusal
 from mirrorset.records import IntendedUse, Licence, Reason, Record, Rejected
+
+logger = logging.getLogger(__name__)
+
+# From the most to the least restrictive.
+_TERMS = ("ND", "NC", "SA", "BY")
 
 
 class Refusal(Record):
@@ -79,36 +86,47 @@ def rejected(source: str, source_item_id: str, image_url: str, refusal: Refusal)
         item_id=item_id(source, source_item_id),
         step="crawl",
         reason=refusal.reason,
-        detail=refusal.detail,
+        detail=clean(refusal.detail),
         image_url=image_url,
         is_retryable=refusal.is_retryable,
     )
 
 
-def judge(statements: Sequence[Statement], intended_use: IntendedUse) -> Permit | Refusal:
-    """The permit that equally ranking statements give together.
+def unreadable(error: Exception) -> Refusal:
+    """The refusal of an item that we failed to read; the log says where."""
+    logger.error("An item could not be read.", exc_info=error)
+    words = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    return Refusal(reason=Reason.NOT_AN_IMAGE, detail=f"It could not be read: {words}.")
 
-    The first known licence is kept; a stated licence that forbids the use outweighs the others.
+
+def judge(statements: Sequence[Statement], intended_use: IntendedUse) -> Permit | Refusal:
+    """The permit that equally ranking statements give together: the most restrictive of them.
+
+    Doubt excludes: one statement that is no known licence, or forbids the use, refuses the item.
     """
     stated = [statement for statement in statements if statement.text.strip()]
     if not stated:
         return Refusal(reason=Reason.LICENCE_MISSING, detail="No licence is stated.")
-    permits = [
-        Permit(licence=licence, statement=statement)
-        for statement in stated
-        if (licence := normalise(statement.text))
-    ]
-    for permit in permits:
-        if reason := refusal(permit.licence, intended_use):
+    permits: list[Permit] = []
+    for statement in stated:
+        licence = normalise(statement.text)
+        if licence is None:
+            words = " ".join(statement.text.split())[:200]
             return Refusal(
-                reason=reason,
-                detail=f"{permit.licence.code} does not allow {intended_use} use with crops "
-                f"({permit.statement.read_from}).",
+                reason=Reason.LICENCE_UNKNOWN,
+                detail=f"A stated licence is not one we know: “{words}” ({statement.read_from}).",
             )
-    if not permits:
-        words = " ".join(stated[0].text.split())[:200]
+        permits.append(Permit(licence=licence, statement=statement))
+    strictest = max(permits, key=_restrictions)
+    if reason := refusal(strictest.licence, intended_use):
         return Refusal(
-            reason=Reason.LICENCE_UNKNOWN,
-            detail=f"The stated licence is not one we know: “{words}” ({stated[0].read_from}).",
+            reason=reason,
+            detail=f"{strictest.licence.code} does not allow {intended_use} use with crops "
+            f"({strictest.statement.read_from}).",
         )
-    return permits[0]
+    return strictest
+
+
+def _restrictions(permit: Permit) -> tuple[bool, ...]:
+    terms = permit.licence.code.split("-")
+    return tuple(term in terms for term in _TERMS)

@@ -8,12 +8,21 @@ from scrapy.crawler import Crawler
 from twisted.internet.task import LoopingCall
 
 from crawlers.embedded import read_embedded
-from crawlers.items import Picture, Refusal, rejected
+from crawlers.items import Picture, Refusal, judge, rejected, unreadable
 from crawlers.order import CrawlOrder
 from crawlers.spiders.source import SourceSpider
 from mirrorset.blobs import BlobStore
 from mirrorset.pixels import PixelParams, UnusableImageError, inspect
-from mirrorset.records import Evidence, ImageRecord, Reason, Record, Rejected, Sighting, utc_now
+from mirrorset.records import (
+    Evidence,
+    ImageRecord,
+    IntendedUse,
+    Reason,
+    Record,
+    Rejected,
+    Sighting,
+    utc_now,
+)
 from mirrorset.spool import write_shard
 
 _ITEMS_A_SHARD = 16
@@ -60,7 +69,8 @@ class Keeper:
         self._write()
 
     def _keep(self, picture: Picture) -> tuple[Record, ...]:
-        settled = settle(picture, self._order.pixels, self._order.user_agent)
+        order = self._order
+        settled = settle(picture, order.pixels, order.intended_use, order.user_agent)
         if isinstance(settled, Rejected):
             return (settled,)
         self._blobs.put(picture.content)
@@ -93,39 +103,57 @@ class Keeper:
 
 
 def settle(
-    picture: Picture, params: PixelParams, crawler: str
+    picture: Picture, params: PixelParams, intended_use: IntendedUse, crawler: str
 ) -> tuple[ImageRecord, Sighting] | Rejected:
-    """What a fetched picture comes to, judged by its bytes."""
+    """What a fetched picture comes to, judged by its bytes.
+
+    A licence in the file counts beside the one it was fetched for: the more restrictive decides.
+    """
     candidate = picture.candidate
+    try:
+        settled = _settle(picture, params, intended_use, crawler)
+    except Exception as error:
+        # Hostile bytes make decoders raise anything; that is one item's end, not the crawl's.
+        settled = unreadable(error)
+    if isinstance(settled, Refusal):
+        return rejected(candidate.source, candidate.source_item_id, candidate.image_url, settled)
+    return settled
 
-    def refuse(reason: Reason, detail: str) -> Rejected:
-        refusal = Refusal(reason=reason, detail=detail)
-        return rejected(candidate.source, candidate.source_item_id, candidate.image_url, refusal)
 
+def _settle(
+    picture: Picture, params: PixelParams, intended_use: IntendedUse, crawler: str
+) -> tuple[ImageRecord, Sighting] | Refusal:
+    candidate = picture.candidate
     if candidate.permit is None:
         raise ValueError(f"{candidate.source_item_id} was fetched without a permit")
     if candidate.sha1 and _sha1(picture.content) != candidate.sha1.lower():
-        return refuse(Reason.CHECKSUM, f"The bytes do not have the sha1 {candidate.sha1}.")
+        return Refusal(
+            reason=Reason.CHECKSUM, detail=f"The bytes do not have the sha1 {candidate.sha1}."
+        )
     try:
         image = inspect(picture.content, params)
     except UnusableImageError as unusable:
-        return refuse(unusable.reason, unusable.detail)
+        return Refusal(reason=unusable.reason, detail=unusable.detail)
     embedded = read_embedded(picture.content)
     if embedded.mining_reserved_by:
-        return refuse(
-            Reason.OPT_OUT_TDM, f"The file's metadata says {embedded.mining_reserved_by}."
+        return Refusal(
+            reason=Reason.OPT_OUT_TDM,
+            detail=f"The file's metadata says {embedded.mining_reserved_by}.",
         )
+    permit = judge([candidate.permit.statement, *embedded.statements], intended_use)
+    if isinstance(permit, Refusal):
+        return permit
     sighting = Sighting(
         image_id=image.image_id,
         source=candidate.source,
         source_item_id=candidate.source_item_id,
         page_url=candidate.page_url,
         image_url=candidate.image_url,
-        licence=candidate.permit.licence,
+        licence=permit.licence,
         author=candidate.author or embedded.author,
         evidence=Evidence(
-            licence_read_from=candidate.permit.statement.read_from,
-            licence_text=candidate.permit.statement.text,
+            licence_read_from=permit.statement.read_from,
+            licence_text=permit.statement.text,
             robots_sha256=picture.robots_sha256,
             headers=picture.headers,
             crawler=crawler,

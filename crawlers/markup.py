@@ -5,10 +5,10 @@ A licence counts as near as it stands to its picture: the picture's own JSON-LD 
 outside any figure. The nearest that says anything decides.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from scrapy.http import HtmlResponse
 
 from crawlers.addresses import web_address
 from crawlers.items import Statement
+from crawlers.text import read_json
 
 _ORIGINAL_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 _OTHER_SUFFIXES = (".svg", ".gif", ".ico")
@@ -44,23 +45,26 @@ class ShownImage:
 
 @dataclass(frozen=True)
 class ReadPage:
-    """metas: (name, content) of the page's <meta> tags."""
+    """metas: (name or http-equiv, content) of the page's <meta> tags."""
 
     metas: tuple[tuple[str, str], ...]
     images: tuple[ShownImage, ...]
 
 
-def read_html(body: bytes, url: str, min_side_px: int = 0) -> ReadPage:
-    """The page at `url` from its bytes.
+def read_html(
+    body: bytes, url: str, min_side_px: int = 0, content_type: bytes | None = None
+) -> ReadPage:
+    """The page at `url` from its bytes; the Content-Type header's charset precedes the page's own.
 
     JSON-LD ImageObjects with a contentUrl are its pictures; without one, the <img> elements that
     are not declared smaller than `min_side_px`, by the original they link to.
     """
-    html = HtmlResponse(url=url, body=body).selector
+    headers = {"Content-Type": content_type} if content_type else {}
+    html = HtmlResponse(url=url, body=body, headers=headers).selector
     base = web_address(html.xpath("//base/@href").get(""), url) or url
     metas = tuple(
-        (meta.xpath("@name").get(""), meta.xpath("@content").get(""))
-        for meta in html.css("meta[name]")
+        (meta.xpath("@name | @http-equiv").get(""), meta.xpath("@content").get(""))
+        for meta in html.css("meta[name], meta[http-equiv]")
     )
     page_statements = tuple(_rel_licences(html, f"//{_REL_LICENCE}[not(ancestor::figure)]"))
     page_author = _first_text(
@@ -105,7 +109,7 @@ def _rel_licences(scope: Selector, xpath: str) -> Iterator[Statement]:
 
 def _img(element: Selector, base: str, min_side_px: int) -> ShownImage | None:
     sides = element.xpath("@width | @height").getall()
-    if any(side.isdecimal() and int(side) < min_side_px for side in sides):
+    if any(side.isdecimal() and float(side) < min_side_px for side in sides):
         return None
     address = web_address(element.xpath("@src").get(""), base)
     linked = web_address(element.xpath("ancestor::a[1]/@href").get(""), base)
@@ -131,7 +135,7 @@ def _json_ld(html: Selector) -> Iterator[dict[str, Any]]:
     """All objects of the page's JSON-LD blocks, at any depth; unreadable blocks are passed over."""
     for text in html.xpath('//script[@type="application/ld+json"]/text()').getall():
         try:
-            yield from _objects(json.loads(text, strict=False))
+            yield from _objects(read_json(text))
         except (ValueError, RecursionError):
             continue
 
@@ -153,8 +157,10 @@ def _image_object(node: dict[str, Any], base: str) -> ShownImage | None:
     url = web_address(address, base) if address else ""
     if not any(name in _IMAGE_TYPES for name in named) or not url:
         return None
-    licence = _word(node.get("license"))
-    own = (Statement(read_from="json-ld ImageObject.license", text=licence),) if licence else ()
+    own = tuple(
+        Statement(read_from="json-ld ImageObject.license", text=licence)
+        for licence in _words(node.get("license"))
+    )
     return ShownImage(
         url=url,
         statements=own,
@@ -166,13 +172,20 @@ def _image_object(node: dict[str, Any], base: str) -> ShownImage | None:
 
 
 def _word(value: object, *names: str) -> str:
-    """A schema.org value as text: itself, an object's field or address, or the first of a list."""
+    """The first text of a schema.org value, or ""."""
+    return next(_words(value, *names), "")
+
+
+def _words(value: object, *names: str) -> Iterator[str]:
+    """A schema.org value as text: itself, an object's field or address, or those of a list."""
     if isinstance(value, list):
-        return next((word for item in value if (word := _word(item, *names))), "")
-    if isinstance(value, dict):
+        for item in value:
+            yield from _words(item, *names)
+    elif isinstance(value, dict):
         fields = (*names, "@id", "url", "name")
-        return next((word for field in fields if (word := _word(value.get(field)))), "")
-    return value.strip() if isinstance(value, str) else ""
+        yield from islice((word for field in fields if (word := _word(value.get(field)))), 1)
+    elif isinstance(value, str) and value.strip():
+        yield value.strip()
 
 
 def _first_text(scope: Selector, *xpaths: str) -> str:

@@ -19,8 +19,9 @@ from mirrorset.records import Reason
 
 # "noindex" and "none" count: a picture that may not be found by search may not be in a dataset.
 _REFUSING = frozenset({"noai", "noimageai", "noml", "noindex", "noimageindex", "none"})
-_VALUED = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
-_AGENT = re.compile(r"^\s*([\w*.\-]+)\s*:\s*(.*)$", re.DOTALL)
+_VALUED = re.compile(r"\b(?:unavailable_after|max-[\w\-]+)\s*:\s*[^\s,;]*", re.IGNORECASE)
+# "otherbot:" opens the directives for one agent. Commas, semicolons and blanks all separate.
+_AGENT_OR_DIRECTIVE = re.compile(r"([a-z*][\w*.\-]*)\s*:|([^\s,;:]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -102,10 +103,10 @@ def header_refusal(headers: Headers, agent: str) -> Refusal | None:
 
 
 def meta_refusal(metas: Iterable[tuple[str, str]], agent: str) -> Refusal | None:
-    """Why a page's <meta> tags, as (name, content), forbid the use of its pictures, or None."""
+    """Why a page's <meta> tags, as (name or http-equiv, content), forbid the use, or None."""
     for name, content in metas:
         lowered = name.strip().lower()
-        if lowered in ("robots", agent) and (word := robots_tag([content], agent)):
+        if lowered in ("robots", "x-robots-tag", agent) and (word := robots_tag([content], agent)):
             return Refusal(
                 reason=Reason.OPT_OUT_NOAI, detail=f"The page's meta {lowered} says {word}."
             )
@@ -124,14 +125,12 @@ def robots_tag(values: Iterable[str], agent: str) -> str:
     """
     for value in values:
         is_ours = True
-        for part in value.split(","):
-            directive = part
-            named = _AGENT.match(part)
-            if named and named[1].lower() not in _VALUED:
-                is_ours = named[1].lower() in ("*", agent)
-                directive = named[2]
-            if is_ours and directive.strip().lower() in _REFUSING:
-                return directive.strip().lower()
+        words = _VALUED.sub("", value).lower()
+        for named, directive in _AGENT_OR_DIRECTIVE.findall(words):
+            if named:
+                is_ours = named in ("*", agent)
+            elif is_ours and directive in _REFUSING:
+                return str(directive)
     return ""
 
 

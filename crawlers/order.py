@@ -39,11 +39,13 @@ class GalleryStart(Record):
 
     url: its sitemap (or an index of sitemaps), or an HTML page that links to the pages.
     link_pattern: regular expression that a page's address must match; an HTML page needs one.
+    max_listings: sitemaps and index pages asked for; those beyond are left out, as the log says.
     """
 
     source: Literal["gallery"] = "gallery"
     url: str
     link_pattern: str = ""
+    max_listings: int = Field(default=1000, ge=1)
 
     @field_validator("link_pattern")
     @classmethod
@@ -61,7 +63,7 @@ class Politeness(Record):
     min_delay_s, start_delay_s, max_delay_s: between two requests to a host. target_concurrency:
     requests wanted in flight at a time; concurrency_per_host: never more than these.
     retries: further attempts after a 429, a 5xx or a lost connection. longest_wait_s: a
-    Retry-After beyond this is not waited for.
+    Retry-After beyond this is not waited for, and a host with a longer Crawl-delay is left alone.
     """
 
     min_delay_s: float = Field(default=0.0, ge=0)

@@ -43,7 +43,11 @@ def build(
                 f"{work / 'items.jsonl'} holds no image to release: "
                 f"{work / 'rejected.jsonl'} says why each was rejected."
             )
-        digest = content_digest(read_records(work / "items.jsonl", DatasetItem))
+        digest = content_digest(
+            read_records(work / "items.jsonl", DatasetItem),
+            read_records(work / "receipts.jsonl", Receipt),
+            dataset.intended_use,
+        )
         write_labels_json(aside / "labels.json", tally)
         write_attribution(aside / "ATTRIBUTION.csv", read_records(work / "receipts.jsonl", Receipt))
         title = f"{dataset.name} {version}"

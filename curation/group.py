@@ -16,7 +16,7 @@ from curation.snapshot import (
     read_candidates,
     read_ledger,
 )
-from faces.align import aligned_face
+from faces.align import squared_face
 from faces.schema import load_schema
 from mirrorset.blobs import BlobStore
 from mirrorset.files import read_records, write_records
@@ -29,7 +29,7 @@ class GroupParams(Record):
 
     face_radius_bits: of the 512-bit hash of an aligned face.
     frame_radius_bits: of the 64-bit hash of the whole frame; decides where one of two images has
-    no face to compare.
+    no face to compare, and whether one is the other turned by 90, 180 or 270°.
     min_inter_eye_distance_px: smaller faces blur into each other and are not compared.
     sources_grouped_by_author: sources whose pictures show their own author; there all images of
     one author form a group.
@@ -53,12 +53,14 @@ class Hashed(NamedTuple):
     """The hashes of one image.
 
     faces: (8,) words of each comparable face and of its mirror. frame: (1,) word of the whole
-    frame. mirrored_frame: of its mirror, where there is no comparable face.
+    frame. mirrored_frame: of its mirror, where there is no comparable face. turned_frames: of the
+    frame turned by 90, 180 and 270°.
     """
 
     faces: list[tuple[Words, Words]]
     frame: Words
     mirrored_frame: Words | None
+    turned_frames: tuple[Words, ...]
 
 
 def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> GroupCounts:
@@ -106,29 +108,40 @@ def hash_image(
         five = _five_points(face)
         if five is None or np.linalg.norm(five[0] - five[1]) < params.min_inter_eye_distance_px:
             continue
-        aligned = aligned_face(rgb, five)
-        comparable.append((face_hash(aligned), face_hash(_mirrored(aligned))))
+        squared = squared_face(rgb, five)
+        if squared is not None:
+            comparable.append((face_hash(squared), face_hash(_mirrored(squared))))
     mirrored_frame = None if comparable else words(phash(_mirrored(rgb)))
-    return Hashed(comparable, words(frame_phash), mirrored_frame)
+    turned = (np.ascontiguousarray(np.rot90(rgb, quarters)) for quarters in (1, 2, 3))
+    turned_frames = tuple(words(phash(frame)) for frame in turned)
+    return Hashed(comparable, words(frame_phash), mirrored_frame, turned_frames)
 
 
 def near_duplicates(hashed: list[Hashed], params: GroupParams) -> Iterator[tuple[int, int]]:
     """Pairs of indices of `hashed` that are near-duplicates.
 
     Two images with comparable faces are judged by these: different people before the same
-    backdrop have frames as close as copies have.
+    backdrop have frames as close as copies have. But not when one is turned, and on a turned face
+    landmarks go astray: there the frames tell.
     """
+    if not hashed:
+        return
     faces = [(owner, *face) for owner, image in enumerate(hashed) for face in image.faces]
     if faces:
         owners, direct, mirrored = zip(*faces, strict=True)
-        yield from _close(owners, direct, mirrored, params.face_radius_bits)
+        yield from _close(owners, direct, (direct, mirrored), params.face_radius_bits)
 
     faceless = [i for i, image in enumerate(hashed) if image.mirrored_frame is not None]
     if faceless:
         owners = (*faceless, *(i for i, image in enumerate(hashed) if image.mirrored_frame is None))
         frames = [hashed[owner].frame for owner in owners]
         mirrors = [image.mirrored_frame for image in hashed if image.mirrored_frame is not None]
-        yield from _close(owners, frames, mirrors, params.frame_radius_bits)
+        upright = frames[: len(mirrors)]
+        yield from _close(owners, frames, (upright, mirrors), params.frame_radius_bits)
+
+    turned = tuple(zip(*(image.turned_frames for image in hashed), strict=True))
+    frames = [image.frame for image in hashed]
+    yield from _close(range(len(hashed)), frames, turned, params.frame_radius_bits)
 
 
 class Components:
@@ -151,9 +164,13 @@ class Components:
 
 
 def _close(
-    owners: Sequence[int], hashes: Sequence[Words], mirrored: Sequence[Words], radius: int
+    owners: Sequence[int],
+    hashes: Sequence[Words],
+    variants: Sequence[Sequence[Words]],
+    radius: int,
 ) -> Iterator[tuple[int, int]]:
-    for pairs in close_pairs(np.stack(hashes), np.stack(mirrored), radius):
+    stacked = [np.stack(variant) for variant in variants]
+    for pairs in close_pairs(np.stack(hashes), stacked, radius):
         for i, j in pairs:
             yield owners[i], owners[j]
 

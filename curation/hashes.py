@@ -1,6 +1,6 @@
 """Hashes of pixels as rows of 64-bit words, and the pairs of rows that lie close together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -35,28 +35,31 @@ def face_hash(aligned: NDArray[np.uint8]) -> Words:
     return np.packbits(bits).view(">u8").astype(np.uint64)
 
 
-def close_pairs(hashes: Words, mirrored: Words, radius: int) -> Iterator[NDArray[np.int64]]:
-    """Pairs i < j of rows, i < M, where i or its mirror is within Hamming distance `radius` of j.
+def close_pairs(
+    hashes: Words, variants: Sequence[Words], radius: int
+) -> Iterator[NDArray[np.int64]]:
+    """Pairs i < j of rows, i < M, where a variant of i is within Hamming distance `radius` of j.
 
-    hashes: (N, W) uint64. mirrored: (M, W), hashes of the mirrors of the first M ≤ N. Yields
-    arrays (P, 2) int64. Every pair is compared, tile by tile: exact, with memory independent of N,
-    and time growing with M · N (docs/curate.md gives the figures).
+    hashes: (N, W) uint64. variants: each (M, W), what the first M ≤ N may look like: themselves,
+    their mirrors, turned. Yields arrays (P, 2) int64. Every pair is compared, tile by tile: exact,
+    with memory independent of N, and time growing with M · N (docs/curate.md gives the figures).
     """
-    count = len(mirrored)
+    count = len(variants[0])
     first_words = np.ascontiguousarray(hashes[:, :_FIRST_WORDS].T)
     for top in range(0, count, _ROWS):
         rows = slice(top, min(top + _ROWS, count))
         for left in range(top, len(hashes), _COLUMNS):
             columns = first_words[:, left : left + _COLUMNS]
-            near = _within(hashes[rows], columns, radius)
-            near |= _within(mirrored[rows], columns, radius)
+            near = np.zeros((rows.stop - top, columns.shape[1]), dtype=np.bool_)
+            for variant in variants:
+                near |= _within(variant[rows], columns, radius)
             i, j = np.nonzero(near)
             i, j = i + top, j + left
             # Few pairs come this far: the first words alone tell nearly all others apart.
-            direct = np.bitwise_count(hashes[i] ^ hashes[j]).sum(axis=1)
-            flipped = np.bitwise_count(mirrored[i] ^ hashes[j]).sum(axis=1)
-            is_close = (i < j) & (np.minimum(direct, flipped) <= radius)
-            yield np.column_stack([i, j])[is_close]
+            is_close = np.zeros(len(i), dtype=np.bool_)
+            for variant in variants:
+                is_close |= np.bitwise_count(variant[i] ^ hashes[j]).sum(axis=1) <= radius
+            yield np.column_stack([i, j])[is_close & (i < j)]
 
 
 def _within(rows: Words, columns: Words, radius: int) -> NDArray[np.bool_]:

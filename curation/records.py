@@ -12,7 +12,7 @@ from mirrorset.records import Annotation, ImageRecord, Record, Sha256, Sighting
 
 
 class Selected(Record):
-    """An image that passed all gates, its best sighting and its best annotation."""
+    """An image that passed all gates, its binding sighting and its best annotation."""
 
     image: ImageRecord
     sighting: Sighting

@@ -11,7 +11,7 @@ from curation.records import Selected
 from curation.snapshot import (
     Candidate,
     best_annotation,
-    best_sighting,
+    binding_sighting,
     read_candidates,
     read_ledger,
     read_rejected,
@@ -21,6 +21,8 @@ from mirrorset.files import write_records
 from mirrorset.geometry import area
 from mirrorset.licences import refusal
 from mirrorset.records import Annotation, Face, IntendedUse, Reason, Record, Rejected
+
+_STOP = "do_not_use"  # the annotators' tag
 
 
 class SelectParams(Record):
@@ -135,7 +137,7 @@ def _judge(
             detail="No annotation: label the image with `mirrorset prelabel`.",
             is_retryable=True,
         )
-    sighting = best_sighting(candidate.sightings, intended_use)
+    sighting = binding_sighting(candidate.sightings, intended_use)
     if sighting is None:
         return _rejected(
             candidate.image.image_id, Reason.LICENCE_MISSING, "No sighting tells a licence."
@@ -170,6 +172,14 @@ def _is_adult(_: Selected, candidate: Candidate, __: SelectParams) -> _Refusal:
     if adult and all(adult):
         return None
     return Reason.MINOR_DOUBT, f"The adult verdict {'failed' if adult else 'is missing'}."
+
+
+def _is_not_stopped(_: Selected, candidate: Candidate, __: SelectParams) -> _Refusal:
+    # Verdicts know the last annotator only; whoever set the tag is to be heard all the same.
+    stops = {one.tags[_STOP] for one in candidate.annotations if _STOP in one.tags}
+    if not stops:
+        return None
+    return Reason.CHECK_FAILED, f"An annotator set {_STOP}: {', '.join(sorted(stops))}."
 
 
 def _has_passed_checks(_: Selected, candidate: Candidate, __: SelectParams) -> _Refusal:
@@ -207,7 +217,7 @@ def _is_good_enough(selected: Selected, candidate: Candidate, params: SelectPara
 
 
 # In this order, so that an image is rejected for what weighs most.
-_GATES = (_is_adult, _has_passed_checks, _has_face, _is_good_enough)
+_GATES = (_is_adult, _is_not_stopped, _has_passed_checks, _has_face, _is_good_enough)
 
 
 def _measured_face(annotation: Annotation, annotations: Sequence[Annotation]) -> Face:

@@ -66,24 +66,34 @@ def read_rejected(snapshot: Path) -> Iterator[Rejected]:
 
 
 def best_annotation(annotations: Sequence[Annotation]) -> Annotation | None:
-    """The most trustworthy annotation: gold before human before model; None where there is none."""
+    """The most trustworthy annotation: gold before human before model, the newest of one origin.
+
+    Ties go by `by`; None where there is none.
+    """
     return min(
         annotations,
-        key=lambda annotation: _ORIGINS_BEST_FIRST.index(annotation.origin),
+        key=lambda annotation: (
+            _ORIGINS_BEST_FIRST.index(annotation.origin),
+            -annotation.made_at.timestamp(),
+            annotation.by,
+        ),
         default=None,
     )
 
 
-def best_sighting(sightings: Sequence[Sighting], use: IntendedUse) -> Sighting | None:
-    """The sighting with the freest licence for this use; ties go by source and item."""
+def binding_sighting(sightings: Sequence[Sighting], use: IntendedUse) -> Sighting | None:
+    """The sighting with the most restrictive licence for this use; ties go by source and item.
+
+    Whoever posts a picture again cannot give away more than its author did.
+    """
 
     def freedom(sighting: Sighting) -> tuple[bool, bool, int, str, str, str]:
         terms = sighting.licence.code.split("-")
-        is_refused = refusal(sighting.licence, use) is not None
+        is_allowed = refusal(sighting.licence, use) is None
         return (
-            is_refused,
-            "NC" in terms,
-            len(terms),
+            is_allowed,
+            "NC" not in terms,
+            -len(terms),
             sighting.licence.code,
             sighting.source,
             sighting.source_item_id,

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import urlsplit
 
 from curation.ledger import split_conflicts
 from curation.records import GroupMember, Receipt, Selected
@@ -12,7 +13,7 @@ from curation.select import Counts
 from curation.snapshot import read_ledger
 from mirrorset.errors import InputError
 from mirrorset.files import read_records, write_records
-from mirrorset.records import DatasetItem, LedgerEntry, Reason
+from mirrorset.records import DatasetItem, IntendedUse, LedgerEntry, Reason
 
 
 def split(snapshot: Path, work: Path) -> Counts:
@@ -56,21 +57,41 @@ def split(snapshot: Path, work: Path) -> Counts:
     )
 
 
-def content_digest(items: Iterable[DatasetItem]) -> str:
-    """sha256 over what the items say, in any order, without the times at which it was found out.
+def content_digest(
+    items: Iterable[DatasetItem], receipts: Iterable[Receipt], intended_use: IntendedUse
+) -> str:
+    """sha256 over what a release says, in any order, without the times at which it was found out.
 
-    Covered are image ids, groups, splits and all of the annotation but `made_at`; the number of
-    the image shard is layout, not content.
+    Covered are the intended use, image ids, groups, splits, all of the annotation but `made_at`,
+    and of the receipts source, author, licence, where that was read, and the addresses' hosts and
+    paths. The number of the image shard is layout, not content; so is the port of an address.
+    receipts: line for line beside the items.
     """
     lines = sorted(
-        f"{item.image_id} {hashlib.sha256(_content(item)).hexdigest()}\n" for item in items
+        f"{item.image_id} {hashlib.sha256(_content(item, receipt)).hexdigest()}\n"
+        for item, receipt in zip(items, receipts, strict=True)
     )
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256("".join([f"{intended_use}\n", *lines]).encode()).hexdigest()
 
 
-def _content(item: DatasetItem) -> bytes:
-    content = item.model_dump(mode="json", exclude={"image_shard": True, "annotation": {"made_at"}})
+def _content(item: DatasetItem, receipt: Receipt) -> bytes:
+    sighting = receipt.sighting
+    content = {
+        "item": item.model_dump(
+            mode="json", exclude={"image_shard": True, "annotation": {"made_at"}}
+        ),
+        "sighting": sighting.model_dump(
+            mode="json", include={"source", "source_item_id", "author", "licence"}
+        ),
+        "evidence": [sighting.evidence.licence_read_from, sighting.evidence.licence_text],
+        "addresses": [_place(sighting.page_url), _place(sighting.image_url)],
+    }
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _place(url: str) -> list[str]:
+    parts = urlsplit(url)
+    return [parts.hostname or "", parts.path, parts.query]
 
 
 def _item(selected: Selected, ledger: dict[str, LedgerEntry]) -> DatasetItem:

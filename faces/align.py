@@ -1,10 +1,8 @@
-"""Faces brought to one place and size, as recognition networks and face hashes want them."""
+"""Faces brought to one place and size, as face hashes want them."""
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from mirrorset.geometry import similarity
+from numpy.typing import NDArray
 
 # Where ArcFace wants the five points in 112×112 px (Deng et al., "ArcFace", CVPR 2019; the figures
 # are those of insightface/utils/face_align.py), in the order of schema face5.
@@ -17,22 +15,28 @@ ARCFACE_112 = np.array(
         (70.7299, 92.2041),
     ]
 )
+# An eye distance of 9000 px.
+_SMALLEST_SCALE = 1 / 256
 
 
-def aligned_face(
-    rgb: NDArray[np.uint8], five_points: ArrayLike, size: int = 112
-) -> NDArray[np.uint8]:
-    """The face with `five_points` (5, 2) px, schema face5, as (size, size, 3) uint8.
+def squared_face(
+    rgb: NDArray[np.uint8], five_points: NDArray[np.float64]
+) -> NDArray[np.uint8] | None:
+    """The face with `five_points` (5, 2) px, schema face5, as (112, 112, 3) uint8.
 
-    By the similarity that best brings the points to ArcFace's template, scaled to `size`; outside
-    the image its edge is repeated. A face much larger than `size` is shrunk by area first. Raises
-    ValueError where all points coincide.
+    By the affine map that best brings the points to ArcFace's template: unlike a similarity it
+    also takes back a squashed aspect. Outside the image its edge is repeated. None where the points
+    lie on one line.
     """
-    matrix = similarity(five_points, ARCFACE_112 * (size / 112))
-    scale = float(np.sqrt(np.linalg.det(matrix[:, :2])))
+    source = np.column_stack([five_points, np.ones(len(five_points))])
+    solution, _, rank, _ = np.linalg.lstsq(source, ARCFACE_112, rcond=1e-6)
+    matrix = solution.T
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    if rank < 3 or scale < _SMALLEST_SCALE:
+        return None
     oversampling = max(1, int(1 / scale))
-    side = size * oversampling
+    side = 112 * oversampling
     large = cv2.warpAffine(
         rgb, matrix * oversampling, (side, side), borderMode=cv2.BORDER_REPLICATE
     )
-    return np.asarray(cv2.resize(large, (size, size), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return np.asarray(cv2.resize(large, (112, 112), interpolation=cv2.INTER_AREA), dtype=np.uint8)

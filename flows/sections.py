@@ -45,6 +45,4 @@ def check_params(workspace: Workspace) -> None:
                 f"for: add `{section}: {{}}`."
             )
     if "name" not in values["dataset"]:
-        raise SettingsError(
-            f"{workspace.params_file}: dataset.name is missing: name the dataset."
-        )
+        raise SettingsError(f"{workspace.params_file}: dataset.name is missing: name the dataset.")

@@ -3,18 +3,26 @@
 import hashlib
 import io
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import imagehash
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image
 
 from mirrorset.errors import InputError
 from mirrorset.records import ImageRecord, Reason, Record
 
 _FORMATS = ("JPEG", "PNG", "WEBP")
+# EXIF 2.32, tag 0x0112: how the stored picture is to be turned.
+_TURNS: dict[object, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 # A phone's JPEG may carry further pictures behind the first; Pillow then calls it MPO.
 _MEDIA_TYPES = {
     "JPEG": "image/jpeg",
@@ -48,9 +56,7 @@ def inspect(content: bytes, params: PixelParams) -> ImageRecord:
 
     Raises UnusableImageError (NOT_AN_IMAGE, DECOMPRESSION_BOMB, TRUNCATED, TOO_SMALL).
     """
-    with _opened(content, params.max_pixels) as image:
-        upright = _upright(image)
-        media_type = _MEDIA_TYPES[str(image.format)]
+    media_type, upright = _upright(content, params.max_pixels)
     if min(upright.size) < params.min_side_px:
         raise UnusableImageError(
             Reason.TOO_SMALL,
@@ -74,8 +80,7 @@ def decode(content: bytes) -> NDArray[np.uint8]:
     Raises InputError where the bytes are no whole picture.
     """
     try:
-        with _opened(content, PixelParams().max_pixels) as image:
-            return np.asarray(_upright(image))
+        return np.asarray(_upright(content, PixelParams().max_pixels)[1])
     except UnusableImageError as unusable:
         raise InputError(f"This picture cannot be decoded: {unusable.detail}") from None
 
@@ -95,35 +100,51 @@ def hamming(a: str, b: str) -> int:
     return (int(a, 16) ^ int(b, 16)).bit_count()
 
 
-@contextmanager
-def _opened(content: bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
-    """The picture, size-checked before any pixel is decoded; a fault becomes UnusableImageError."""
-    try:
-        with warnings.catch_warnings():
-            # The size is judged below, by our own limit and before decoding.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content), formats=list(_FORMATS))
-    except Image.DecompressionBombError:
-        raise UnusableImageError(
-            Reason.DECOMPRESSION_BOMB, f"The header claims far more than {max_pixels} pixels."
-        ) from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise UnusableImageError(
-            Reason.NOT_AN_IMAGE, "The bytes are no JPEG, PNG or WebP picture."
-        ) from error
-    with image:
-        if image.width * image.height > max_pixels:
-            raise UnusableImageError(
-                Reason.DECOMPRESSION_BOMB,
-                f"The header claims {image.width}×{image.height} px, over {max_pixels} pixels.",
-            )
+def _upright(content: bytes, max_pixels: int) -> tuple[str, Image.Image]:
+    """Media type and upright RGB picture, its size checked before any pixel is decoded.
+
+    Every fault becomes UnusableImageError: Pillow's parsers raise whatever corrupt bytes lead to.
+    """
+    with warnings.catch_warnings():
+        # The size is judged below, by our own limit; other warnings are of corrupt metadata.
+        warnings.simplefilter("ignore")
         try:
-            yield image
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            image = Image.open(io.BytesIO(content), formats=list(_FORMATS))
+        except Image.DecompressionBombError:
             raise UnusableImageError(
-                Reason.TRUNCATED, f"The picture ends early: {error}."
+                Reason.DECOMPRESSION_BOMB, f"The header claims far more than {max_pixels} pixels."
+            ) from None
+        except Exception as error:
+            raise UnusableImageError(
+                Reason.NOT_AN_IMAGE, "The bytes are no JPEG, PNG or WebP picture."
             ) from error
+        with image:
+            if image.width * image.height > max_pixels:
+                raise UnusableImageError(
+                    Reason.DECOMPRESSION_BOMB,
+                    f"The header claims {image.width}×{image.height} px, over {max_pixels} pixels.",
+                )
+            try:
+                rgb = _rgb(image)
+            except Exception as error:
+                raise UnusableImageError(
+                    Reason.TRUNCATED, f"The picture is damaged or ends early: {error}."
+                ) from error
+            turn = _TURNS.get(_orientation(image))
+            upright = rgb if turn is None else rgb.transpose(turn)
+            return _MEDIA_TYPES[str(image.format)], upright
 
 
-def _upright(image: ImageFile.ImageFile) -> Image.Image:
-    return ImageOps.exif_transpose(image).convert("RGB")
+def _rgb(image: Image.Image) -> Image.Image:
+    image.load()
+    if image.mode.startswith("I"):
+        # 16-bit grey, which Pillow would clip to white: the high byte, as it does for colour.
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    return image.convert("RGB")
+
+
+def _orientation(image: Image.Image) -> object:
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # whatever corrupt metadata leads to: the pixels are whole
+        return None

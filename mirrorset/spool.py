@@ -6,9 +6,10 @@ A run killed anywhere therefore loses at most the records it had not written yet
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
@@ -30,18 +31,26 @@ _KINDS: dict[str, type[Record]] = {
     for kind in (ImageRecord, Sighting, Annotation, Verdict, Rejected, Batch, LedgerEntry)
 }
 
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
 
 class Store(Protocol):
     """Where shards end: all records of one call are kept together or not at all."""
 
     def upsert(self, records: Sequence[Record]) -> None:
-        """Keep the records, replacing what has the same key."""
+        """Keep the records, replacing what has the same key; InputError where one does not fit."""
 
 
 def write_shard(spool: Path, records: Sequence[Record]) -> Path:
-    """Write the records as one whole file into `spool`, named by its content."""
+    """Write the records as one whole file into `spool`, named by its content.
+
+    What no database keeps of a stranger's text, NUL and lone surrogates, becomes U+FFFD.
+    """
     lines = [
-        json.dumps({type(record).__name__: record.model_dump(mode="json")}, separators=(",", ":"))
+        json.dumps(
+            {type(record).__name__: _storable(record.model_dump(mode="json"))},
+            separators=(",", ":"),
+        )
         for record in records
     ]
     content = ("\n".join(lines) + "\n").encode()
@@ -54,18 +63,35 @@ def ingest(spool: Path, store: Store) -> int:
     """Keep every shard's records and remove the shard; returns how many records.
 
     A shard is removed after it is kept, so a kill between the two only ingests it again.
+
+    Raises InputError naming the shard that holds no records or some that the store refuses.
     """
     count = 0
     for shard in sorted(spool.glob("*.jsonl")):
         records = list(_read(shard))
-        store.upsert(records)
+        try:
+            store.upsert(records)
+        except InputError as refusal:
+            raise InputError(
+                f"{shard} cannot be kept, move it away, run again: {refusal}"
+            ) from refusal
         shard.unlink()
         count += len(records)
     return count
 
 
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_storable(one) for one in value]
+    if isinstance(value, dict):
+        return {_storable(key): _storable(one) for key, one in value.items()}
+    return value
+
+
 def _read(shard: Path) -> Iterator[Record]:
-    for number, line in enumerate(shard.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(shard.read_bytes().splitlines(), start=1):
         try:
             ((kind, fields),) = json.loads(line).items()
             yield _KINDS[kind].model_validate(fields)

@@ -29,8 +29,9 @@ def compare(
 
     Distances are in px of the original image or shares of the labelled interocular distance.
     Intervals are 95 % bootstrap over images; differences are paired by image. Raises InputError
-    where a run is of another pack or lacks an output.
+    where the pack holds no face, or a run is of another pack or lacks an output.
     """
+    pack.require_faces()
     for result in (reference, candidate):
         _check_fit(result, pack)
     # A broken model's infinities are judged, not warned of.
@@ -107,11 +108,13 @@ def _errors(pack: Pack, reference: RunResult, candidate: RunResult) -> _Errors:
 
     flipped = None
     if spec.presence_output is not None:
-        sees = [
-            run.outputs[spec.presence_output].reshape(len(pack.items)) > spec.presence_threshold
+        seen, sees = (
+            run.outputs[spec.presence_output].reshape(len(pack.items))
             for run in (reference, candidate)
-        ]
-        flipped = sees[0] != sees[1]
+        )
+        threshold = spec.presence_threshold
+        is_answer = np.isfinite(seen) & np.isfinite(sees)
+        flipped = ((seen > threshold) != (sees > threshold)) | ~is_answer
     return _Errors(
         nme_to_reference=displacement.mean(axis=1) / interocular_px,
         displacement_px=displacement.mean(axis=1),

@@ -16,10 +16,17 @@ _GATES = TypeAdapter(tuple[Gate, ...])
 def load_gates(path: Path = DEFAULT_GATES) -> tuple[Gate, ...]:
     """The gates in the YAML list at `path`.
 
-    Raises SettingsError naming file, gate and field where one does not fit.
+    Raises SettingsError where there is none, and naming file, gate and field where one does not
+    fit.
     """
     try:
-        return _GATES.validate_python(yaml.safe_load(path.read_text(encoding="utf-8")) or [])
+        listed = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if not isinstance(listed, list) or not listed:
+            raise SettingsError(
+                f"{path} lists no gates: write one a line, such as "
+                "`- {metric: nme_to_reference, limit: 0.002}`."
+            )
+        return _GATES.validate_python(listed)
     except FileNotFoundError:
         raise SettingsError(f"{path} does not exist: give a file of gates.") from None
     except yaml.YAMLError as error:
@@ -40,7 +47,7 @@ def judge(
 
     pass: the whole interval keeps the limit. fail: the whole interval is beyond it. Otherwise, and
     with fewer images than the gate asks for, there is not enough evidence. The first row is the
-    slice "all".
+    slice "all". Raises SettingsError where a gate names an output that `tensors` lack.
     """
     rows = tuple(rows)
     deviations = {tensor.output: tensor.max_abs for tensor in tensors}
@@ -48,7 +55,12 @@ def judge(
     for gate in gates:
         whole: float | None
         if gate.metric == "tensor_max_abs":
-            whole = deviations.get(gate.output)
+            if gate.output not in deviations:
+                raise SettingsError(
+                    f"A gate on tensor_max_abs has the output {gate.output!r}, which the pack's "
+                    f"model lacks: name one of {', '.join(deviations)}."
+                )
+            whole = deviations[gate.output]
         elif gate.metric == "latency_ratio":
             whole = latency_ratio
         else:

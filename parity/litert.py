@@ -15,17 +15,17 @@ from mirrorset.errors import InputError
 from mirrorset.records import ParityKey
 from parity.kernels import Floats, Kernel, Session
 from parity.models import tensor
-from parity.records import Latency, ModelSpec
+from parity.records import ModelSpec
 
 _WARM_UP_RUNS = 3
 
 
 @dataclass(frozen=True)
 class Inference:
-    """What a model said of N crops: outputs by name, each (N, …) float32; times; what ran."""
+    """What a model said of N crops: outputs by name, each (N, …) float32; ms of each; what ran."""
 
     outputs: dict[str, Floats]
-    latency: Latency
+    elapsed_ms: NDArray[np.float64]
     key: ParityKey
 
 
@@ -38,15 +38,15 @@ def infer(
     threads: int,
     on_item: Callable[[], None] = lambda: None,
 ) -> Inference:
-    """Run the .tflite file `model` on every crop (N, S, S, 3) uint8 RGB, N > 0.
+    """Run the .tflite file `model` on every crop (N, S, S, 3) uint8 RGB.
 
     `on_item` is called after each crop. Times are of the inference alone, crop by crop, after
     warm-up. Raises InputError where the file cannot run or does not fit `spec`.
     """
     session = Session(model, kernel, threads)
     _check_fit(session, spec, model)
-    for _ in range(_WARM_UP_RUNS):
-        session.infer(tensor(crops[0], spec))
+    for crop in crops[:1].repeat(_WARM_UP_RUNS, axis=0):
+        session.infer(tensor(crop, spec))
     outputs = [np.empty((len(crops), *shape[1:]), np.float32) for shape in session.output_shapes]
     elapsed_ms = np.empty(len(crops))
     for index, crop in enumerate(crops):
@@ -59,11 +59,7 @@ def infer(
         on_item()
     return Inference(
         outputs=dict(zip(spec.outputs, outputs, strict=True)),
-        latency=Latency(
-            median_ms=round(float(np.median(elapsed_ms)), 3),
-            mean_ms=round(float(elapsed_ms.mean()), 3),
-            p95_ms=round(float(np.quantile(elapsed_ms, 0.95)), 3),
-        ),
+        elapsed_ms=elapsed_ms,
         key=ParityKey(
             model_sha256=hashlib.sha256(model.read_bytes()).hexdigest(),
             runtime="LiteRT",

@@ -84,6 +84,14 @@ class Pack:
             for name in self.record.spec.outputs
         }
 
+    def require_faces(self) -> None:
+        """Raise InputError where there is nothing to run on: the split had no usable face."""
+        if not self.items:
+            raise InputError(
+                f"The pack {self.path} holds no face: label more images of the split "
+                f"{self.record.split} (left_out.jsonl says what each lacks), or pack another split."
+            )
+
 
 def seal(
     release: Path,
@@ -96,8 +104,9 @@ def seal(
 
     The largest face of each image is the one tested. `cache` holds the model weights; `on_item` is
     called once per face when its reference outputs are there. The same release, params and machine
-    give the same bytes. Raises InputError where the split has no usable face or `out` is a folder
-    that is no pack, SettingsError and UnavailableError where spec or model cannot be had.
+    give the same bytes. A split without a usable face gives a pack that holds none. Raises
+    InputError where `out` is a folder that is no pack, SettingsError and UnavailableError where
+    spec or model cannot be had.
     """
     if out.exists() and not (out / "pack.json").is_file():
         raise InputError(f"{out} exists and is no pack: choose another folder for the pack.")
@@ -106,11 +115,6 @@ def seal(
     source = load(release, split=params.split)
     source.verify()
     subjects, left_out = subjects_of(source, spec, params.slices, params.min_interocular_px)
-    if not subjects:
-        raise InputError(
-            f"No image of split {params.split} in {release} has a face with {spec.label_schema} "
-            "landmarks: label it first, or pack another split."
-        )
     with folder_written_aside(out) as aside:
         crops = _write_images(subjects, aside, spec)
         _write_attribution(subjects, aside / "ATTRIBUTION.csv")

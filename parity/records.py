@@ -5,9 +5,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from mirrorset.records import ModelRef, Origin, ParityKey, Record, Sha256, Split, Xy
+from parity.slices import known_slice
 
 ReviewState = Literal["unreviewed", "reviewed", "partly_reviewed"]
 Outcome = Literal["pass", "fail", "not_enough_evidence"]
@@ -158,7 +159,8 @@ class SliceRow(Measured):
     nme_to_reference: candidate against reference, all points. displacement_px, its mean in px of
     the original image; worst_displacement_px, the farthest single point. reference_nme and
     candidate_nme: against the labels. nme_increase: candidate_nme − reference_nme, paired by image.
-    presence_flip_share: share of images where one run sees a face and the other does not.
+    presence_flip_share: share of images where one run sees a face and the other does not, or where
+    an answer is no number.
     """
 
     slice: str
@@ -182,8 +184,8 @@ class Gate(Record):
     """
 
     metric: Metric
-    limit: float
-    slice: str = "all"
+    limit: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    slice: Annotated[str, AfterValidator(known_slice)] = "all"
     output: str = ""
     minimum_count: Annotated[int, Field(ge=1)] = 10
 

@@ -43,12 +43,18 @@ def run(
     """Run the .tflite file `model` on `pack` and keep the result as the folder `out`.
 
     The model must take and give what the pack's spec says. `on_item` is called once per face.
-    Raises InputError where it does not, or where `out` is a folder that is no run; SettingsError
-    for an unknown kernel or fewer than one thread.
+    Raises InputError where it does not, where the pack holds no face, or where `out` is a folder
+    that is no run; SettingsError for an unknown kernel or fewer than one thread.
     """
+    pack.require_faces()
     if out.exists() and not (out / "run.json").is_file():
         raise InputError(f"{out} exists and is no run: choose another folder for the run.")
     result = infer(model, pack.crops, pack.record.spec, kernel, threads=threads, on_item=on_item)
+    latency = Latency(
+        median_ms=round(float(np.median(result.elapsed_ms)), 3),
+        mean_ms=round(float(result.elapsed_ms.mean()), 3),
+        p95_ms=round(float(np.quantile(result.elapsed_ms, 0.95)), 3),
+    )
     with folder_written_aside(out) as aside:
         for name, values in result.outputs.items():
             np.save(aside / f"{name}.npy", values)
@@ -56,11 +62,11 @@ def run(
             pack_digest=pack.record.digest,
             model_file=model.name,
             key=result.key,
-            latency=result.latency,
+            latency=latency,
             outputs={name: file_sha256(aside / f"{name}.npy") for name in result.outputs},
         )
         write_text(aside / "run.json", record.model_dump_json(indent=2) + "\n")
-    return RunResult(pack.record.digest, result.key, result.latency, result.outputs)
+    return RunResult(pack.record.digest, result.key, latency, result.outputs)
 
 
 def open_run(path: Path) -> RunResult:

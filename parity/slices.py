@@ -1,7 +1,17 @@
 """Which slice of the test set a face belongs to. There is no slice by age."""
 
+from pydantic_core import PydanticCustomError
+
 from faces.slices import FRONTAL_WITHIN_DEG
 from mirrorset.records import Face, Record
+
+# Every axis with its cells, from low to high where they are measured.
+AXES = {
+    "face_size": ("small", "medium", "large"),
+    "lighting": ("left", "even", "right"),
+    "pitch": ("down", "level", "up"),
+    "pose": ("left", "frontal", "right"),
+}
 
 
 class SliceParams(Record):
@@ -17,28 +27,36 @@ class SliceParams(Record):
 
 
 def slices_of(face: Face, interocular_px: float, params: SliceParams) -> dict[str, str]:
-    """The face's cell on every axis whose measure it has.
+    """The face's cell on every axis of `AXES` whose measure it has.
 
-    pose: frontal, left, right (where the nose points, in image terms). pitch: level, up, down.
-    lighting: left, right, even. face_size: small, medium, large.
+    pose: where the nose points; lighting: where the light comes from; both in image terms.
     """
-    medium_px, large_px = params.face_size_px
-    cells = {
-        "face_size": "small"
-        if interocular_px < medium_px
-        else "medium"
-        if interocular_px < large_px
-        else "large"
-    }
+    reached = sum(interocular_px >= border_px for border_px in params.face_size_px)
+    cells = {"face_size": AXES["face_size"][reached]}
     if face.pose is not None:
-        cells["pose"] = _cell(face.pose.yaw_deg, params.frontal_yaw_deg, "left", "frontal", "right")
-        cells["pitch"] = _cell(face.pose.pitch_deg, params.level_pitch_deg, "down", "level", "up")
+        cells["pose"] = _cell("pose", face.pose.yaw_deg, params.frontal_yaw_deg)
+        cells["pitch"] = _cell("pitch", face.pose.pitch_deg, params.level_pitch_deg)
     if face.lighting is not None:
         cells["lighting"] = face.lighting.side
     return dict(sorted(cells.items()))
 
 
-def _cell(value: float, border: float, below: str, within: str, above: str) -> str:
+def known_slice(name: str) -> str:
+    """`name` where it is "all", an axis or "axis=cell" of `AXES`; else a validation error."""
+    axis, separator, cell = name.partition("=")
+    is_known = axis in AXES and (not separator or cell in AXES[axis])
+    if name != "all" and not is_known:
+        choices = ", ".join(f"{axis} ({', '.join(cells)})" for axis, cells in AXES.items())
+        raise PydanticCustomError(
+            "slice",
+            "{name} is no slice: give all, an axis or axis=cell of {choices}",
+            {"name": name, "choices": choices},
+        )
+    return name
+
+
+def _cell(axis: str, value: float, border: float) -> str:
+    below, within, above = AXES[axis]
     if abs(value) <= border:
         return within
     return above if value > 0 else below

@@ -4,7 +4,6 @@ https://www.mediawiki.org/wiki/API:Imageinfo, API:Continue and Manual:Maxlag_par
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -17,9 +16,10 @@ from scrapy.http import Response
 
 from crawlers.addresses import web_address
 from crawlers.gatekeeper import API, retry_after_s
-from crawlers.items import Candidate, Refusal, Statement, item_id, judge, rejected
+from crawlers.items import Candidate, Refusal, Statement, item_id, judge, rejected, unreadable
 from crawlers.order import CommonsStart, CrawlOrder
 from crawlers.spiders.source import Outcome, SourceSpider
+from crawlers.text import read_json
 from mirrorset.errors import UnavailableError
 from mirrorset.records import Reason, Rejected
 
@@ -91,10 +91,17 @@ class CommonsSpider(SourceSpider):
         if is_whole:
             for page in in_order(merged):
                 if self.is_new(item_id(SOURCE, page_key(page))):
-                    for outcome in self.consider([read_page(page, self.order)]):
+                    for outcome in self.consider([self._read(page)]):
                         yield outcome
         if answer.continuation and not self.is_full:
             yield self._question({} if is_whole else merged, answer.continuation)
+
+    def _read(self, page: Page) -> Candidate | Rejected:
+        try:
+            return read_page(page, self.order)
+        except Exception as error:
+            # What one page does to us must not end the crawl.
+            return rejected(SOURCE, page_key(page), "", unreadable(error))
 
     async def _ask_again(self, answer: Answer, response: Response) -> Request | None:
         tries = response.meta.get("busy_times", 0) + 1
@@ -158,7 +165,7 @@ def query(start: CommonsStart) -> dict[str, str]:
 
 def read_answer(body: bytes) -> Answer:
     """An API answer of either formatversion. Raises ValueError where the body is none."""
-    answer = json.loads(body)
+    answer = read_json(body)
     if not isinstance(answer, dict):
         raise ValueError("the answer is no JSON object")
     error = answer.get("error") or {}

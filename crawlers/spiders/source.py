@@ -14,8 +14,17 @@ from twisted.python.failure import Failure
 
 from crawlers.embedded import HEAD_BYTES, read_embedded
 from crawlers.gatekeeper import ROBOTS_SHA256
-from crawlers.items import Candidate, Picture, Refusal, RefusedError, judge, rejected
+from crawlers.items import (
+    Candidate,
+    Picture,
+    Refusal,
+    RefusedError,
+    judge,
+    rejected,
+    unreadable,
+)
 from crawlers.order import CrawlOrder, CrawlSummary, Tally
+from crawlers.text import clean
 from mirrorset.errors import MirrorsetError, UnavailableError
 from mirrorset.records import Reason, Rejected
 
@@ -86,8 +95,8 @@ class SourceSpider(scrapy.Spider):
             yield self.refuse(candidate, _http_refusal(response.status))
             return
         length = (response.headers.get("Content-Length") or b"").decode("latin-1")
-        if response.status < 300 and length.isdigit() and int(length) > self.order.max_bytes:
-            yield self.refuse(candidate, self._too_large())
+        if response.status < 300 and length.isdecimal() and float(length) > self.order.max_bytes:
+            yield self.refuse(candidate, _too_large(self.order.max_bytes))
         elif candidate.permit is None:
             yield self._ask(
                 "GET", candidate, self.on_file_head, {"Range": f"bytes=0-{HEAD_BYTES - 1}"}
@@ -115,7 +124,7 @@ class SourceSpider(scrapy.Spider):
             candidate=candidate,
             content=response.body,
             headers={
-                name: value.decode("latin-1")
+                name: clean(value.decode("latin-1"))
                 for name in _RECEIPT_HEADERS
                 if (value := response.headers.get(name)) is not None
             },
@@ -134,7 +143,8 @@ class SourceSpider(scrapy.Spider):
         if isinstance(error, HttpError):
             return _http_refusal(error.response.status)
         if isinstance(error, DownloadCancelledError):
-            return self._too_large()
+            meta = failure.request.meta if hasattr(failure, "request") else {}
+            return _too_large(meta.get("download_maxsize", self.order.max_bytes))
         is_final = isinstance(error, IgnoreRequest | NotSupported | ValueError)
         detail = f"No answer: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
         return Refusal(reason=Reason.HTTP_ERROR, detail=detail, is_retryable=not is_final)
@@ -156,7 +166,7 @@ class SourceSpider(scrapy.Spider):
         return Request(
             candidate.image_url,
             method=method,
-            callback=partial(callback, candidate),
+            callback=partial(self._on_answer, callback, candidate),
             errback=partial(self._on_failure, candidate),
             # As stored on the server: no negotiated format, no transfer compression.
             headers={"Accept": "*/*", "Accept-Encoding": "identity", **(headers or {})},
@@ -166,13 +176,24 @@ class SourceSpider(scrapy.Spider):
             dont_filter=True,
         )
 
+    def _on_answer(
+        self,
+        callback: Callable[[Candidate, Response], Iterator[Outcome]],
+        candidate: Candidate,
+        response: Response,
+    ) -> Iterator[Outcome]:
+        # What one answer does to us must not end the crawl.
+        try:
+            yield from callback(candidate, response)
+        except Exception as error:
+            yield self.refuse(candidate, unreadable(error))
+
     def _on_failure(self, candidate: Candidate, failure: Failure) -> Iterator[Outcome]:
         yield self.refuse(candidate, self.refusal_of(failure))
 
-    def _too_large(self) -> Refusal:
-        return Refusal(
-            reason=Reason.TOO_LARGE, detail=f"The file is over {self.order.max_bytes} bytes."
-        )
+
+def _too_large(limit_bytes: int) -> Refusal:
+    return Refusal(reason=Reason.TOO_LARGE, detail=f"The answer is over {limit_bytes} bytes.")
 
 
 def _is_whole(response: Response) -> bool:

@@ -8,6 +8,8 @@ from typing import Any, Self, TypeVar
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import (
     Connection,
     Table,
@@ -19,15 +21,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
 
 from mirrorset.catalogue.tables import TABLE_OF, rejected
-from mirrorset.errors import SettingsError, UnavailableError
+from mirrorset.errors import InputError, SettingsError, UnavailableError
 from mirrorset.records import Annotation, Record, Rejected, Sighting
 
 R = TypeVar("R", bound=Record)
 
 _ROWS_A_STATEMENT = 500
+# Held until the transaction ends. PostgreSQL's number is our own, with no meaning beyond that.
+_LOCKS = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(77105116)"}
 
 
 class Catalogue:
@@ -50,12 +54,13 @@ class Catalogue:
             if address.database:
                 Path(address.database).parent.mkdir(parents=True, exist_ok=True)
             event.listen(self._engine, "connect", _prepare_sqlite)
+        self._name = address.render_as_string()
         try:
             with self._engine.begin() as connection:
                 _migrate(connection)
         except (OperationalError, DatabaseError) as error:
             raise UnavailableError(
-                f"The catalogue {address.render_as_string()} cannot be opened: {error.orig}."
+                f"The catalogue {self._name} cannot be opened: {error.orig}."
             ) from None
 
     def __enter__(self) -> Self:
@@ -72,15 +77,26 @@ class Catalogue:
     def upsert(self, records: Sequence[Record]) -> None:
         """Keep the records in one transaction, replacing what has the same key.
 
-        An item that was rejected before and now has a sighting or an annotation is no longer
-        rejected.
+        An item that was rejected before and now has a sighting, an annotation or a person's
+        annotation is no longer rejected by the step that makes these.
+
+        Raises InputError where the database refuses a record, UnavailableError where it cannot
+        be written.
         """
-        with self._engine.begin() as connection:
-            for kind, table in TABLE_OF.items():
-                rows = [_row(record, table) for record in records if type(record) is kind]
-                for start in range(0, len(rows), _ROWS_A_STATEMENT):
-                    _upsert_rows(connection, table, rows[start : start + _ROWS_A_STATEMENT])
-            _clear_rejections(connection, records)
+        try:
+            with self._engine.begin() as connection:
+                for kind, table in TABLE_OF.items():
+                    rows = [_row(record, table) for record in records if type(record) is kind]
+                    for start in range(0, len(rows), _ROWS_A_STATEMENT):
+                        _upsert_rows(connection, table, rows[start : start + _ROWS_A_STATEMENT])
+                _clear_rejections(connection, records)
+        except OperationalError as error:
+            raise UnavailableError(
+                f"The catalogue {self._name} cannot be written: {error.orig}."
+            ) from error
+        except (DBAPIError, UnicodeEncodeError) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise InputError(f"The catalogue {self._name} refuses a record: {cause}.") from error
 
     def read(self, kind: type[R]) -> Iterator[R]:
         """All records of a kind, sorted by image where they have one, then by their keys."""
@@ -161,7 +177,12 @@ def _clear_rejections(connection: Connection, records: Sequence[Record]) -> None
         (f"{record.source}:{record.source_item_id}", "crawl")
         for record in records
         if isinstance(record, Sighting)
-    ] + [(record.image_id, "prelabel") for record in records if isinstance(record, Annotation)]
+    ]
+    for record in records:
+        if isinstance(record, Annotation):
+            accepted.append((record.image_id, "prelabel"))
+            if record.origin != "model":
+                accepted.append((record.image_id, "annotate"))
     cleared = [key for key in accepted if key not in now_rejected]
     for start in range(0, len(cleared), _ROWS_A_STATEMENT):
         connection.execute(
@@ -175,13 +196,19 @@ def _clear_rejections(connection: Connection, records: Sequence[Record]) -> None
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "busy_timeout=30000", "foreign_keys=ON"):
+    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
 def _migrate(connection: Connection) -> None:
+    """Bring the tables to the newest version; of several processes, one does it at a time."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.attributes["connection"] = connection
+    newest = ScriptDirectory.from_config(config).get_current_head()
+    if MigrationContext.configure(connection).get_current_revision() == newest:
+        return
+    connection.exec_driver_sql(_LOCKS[connection.dialect.name])
+    # Reads the version again: whoever held the lock may have done it all.
     command.upgrade(config, "head")

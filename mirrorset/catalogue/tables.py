@@ -80,7 +80,7 @@ sightings = Table(
     "sightings",
     metadata,
     Column("source", String(40), primary_key=True),
-    Column("source_item_id", String(500), primary_key=True),
+    Column("source_item_id", Text, primary_key=True),
     _image_id(is_key=False),
     Column("page_url", Text, nullable=False),
     Column("image_url", Text, nullable=False),
@@ -117,7 +117,7 @@ verdicts = Table(
 rejected = Table(
     "rejected",
     metadata,
-    Column("item_id", String(600), primary_key=True),
+    Column("item_id", Text, primary_key=True),
     Column("step", String(40), primary_key=True),
     Column("reason", String(40), nullable=False, index=True),
     Column("detail", Text, nullable=False),

@@ -556,3 +556,49 @@ def test_an_absent_list_of_known_items(site: Site, tmp_path: Path) -> None:
     start = GalleryStart(url=f"{site.url}/sitemap.xml")
     with pytest.raises(InputError, match=r"absent\.txt does not exist"):
         crawl(ordered(tmp_path, start, known=tmp_path / "absent.txt"))
+
+
+def test_hostile_items_do_not_end_the_crawl(site: Site, tmp_path: Path) -> None:
+    fill_gallery(site, 4)
+    # An IPTC record that ends within its head.
+    resource = b"8BIM\x04\x04\0\0" + (4).to_bytes(4) + b"\x1c\x02\x74\x05"
+    iptc = b"Photoshop 3.0\0" + resource
+    plain = photograph(1)
+    site.answers["/i/1.jpg"] = Answer(
+        plain[:2] + b"\xff\xed" + (len(iptc) + 2).to_bytes(2) + iptc + plain[2:]
+    )
+    site.answers["/p/2.html"] = page("/i/2.jpg", extra=f'<img src="/x.jpg" width="{"9" * 5000}">')
+    site.answers["/p/3.html"] = Answer(b"<html>" + b" " * 12_000_000)
+    order = ordered(tmp_path, GalleryStart(url=f"{site.url}/sitemap.xml"))
+    summary = crawl(order)
+    assert summary.unsettled == 0
+    store = kept(order)
+    details = {item.item_id.rpartition("/")[2]: item.detail for item in store.of(Rejected)}
+    assert details["3.html"] == "The answer is over 10000000 bytes."
+    stored = {seen.source_item_id.rpartition("/")[2] for seen in store.of(Sighting)}
+    assert stored == {"0.html", "1.html", "2.jpg"}
+
+
+def test_listings_without_end_are_bounded(site: Site, tmp_path: Path) -> None:
+    def index(query: dict[str, str]) -> Answer:
+        following = f"{site.url}/sitemap.xml?n={int(query.get('n', 0)) + 1}"
+        return Answer(
+            f"<sitemapindex><sitemap><loc>{following}</loc></sitemap></sitemapindex>".encode()
+        )
+
+    site.answers["/sitemap.xml"] = index
+    start = GalleryStart(url=f"{site.url}/sitemap.xml", max_listings=7)
+    order = ordered(tmp_path, start)
+    assert crawl(order) == CrawlSummary()
+    assert site.gets("/sitemap.xml") == 7
+    assert "max_listings is reached" in order.log.read_text()
+
+
+def test_a_host_that_asks_for_endless_patience_is_left_alone(site: Site, tmp_path: Path) -> None:
+    Wiki(site, [file_page(site, 1, photograph(1))])
+    site.answers["/robots.txt"] = Answer(b"User-agent: *\nCrawl-delay: 1e9\n")
+    api = CommonsStart(api_url=f"{site.url}/w/api.php", search="selfie", page_size=3)
+    order = ordered(tmp_path, api)
+    assert crawl(order).rejected == {Reason.ROBOTS: 1}
+    (refused,) = kept(order).of(Rejected)
+    assert "asks for 1e+09 s between requests" in refused.detail

@@ -143,24 +143,41 @@ UNDER_WAY: dict[str, Callable[[Path], bool]] = {
 def test_killed_in_every_step_it_ends_the_same(demo: Demo, tmp_path: Path) -> None:
     """SIGKILL in the middle of each step, by turns of the command alone and of all it started."""
     home = tmp_path / "demo"
+    interrupted(home, "crawl", UNDER_WAY["crawl"])
     for number, (step, is_under_way) in enumerate(UNDER_WAY.items()):
         with started(demo_command(home)) as process:
-            until = time.monotonic() + 200
-            while not is_under_way(home):
-                assert process.poll() is None, f"{step}: ended by itself"
-                assert time.monotonic() < until, f"{step}: never seen"
-                time.sleep(0.002)
+            await_step(process, home, step, is_under_way)
             if number % 2:
                 with_group(process, signal.SIGKILL)
             else:
                 os.kill(process.pid, signal.SIGKILL)
             process.wait()
     again = run_demo(home).summary
-    places = ("report", "pushed_to")
-    for place in places:
-        assert again.pop(place).startswith(str(home)) or place == "pushed_to"
-    expected = {name: value for name, value in demo.summary.items() if name not in places}
-    assert again == expected
+    places = {"report": again.pop("report"), "pushed_to": again.pop("pushed_to")}
+    assert all(place.startswith(str(home)) for place in places.values())
+    assert again == {name: value for name, value in demo.summary.items() if name not in places}
     for table in ("images", "sightings", "annotations", "verdicts", "rejected", "ledger"):
         assert rows(home, table) == rows(demo.home, table)
-    assert not some(home, "**/*.part*")
+    assert not some(home, "data/**/.*.part")
+    assert git(home, "status", "--porcelain") == ""
+    assert "up to date" in dvc(home, "status")
+
+
+def interrupted(home: Path, step: str, is_under_way: Callable[[Path], bool]) -> None:
+    """Ctrl-C, which reaches all that was started, ends the command at once, in one sentence."""
+    with started(demo_command(home)) as process:
+        await_step(process, home, step, is_under_way)
+        with_group(process, signal.SIGINT)
+        _, stderr = process.communicate(timeout=10)
+        assert process.returncode == 130
+        assert stderr.strip() == "mirrorset: Stopped; run it again to go on where it was."
+
+
+def await_step(
+    process: subprocess.Popen[str], home: Path, step: str, is_under_way: Callable[[Path], bool]
+) -> None:
+    until = time.monotonic() + 200
+    while not is_under_way(home):
+        assert process.poll() is None, f"{step}: ended by itself"
+        assert time.monotonic() < until, f"{step}: never seen"
+        time.sleep(0.002)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
 from rich.console import Console
 
 from curation.build import build
@@ -44,6 +46,8 @@ from parity.pack import Pack, PackParams, open_pack, seal
 from parity.records import Gate
 from parity.run import RunResult, open_run, reference_of, run
 from parity.table import render
+
+Halves = NDArray[np.uint16]
 
 COUNT = 12
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -171,15 +175,21 @@ def xnnpack(pack: Pack, model: Path, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="module")
 def coarse_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model with the mantissas of its half-precision weights cut from ten bits to seven."""
+    path = tmp_path_factory.mktemp("coarse") / "coarse.tflite"
+    path.write_bytes(with_weights(model, lambda weights: weights & 0xFFF8))
+    return path
+
+
+def with_weights(model: Path, change: Callable[[Halves], Halves]) -> bytes:
+    """The model file with its half-precision weights, as their bits, changed."""
     content = bytearray(model.read_bytes())
     graph = schema.Model.GetRootAs(content, 0)
     for index in range(graph.BuffersLength()):
         data = graph.Buffers(index).DataAsNumpy()
         if isinstance(data, np.ndarray) and data.size > 64 and data.size % 2 == 0:
-            data.view(np.uint16)[:] &= 0xFFF8
-    path = tmp_path_factory.mktemp("coarse") / "coarse.tflite"
-    path.write_bytes(content)
-    return path
+            weights = data.view(np.uint16)
+            weights[:] = change(weights)
+    return bytes(content)
 
 
 def test_pack_holds_what_the_model_sees_and_what_people_said(pack: Pack, release: Path) -> None:
@@ -240,6 +250,17 @@ def test_coarse_weights_fail_the_gates(pack: Pack, coarse_model: Path, tmp_path:
     assert "FAIL" in capture.get()
 
 
+def test_a_model_that_gives_no_numbers_fails_every_gate(
+    pack: Pack, model: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.tflite"
+    broken.write_bytes(with_weights(model, lambda weights: np.full_like(weights, 0x7E00)))
+    candidate = run(pack, broken, "xnnpack", 1, tmp_path / "run")
+    assert np.isnan(candidate.outputs["points"]).all()
+    comparison = compare(pack, reference_of(pack), open_run(tmp_path / "run"), load_gates())
+    assert {verdict.verdict for verdict in comparison.gates} == {"fail"}
+
+
 def test_a_run_on_shifted_crops_fails_the_gates(
     pack: Pack, model: Path, xnnpack: RunResult, tmp_path: Path
 ) -> None:
@@ -269,6 +290,28 @@ def test_unreviewed_labels_are_declared(
     pack = open_pack(seal(release, tmp_path / "pack", PackParams(spec=spec), model_cache))
     assert pack.record.review_state == "unreviewed"
     assert {item.origin for item in pack.items} == {"model"}
+
+
+def test_a_split_without_a_face_gives_a_pack_that_holds_none(
+    portraits: Path, release: Path, pack: Pack, model: Path, model_cache: Path, tmp_path: Path
+) -> None:
+    unlabelled = make_release(portraits, tmp_path / "work", "model", labelled=0, unlabelled=1)
+    for source, split, left_out in ((release, "val", 0), (unlabelled, "test", 1)):
+        params = PackParams.model_validate({"split": split})
+        empty = open_pack(seal(source, tmp_path / split, params, model_cache))
+        assert empty.items == ()
+        assert empty.record.review_state == "unreviewed"
+        assert (empty.record.item_count, empty.record.left_out_count) == (0, left_out)
+        assert empty.crops.shape == (0, *pack.crops.shape[1:])
+        assert empty.transforms.shape == (0, 2, 3)
+        for name, values in pack.reference_outputs.items():
+            assert empty.reference_outputs[name].shape == (0, *values.shape[1:])
+        assert empty.record.reference_key == pack.record.reference_key
+        with pytest.raises(InputError, match=f"holds no face: .* the split {split}"):
+            run(empty, model, "xnnpack", 1, tmp_path / "run")
+        with pytest.raises(InputError, match="holds no face"):
+            compare(empty, reference_of(empty), reference_of(empty), load_gates())
+    assert not (tmp_path / "run").exists()
 
 
 def test_sealing_again_gives_the_same_bytes(
@@ -327,8 +370,6 @@ def test_wrong_inputs_are_said_in_one_sentence(
         run(pack, model, "xnnpack", 1, pack.path)
     with pytest.raises(InputError, match="exists and is no pack"):
         seal(release, tmp_path, PackParams(), model_cache)
-    with pytest.raises(InputError, match="split val"):
-        seal(release, tmp_path / "pack", PackParams(split="val"), model_cache)
     (tmp_path / "no.tflite").write_bytes(b"no model")
     with pytest.raises(InputError, match="cannot run"):
         run(pack, tmp_path / "no.tflite", "reference", 1, tmp_path / "run")
@@ -368,6 +409,35 @@ def test_a_killed_run_leaves_nothing_half_done(
     seal(release, out, PackParams(spec=spec), model_cache)
     assert open_pack(out).record == pack.record
     assert [path.name for path in tmp_path.iterdir()] == ["pack"]
+
+
+def test_a_run_killed_while_it_is_kept_leaves_nothing_or_the_run_before(
+    pack: Pack, model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    # Its whole process group dies once the first output is on the disk.
+    code = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "import numpy; from parity.pack import open_pack; from parity.run import run\n"
+        "save = numpy.save\n"
+        "numpy.save = lambda *file: (save(*file), os.killpg(0, signal.SIGKILL))\n"
+        "pack, model, out = map(Path, sys.argv[1:])\n"
+        "run(open_pack(pack), model, 'xnnpack', 1, out)"
+    )
+    arguments = [sys.executable, "-c", code, *map(str, (pack.path, model, out))]
+
+    def killed() -> None:
+        done = subprocess.run(arguments, start_new_session=True, check=False)
+        assert done.returncode == -signal.SIGKILL
+        assert [path.name for path in (tmp_path / ".run.part").iterdir()] == ["points.npy"]
+
+    killed()
+    with pytest.raises(InputError, match="no run"):
+        open_run(out)
+    whole = run(pack, model, "optimised", 1, out)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    killed()
+    assert open_run(out).key == whole.key
 
 
 def test_the_library_writes_nothing_on_the_screen(pack: Pack, model: Path, tmp_path: Path) -> None:

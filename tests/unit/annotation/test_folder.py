@@ -14,7 +14,7 @@ from annotation.exchange import Exchange
 from annotation.folder import FolderExchange
 from annotation.schema import LabelSchema, cvat_labels
 from mirrorset.errors import InputError
-from mirrorset.records import Annotation, Batch
+from mirrorset.records import Annotation, Batch, Reason
 
 
 @pytest.fixture
@@ -198,14 +198,65 @@ def test_foreign_images_are_named(root: Path, exchange: Exchange, batch: Batch, 
     edit(task, root / "inbox" / f"{batch.batch_id}.zip", change)
     returned = exchange.pull(batch)
     assert returned is not None
-    assert returned.strangers == ("holiday.jpg",)
+    assert [one.item_id for one in returned.rejected] == ["holiday.jpg"]
+    assert "belongs to no image" in returned.rejected[0].detail
 
 
-def test_a_half_copied_export_is_one_sentence(root: Path, exchange: Exchange, batch: Batch) -> None:
-    task = (root / "outbox" / batch.batch_id / "task.zip").read_bytes()
-    (root / "inbox" / f"{batch.batch_id}.zip").write_bytes(task[:500])
-    with pytest.raises(InputError, match="export it again"):
-        exchange.pull(batch)
+def test_a_stop_stays_whoever_exports_later(
+    root: Path, exchange: Exchange, batch: Batch, edit
+) -> None:
+    task = root / "outbox" / batch.batch_id / "task.zip"
+    at = read_archive(task).dumped_at
+
+    def later(xml: Element) -> None:
+        dumped, image = xml.find("meta/dumped"), xml.find("image")
+        assert dumped is not None
+        assert image is not None
+        dumped.text = str(at + timedelta(days=1))
+        set_tag(image, "reviewed")
+
+    def stop(xml: Element) -> None:
+        image = xml.find("image")
+        assert image is not None
+        set_tag(image, "do_not_use", reason="minor")
+
+    edit(task, root / "inbox" / f"{batch.batch_id}-a.zip", later, "kim")
+    edit(task, root / "inbox" / f"{batch.batch_id}-b.zip", stop, "mia")
+    returned = exchange.pull(batch)
+    assert returned is not None
+    (image,) = returned.images
+    assert image.returned_at == at + timedelta(days=1)
+    assert {tag.label for tag in image.shapes.tags} == {"lighting", "reviewed", "do_not_use"}
+
+
+def test_a_half_copied_export_is_named_and_keeps_nothing_back(
+    root: Path, exchange: Exchange, batch: Batch, edit
+) -> None:
+    task = root / "outbox" / batch.batch_id / "task.zip"
+    broken = root / "inbox" / f"{batch.batch_id}-2.zip"
+    broken.write_bytes(task.read_bytes()[:500])
+    returned = exchange.pull(batch)
+    assert returned is not None
+    assert returned.images == ()
+    (rejected,) = returned.rejected
+    assert (rejected.item_id, rejected.reason) == (broken.name, Reason.CHECK_FAILED)
+    assert "export it again" in rejected.detail
+    edit(
+        task,
+        root / "inbox" / f"{batch.batch_id}.zip",
+        lambda xml: [set_tag(image, "reviewed") for image in xml.iter("image")],
+    )
+    returned = exchange.pull(batch)
+    assert returned is not None
+    assert (len(returned.images), returned.rejected) == (3, (rejected,))
+
+
+def test_a_zip_of_no_batch_is_named(root: Path, exchange: Exchange, batch: Batch) -> None:
+    for name in ("task_1_export.zip", f"{batch.batch_id}-2.zip"):
+        (root / "inbox" / name).write_bytes(b"")
+    (rejected,) = exchange.unclaimed([batch])
+    assert (rejected.item_id, rejected.step) == ("task_1_export.zip", "annotate")
+    assert "rename it" in rejected.detail
 
 
 def test_damaged_records_of_the_folder_are_one_sentence(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from annotation.batches import make_batch
-from annotation.exchange import Returned, ReturnedImage
+from annotation.exchange import Returned, ReturnedImage, returned_rejected
 from annotation.folder import FolderExchange
 from annotation.review import ReviewParams, accept
 from annotation.schema import LabelSchema
@@ -219,13 +219,25 @@ def test_whole_batch_returned(review) -> None:
     assert [one.image_id for one in only(records, Annotation)] == list(batch.image_ids)
 
 
-def test_strangers_are_rejected_by_name(pictures, schema: LabelSchema) -> None:
+def test_what_the_exchange_rejected_is_kept(pictures, schema: LabelSchema) -> None:
     batch = make_batch(list(pictures), schema.version)
-    returned = Returned(batch_id=batch.batch_id, images=(), strangers=("holiday.jpg",))
-    (rejected,) = accept(batch, returned, pictures.records(), [], schema, params=PARAMS)
+    damaged = returned_rejected("x.zip", "It is damaged: export it again.")
+    returned = Returned(batch_id=batch.batch_id, images=(), rejected=(damaged,))
+    assert accept(batch, returned, pictures.records(), [], schema, params=PARAMS) == [damaged]
+
+
+def test_a_stop_holds_though_the_rest_does_not_fit(review) -> None:
+    def stop(image: Element) -> None:
+        tag = SubElement(image, "tag", label="do_not_use", source="manual")
+        SubElement(tag, "attribute", name="reason").text = "minor"
+        image.set("width", "320")
+
+    rejected, *verdicts = review(stop)
     assert isinstance(rejected, Rejected)
-    assert (rejected.item_id, rejected.step) == ("holiday.jpg", "annotate")
-    assert "belongs to no image" in rejected.detail
+    assert [(one.check, one.passed) for one in verdicts] == [
+        ("not_stopped", False),
+        ("adult", False),
+    ]
 
 
 def test_an_image_erased_meanwhile_is_rejected(pictures, schema: LabelSchema) -> None:

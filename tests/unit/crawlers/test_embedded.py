@@ -96,3 +96,25 @@ def test_a_file_without_metadata_says_nothing(encoded: Callable[..., bytes]) -> 
 def test_anything_is_read(content: bytes) -> None:
     read_embedded(content)
     read_embedded(b"<rdf:RDF" + content + b"</rdf:RDF>")
+
+
+def test_corrupt_iptc_does_not_hide_exif(encoded: Callable[..., bytes]) -> None:
+    exif = Image.Exif()
+    exif[0x8298] = "CC BY 4.0"
+    plain = encoded("JPEG", exif=exif)
+    # A record that ends within its head.
+    resource = b"8BIM\x04\x04\x00\x00" + (4).to_bytes(4) + b"\x1c\x02\x74\x05"
+    payload = b"Photoshop 3.0\x00" + resource
+    content = plain[:2] + b"\xff\xed" + (len(payload) + 2).to_bytes(2) + payload + plain[2:]
+    assert [s.text for s in read_embedded(content).statements] == ["CC BY 4.0"]
+
+
+@pytest.mark.parametrize(
+    ("notice", "is_statement"),
+    [("© Ada", False), ("© Ada. All rights reserved.", True), ("CC BY-NC-ND", True)],
+)
+def test_a_notice_counts_where_it_speaks_of_licences(
+    encoded: Callable[..., bytes], notice: str, is_statement: bool
+) -> None:
+    rights = f"<dc:rights><rdf:Alt><rdf:li>{notice}</rdf:li></rdf:Alt></dc:rights>"
+    assert bool(read_embedded(with_xmp(encoded, elements=rights)).statements) == is_statement

@@ -110,6 +110,8 @@ def test_a_silent_page_leaves_the_word_to_the_file(order: CrawlOrder) -> None:
         (linked_data(license="https://h.org/buy"), Reason.LICENCE_UNKNOWN),
         ('<meta name="robots" content="noai"><img src="/a.jpg">', Reason.OPT_OUT_NOAI),
         ('<meta name="tdm-reservation" content="1"><img src="/a.jpg">', Reason.OPT_OUT_TDM),
+        ('<meta http-equiv="X-Robots-Tag" content="noai"><img src="/a.jpg">', Reason.OPT_OUT_NOAI),
+        (linked_data(license=[BY, BY_ND]), Reason.NO_DERIVATIVES),
         ("<p>Nothing here</p>", Reason.NOT_AN_IMAGE),
         ('<img src="data:image/png;base64,AAAA"><img src="/logo.svg">', Reason.NOT_AN_IMAGE),
         ('<img src="/icon.png" width="32" height="32">', Reason.NOT_AN_IMAGE),
@@ -166,8 +168,7 @@ def test_a_sitemap_of_sitemaps_is_followed() -> None:
     body = SITEMAP.replace(b"urlset", b"sitemapindex").replace(b"<url>", b"<sitemap>")
     body = body.replace(b"</url>", b"</sitemap>")
     listing = read_listing(body, "http://h.org/sitemap.xml", "")
-    assert listing.pages == ()
-    assert len(listing.listings) == 3
+    assert listing == Listing(listings=("http://h.org/b.html", "http://h.org/a.html"))
 
 
 def test_an_index_page_lists_the_links_that_match() -> None:
@@ -197,3 +198,32 @@ def test_any_bytes_are_a_page_with_an_outcome(body: bytes) -> None:
     )
     for wrapped in (body, b"<img src='" + body + b"'>"):
         assert read_page(wrapped, PAGE, order)
+
+
+def test_a_side_of_any_length_is_a_number(order: CrawlOrder) -> None:
+    html = f'<img src="/a.jpg" width="{"9" * 5000}"><a rel=license href="{BY}">'
+    assert permit(only(read(html, order)))[0] == "CC-BY"
+
+
+def test_text_from_outside_can_be_kept(order: CrawlOrder) -> None:
+    stated = linked_data(license=BY, creator="A\ud800d\0a", contentUrl="/\ud800\0a.jpg")
+    item = only(read(stated, order))
+    assert isinstance(item, Candidate)
+    assert (item.author, item.image_url) == ("Ada", "http://h.org:8080/a.jpg")
+
+
+def test_a_moved_page_is_read_where_it_lies(order: CrawlOrder) -> None:
+    html = f'<img src="a.jpg"><a rel=license href="{BY}">'.encode()
+    item = only(read_page(html, "http://h.org/new/ada.html", order, "http://h.org/ada.html"))
+    assert isinstance(item, Candidate)
+    assert item.image_url == "http://h.org/new/a.jpg"
+    assert item.page_url == "http://h.org/new/ada.html"
+    assert item.item_id == "gallery:h.org/ada.html"
+
+
+def test_the_header_names_the_charset(order: CrawlOrder) -> None:
+    html = f'<img src="a.jpg"><a rel="author">Łukasz Żółć</a><a rel=license href="{BY}">'
+    content_type = b"text/html; charset=iso-8859-2"
+    item = only(read_page(html.encode("iso-8859-2"), PAGE, order, content_type=content_type))
+    assert isinstance(item, Candidate)
+    assert item.author == "Łukasz Żółć"

@@ -32,11 +32,30 @@ def test_statements_that_give_no_permit(
     assert refusal.detail.endswith(".")
 
 
-def test_the_first_known_licence_is_the_permit() -> None:
-    permit = judged("see below", BY_SA, "CC BY 3.0")
+@pytest.mark.parametrize(
+    ("texts", "code", "read_from"),
+    [
+        ((BY_SA, "CC BY-SA 4.0"), "CC-BY-SA", "field 0"),
+        (("CC BY 4.0", BY_SA), "CC-BY-SA", "field 1"),
+        (("CC0", "CC BY 4.0"), "CC-BY", "field 1"),
+        ((BY_SA, BY_NC, "CC BY 4.0"), "CC-BY-NC", "field 1"),
+    ],
+)
+def test_the_most_restrictive_statement_is_the_permit(
+    texts: tuple[str, ...], code: str, read_from: str
+) -> None:
+    permit = judged(*texts)
     assert isinstance(permit, Permit)
-    assert (permit.licence.code, permit.licence.version) == ("CC-BY-SA", "4.0")
-    assert permit.statement == Statement(read_from="field 1", text=BY_SA)
+    assert (permit.licence.code, permit.statement.read_from) == (code, read_from)
+
+
+@pytest.mark.parametrize("unknown", ["All rights reserved", "CC BY-NC-ND"])
+def test_one_unknown_statement_refuses(unknown: str) -> None:
+    for texts in ((BY_SA, unknown), (unknown, BY_SA)):
+        refusal = judged(*texts)
+        assert isinstance(refusal, Refusal)
+        assert refusal.reason is Reason.LICENCE_UNKNOWN
+        assert unknown in refusal.detail
 
 
 def test_noncommercial_allows_research() -> None:

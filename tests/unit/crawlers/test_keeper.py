@@ -2,6 +2,7 @@ import hashlib
 from collections.abc import Callable
 
 import pytest
+from PIL import Image
 
 from crawlers.items import Candidate, Permit, Picture, Statement
 from crawlers.keeper import settle
@@ -31,7 +32,7 @@ def picture(content: bytes, sha1: str = "", permit: Permit | None = PERMIT) -> P
 def test_a_good_picture_becomes_image_and_sighting(encoded: Callable[..., bytes]) -> None:
     content = encoded("JPEG")
     sha1 = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-    settled = settle(picture(content, sha1=sha1.upper()), PixelParams(), "mirrorset/0")
+    settled = settle(picture(content, sha1=sha1.upper()), PixelParams(), "research", "mirrorset/0")
     assert not isinstance(settled, Rejected)
     image, sighting = settled
     assert image.image_id == sighting.image_id == hashlib.sha256(content).hexdigest()
@@ -69,7 +70,7 @@ def test_bytes_that_do_not_pass(encoded: Callable[..., bytes], kind: str, reason
         "small": picture(encoded("PNG", size=(64, 300))),
         "reserved": picture(encoded("JPEG", xmp=mining)),
     }[kind]
-    settled = settle(fetched, PixelParams(), "mirrorset/0")
+    settled = settle(fetched, PixelParams(), "research", "mirrorset/0")
     assert isinstance(settled, Rejected)
     assert settled.reason is reason
     assert settled.item_id == "gallery:h.org/ada.html"
@@ -78,6 +79,48 @@ def test_bytes_that_do_not_pass(encoded: Callable[..., bytes], kind: str, reason
     assert settled.step == "crawl"
 
 
-def test_nothing_is_kept_without_a_permit(encoded: Callable[..., bytes]) -> None:
-    with pytest.raises(ValueError, match="without a permit"):
-        settle(picture(encoded("JPEG"), permit=None), PixelParams(), "mirrorset/0")
+def test_an_error_of_our_own_ends_one_item(
+    encoded: Callable[..., bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    unlicensed = picture(encoded("JPEG"), permit=None)
+    settled = settle(unlicensed, PixelParams(), "research", "mirrorset/0")
+    assert isinstance(settled, Rejected)
+    assert settled.reason is Reason.NOT_AN_IMAGE
+    assert "without a permit" in settled.detail
+    assert "Traceback" in caplog.text
+
+
+def stating(licence: str) -> bytes:
+    return (
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+        'xmlns:xmpRights="http://ns.adobe.com/xap/1.0/rights/" '
+        f'xmpRights:UsageTerms="{licence}"/></rdf:RDF>'
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    ("stated", "outcome"),
+    [
+        ("https://creativecommons.org/licenses/by-nc-nd/4.0/", Reason.NO_DERIVATIVES),
+        ("CC BY-NC-ND", Reason.LICENCE_UNKNOWN),
+        ("CC BY-SA 4.0", "CC-BY-SA"),
+        ("CC0", "CC0"),
+    ],
+)
+def test_the_file_may_restrict_what_the_page_allows(
+    encoded: Callable[..., bytes], stated: str, outcome: Reason | str
+) -> None:
+    content = encoded("JPEG", xmp=stating(stated))
+    settled = settle(picture(content), PixelParams(), "research", "mirrorset/0")
+    if isinstance(settled, Rejected):
+        assert settled.reason is outcome
+    else:
+        assert settled[1].licence.code == outcome
+
+
+def test_a_name_in_the_file_contradicts_no_licence(encoded: Callable[..., bytes]) -> None:
+    exif = Image.Exif()
+    exif[0x8298] = "© 2020 Ada"
+    content = encoded("JPEG", exif=exif)
+    settled = settle(picture(content), PixelParams(), "research", "mirrorset/0")
+    assert not isinstance(settled, Rejected)

@@ -45,6 +45,11 @@ def rules(robots: bytes = b"", status: int = 200, reserved: tuple[str, ...] = ()
         (["otherbot: noai, mirrorset: noindex"], "noindex"),
         (["unavailable_after: 25 Jun 2040 15:00:00 PST, noai"], "noai"),
         (["max-snippet: 3, noimageai"], "noimageai"),
+        (["noarchive; noai"], "noai"),
+        (["noarchive noai"], "noai"),
+        (["otherbot: noindex; mirrorset: noai"], "noai"),
+        (["max-image-preview: none"], ""),
+        (["max-image-preview:none noai"], "noai"),
     ],
 )
 def test_robots_tag_directives_that_concern_us_refuse(values: list[str], word: str) -> None:
@@ -75,6 +80,8 @@ def test_headers_opt_out_of_ai_and_of_mining() -> None:
         ("googlebot", "noindex", None),
         ("tdm-reservation", "1", Reason.OPT_OUT_TDM),
         ("tdm-reservation", "0", None),
+        ("robots", "noai noimageai", Reason.OPT_OUT_NOAI),
+        ("X-Robots-Tag", "noai", Reason.OPT_OUT_NOAI),
         ("robots", "index, follow, max-image-preview:large", None),
     ],
 )

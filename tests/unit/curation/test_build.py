@@ -10,6 +10,7 @@ import pytest
 import mirrorset
 from curation.build import build
 from curation.labels import LABELS, write_labels
+from curation.records import Receipt
 from curation.split import content_digest
 from mirrorset.errors import InputError
 from mirrorset.params import DatasetParams, Responsible
@@ -40,9 +41,13 @@ def test_the_folder_is_complete_and_named_in_the_card(portraits, release_of, tmp
 def test_every_label_comes_back_as_it_went_in(portraits, release_of, tmp_path):
     card = release_of(portraits[:5], "1.0.0")
     annotations = {portrait.image.image_id: portrait.annotation for portrait in portraits[:5]}
+    by_id = {
+        portrait.image.image_id: Receipt(image=portrait.image, sighting=portrait.sighting)
+        for portrait in portraits[:5]
+    }
     items = list(mirrorset.load(tmp_path / "releases" / "1.0.0"))
     assert {item.image_id: item.annotation for item in items} == annotations
-    assert card.digest == content_digest(
+    items = [
         DatasetItem(
             image_id=item.image_id,
             group_id=item.group_id,
@@ -51,7 +56,9 @@ def test_every_label_comes_back_as_it_went_in(portraits, release_of, tmp_path):
             annotation=item.annotation,
         )
         for item in items
-    )
+    ]
+    receipts = [by_id[item.image_id] for item in items]
+    assert card.digest == content_digest(items, receipts, "research")
 
 
 def test_image_shards_hold_stripped_bytes_with_the_same_pixels(portraits, release_of, tmp_path):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from curation.group import Components, GroupParams, Hashed, group, near_duplicates
 from curation.hashes import close_pairs, words
@@ -27,6 +28,18 @@ def grouped(snapshot_of, blobs, tmp_path):
     return run
 
 
+def squashed(portrait, share):
+    width, height = portrait.picture.size
+    low = portrait.picture.resize((width, round(height * share)))
+    return portrait.but(picture=low, five=portrait.five * (1, low.height / height))
+
+
+def turned_and_misread(portrait, quarters):
+    """Turned by quarters; the points stay where they were, as a model's do that expects no roll."""
+    rgb = np.rot90(np.asarray(portrait.picture), quarters)
+    return portrait.but(picture=Image.fromarray(np.ascontiguousarray(rgb)))
+
+
 def test_people_stay_apart_and_keys_are_the_smallest_id(portraits, grouped):
     members = grouped(portraits)
     assert len(members) == 8
@@ -40,6 +53,9 @@ def test_people_stay_apart_and_keys_are_the_smallest_id(portraits, grouped):
         lambda portrait: portrait.mirrored(),
         lambda portrait: portrait.cropped(0.1, 0.02, 0.05, 0.18),
         lambda portrait: portrait.cropped(0.2, 0.1, 0.1, 0.2).mirrored().reencoded(60),
+        lambda portrait: squashed(portrait, 0.85),
+        lambda portrait: turned_and_misread(portrait, 1),
+        lambda portrait: turned_and_misread(portrait, 3),
     ],
 )
 def test_copies_join_their_original_and_no_one_else(portraits, grouped, copy):
@@ -73,14 +89,15 @@ def test_a_face_without_landmarks_is_compared_by_its_frame(portraits, grouped, m
 
 def test_one_face_without_landmarks_is_enough_to_compare_frames():
     frame, mirror = np.uint64([0b1111]), np.uint64([2**63])
+    turned = (np.uint64([0xFF00FF00FF00FF00]),) * 3
     face = np.zeros(8, dtype=np.uint64), np.full(8, 2**63, dtype=np.uint64)
     other = ~face[0], ~face[1]
     hashed = [
-        Hashed([face], frame, None),
-        Hashed([other], frame, None),
-        Hashed([], frame, mirror),
-        Hashed([], ~frame, ~mirror),
-        Hashed([face], ~mirror, None),
+        Hashed([face], frame, None, turned),
+        Hashed([other], frame, None, turned),
+        Hashed([], frame, mirror, turned),
+        Hashed([], ~frame, ~mirror, turned),
+        Hashed([face], ~mirror, None, turned),
     ]
     found = {tuple(sorted(pair)) for pair in near_duplicates(hashed, GroupParams())}
     assert found == {(0, 2), (1, 2), (0, 4), (3, 4)}
@@ -120,8 +137,11 @@ hashes = st.lists(st.integers(0, 2**128 - 1).map(lambda value: f"{value:032x}"),
 @given(hashes, st.integers(0, 30), st.integers(0, 127), st.integers(0, 2**128 - 1))
 def test_close_pairs_are_all_pairs_within_the_radius(rows, count, radius, flip):
     mirrored = [f"{int(row, 16) ^ flip:032x}" for row in rows[:count]]
-    stacked = [np.array([words(row) for row in side]).reshape(-1, 2) for side in (rows, mirrored)]
-    found = {tuple(pair) for pairs in close_pairs(*stacked, radius) for pair in pairs.tolist()}
+    hashes, flipped = (
+        np.array([words(row) for row in side]).reshape(-1, 2) for side in (rows, mirrored)
+    )
+    pairs = close_pairs(hashes, [hashes[: len(mirrored)], flipped], radius)
+    found = {tuple(pair) for tile in pairs for pair in tile.tolist()}
     assert found == {
         (i, j)
         for j in range(len(rows))
@@ -134,7 +154,9 @@ def test_tiles_meet_without_a_gap(monkeypatch):
     monkeypatch.setattr("curation.hashes._ROWS", 3)
     monkeypatch.setattr("curation.hashes._COLUMNS", 5)
     same = np.zeros((17, 1), dtype=np.uint64)
-    found = [tuple(pair) for pairs in close_pairs(same, ~same, 0) for pair in pairs.tolist()]
+    found = [
+        tuple(pair) for pairs in close_pairs(same, [same, ~same], 0) for pair in pairs.tolist()
+    ]
     assert sorted(found) == [(i, j) for i in range(17) for j in range(i + 1, 17)]
 
 

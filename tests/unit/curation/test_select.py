@@ -1,11 +1,14 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from curation.records import Selected
 from curation.select import SelectParams, select
 from mirrorset.errors import InputError, LicenceError
 from mirrorset.files import read_records
-from mirrorset.records import LedgerEntry, ModelRef, Pose, Reason, Rejected
+from mirrorset.records import LedgerEntry, ModelRef, Pose, Reason, Rejected, utc_now
 
+AT = datetime(2026, 1, 2, tzinfo=UTC)
 NON_COMMERCIAL = ModelRef(
     name="2d106det", sha256="b" * 64, licence="non-commercial", is_commercial_use_allowed=False
 )
@@ -72,13 +75,44 @@ def test_non_commercial_images_only_for_research(portraits, snapshot_of, tmp_pat
     assert rejected[image.image.image_id].reason == Reason.NON_COMMERCIAL
 
 
-def test_the_freest_licence_counts(portraits, snapshot_of, tmp_path):
-    free = portraits[0].but(licence="CC0", source="museum")
-    snapshot = snapshot_of([portraits[0].but(licence="CC BY-ND 4.0")])
-    with (snapshot / "sightings.jsonl").open("a") as sightings:
-        sightings.write(free.sighting.model_dump_json() + "\n")
+def also(snapshot, name, record):
+    """Adds a record of the snapshot's only image."""
+    with (snapshot / f"{name}.jsonl").open("a") as lines:
+        lines.write(record.model_dump_json() + "\n")
+
+
+def test_the_most_restrictive_licence_counts(portraits, snapshot_of, tmp_path):
+    again = portraits[0].but(licence="CC BY 4.0", source="blog")
+    snapshot = snapshot_of([portraits[0].but(licence="CC BY-NC-SA 2.0")])
+    also(snapshot, "sightings", again.sighting)
     ((record,), _) = run(snapshot, tmp_path)
-    assert (record.sighting.licence.code, record.sighting.source) == ("CC0", "museum")
+    assert (record.sighting.licence.code, record.sighting.source) == ("CC-BY-NC-SA", "gallery")
+    also(snapshot, "sightings", again.but(licence="CC BY-ND 4.0", source="wiki").sighting)
+    _, rejected = run(snapshot, tmp_path)
+    assert rejected[again.image.image_id].reason == Reason.NO_DERIVATIVES
+
+
+def by_people(portrait, by, **changes):
+    return portrait.annotation.model_copy(update={"origin": "human", "by": by} | changes)
+
+
+def test_a_stop_stays_whatever_others_say(portraits, snapshot_of, tmp_path):
+    snapshot = snapshot_of(portraits[:1])
+    stop = {"do_not_use": "minor"}
+    also(snapshot, "annotations", by_people(portraits[0], "annotator-1", tags=stop))
+    also(snapshot, "annotations", by_people(portraits[0], "annotator-2", made_at=utc_now()))
+    selected, rejected = run(snapshot, tmp_path)
+    assert not selected
+    (record,) = rejected.values()
+    assert (record.reason, "do_not_use: minor" in record.detail) == (Reason.CHECK_FAILED, True)
+
+
+def test_of_several_people_the_newest_labels_count(portraits, snapshot_of, tmp_path):
+    snapshot = snapshot_of(portraits[:1])
+    for by, made_at in (("c", AT), ("b", AT + timedelta(days=1)), ("a", AT + timedelta(days=1))):
+        also(snapshot, "annotations", by_people(portraits[0], by, made_at=made_at))
+    ((record,), _) = run(snapshot, tmp_path)
+    assert record.annotation.by == "a"
 
 
 def test_commercial_use_refuses_labels_by_name(portraits, snapshot_of, tmp_path):

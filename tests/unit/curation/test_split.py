@@ -6,6 +6,7 @@ from curation.select import SelectParams, select
 from curation.split import content_digest, split
 from mirrorset.errors import InputError
 from mirrorset.files import read_records, write_records
+from mirrorset.licences import normalise
 from mirrorset.records import DatasetItem, LedgerEntry, Reason, Rejected, utc_now
 
 
@@ -87,17 +88,44 @@ def test_the_digest_is_over_content_alone(portraits, members, entries):
         )
         for entry in entries
     ]
-    digest = content_digest(items)
-    assert content_digest(reversed(items)) == digest
+    receipts = [
+        Receipt(image=by_id[item.image_id].image, sighting=by_id[item.image_id].sighting)
+        for item in items
+    ]
+
+    def digest_of(items, receipts=receipts, use="research"):
+        return content_digest(items, receipts, use)
+
+    digest = digest_of(items)
+    assert digest_of(reversed(items), reversed(receipts)) == digest
+    assert digest_of(items, use="commercial") != digest
 
     def changed(item, **annotation):
         update = {"annotation": item.annotation.model_copy(update=annotation)}
         return item.model_copy(update=update)
 
     later = [changed(item, made_at=utc_now()) for item in items]
-    assert content_digest(later) == digest
+    assert digest_of(later) == digest
     for change in ({"faces": ()}, {"tags": {}}, {"masks": ()}, {"models": ()}, {"origin": "human"}):
-        assert content_digest([*items[1:], changed(items[0], **change)]) != digest
+        assert digest_of([changed(items[0], **change), *items[1:]]) != digest
     for change in ({"split": "val" if items[0].split != "val" else "test"}, {"group_id": "x"}):
-        assert content_digest([*items[1:], items[0].model_copy(update=change)]) != digest
-    assert content_digest(items[1:]) != digest
+        assert digest_of([items[0].model_copy(update=change), *items[1:]]) != digest
+    assert digest_of(items[1:], receipts[1:]) != digest
+
+    def seen_otherwise(**sighting):
+        update = {"sighting": receipts[0].sighting.model_copy(update=sighting)}
+        return [receipts[0].model_copy(update=update), *receipts[1:]]
+
+    page = receipts[0].sighting.page_url
+    for change in ({"seen_at": utc_now()}, {"page_url": page.replace(":8080", ":9")}):
+        assert digest_of(items, seen_otherwise(**change)) == digest
+    evidence = receipts[0].sighting.evidence.model_copy(update={"licence_text": "all mine"})
+    for change in (
+        {"licence": normalise("CC BY-NC 2.0")},
+        {"author": "B. Another"},
+        {"source": "museum"},
+        {"source_item_id": "x"},
+        {"page_url": page + "/x"},
+        {"evidence": evidence},
+    ):
+        assert digest_of(items, seen_otherwise(**change)) != digest

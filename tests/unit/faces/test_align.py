@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from faces.align import ARCFACE_112, aligned_face
+from faces.align import ARCFACE_112, squared_face
 from faces.crop import cut_square
 
 
@@ -28,25 +28,29 @@ def test_the_points_come_to_the_template(scale: float, turn_deg: float) -> None:
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     side = int(160 * scale)
     points = (ARCFACE_112 - 56) @ rotation.T * scale + side / 2
-    face = aligned_face(dotted(points, side), points)
+    face = squared_face(dotted(points, side), points)
+    assert face is not None
     assert face.shape == (112, 112, 3)
     for x, y in ARCFACE_112.round().astype(int):
         assert face[y, x, 0] > 128
     assert face.mean() < 40
 
 
-def test_other_sizes_scale_the_template() -> None:
+def test_a_squashed_face_is_squared() -> None:
+    squash = np.array([1.0, 0.8])
     image = dotted(ARCFACE_112 * 4, 448)
-    for size in (64, 112, 224):
-        face = aligned_face(image, ARCFACE_112 * 4, size)
-        assert face.shape == (size, size, 3)
-        x, y = (ARCFACE_112[2] * size / 112).round().astype(int)
-        assert face[y, x, 0] > 128
+    squashed = cv2.resize(image, None, fx=1, fy=0.8, interpolation=cv2.INTER_AREA)
+    straight = squared_face(image, ARCFACE_112 * 4)
+    again = squared_face(squashed, ARCFACE_112 * 4 * squash)
+    assert straight is not None
+    assert again is not None
+    assert np.abs(straight.astype(int) - again).mean() < 6
 
 
-def test_points_that_coincide_are_refused() -> None:
-    with pytest.raises(ValueError, match="coincide"):
-        aligned_face(np.zeros((10, 10, 3), dtype=np.uint8), np.full((5, 2), 3.0))
+def test_points_on_one_line_have_no_square() -> None:
+    image = np.zeros((10, 10, 3), dtype=np.uint8)
+    assert squared_face(image, np.full((5, 2), 3.0)) is None
+    assert squared_face(image, np.arange(10.0).reshape(5, 2)) is None
 
 
 def test_a_crop_inside_is_the_pixels_themselves() -> None:

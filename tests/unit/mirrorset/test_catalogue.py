@@ -1,15 +1,19 @@
 """The catalogue keeps every kind of record, once, and its migrations make its tables."""
 
+import multiprocessing
 from datetime import UTC, datetime
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import Table, create_engine
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
 
 from mirrorset.catalogue import Catalogue
-from mirrorset.catalogue.tables import metadata
+from mirrorset.catalogue.tables import metadata, rejected, sightings
 from mirrorset.errors import InputError, SettingsError
 from mirrorset.records import (
     Annotation,
@@ -105,6 +109,45 @@ def test_a_sighting_ends_an_earlier_rejection(catalogue: Catalogue) -> None:
     assert catalogue.rejected_by_reason("crawl") == {"robots": 1}
 
 
+def test_what_a_person_drew_ends_an_earlier_rejection(catalogue: Catalogue) -> None:
+    catalogue.upsert(records())
+    drawn = next(record for record in records() if isinstance(record, Annotation))
+    earlier = Rejected(item_id=IMAGE_ID, step="annotate", reason=Reason.CHECK_FAILED)
+    catalogue.upsert([earlier, drawn])
+    assert catalogue.rejected_by_reason("annotate") == {"check_failed": 1}
+    catalogue.upsert([drawn.model_copy(update={"origin": "gold", "by": "ann"})])
+    assert catalogue.rejected_by_reason("annotate") == {}
+
+
+def test_text_that_no_database_keeps_is_mended(catalogue: Catalogue, tmp_path: Path) -> None:
+    image = next(record for record in records() if isinstance(record, ImageRecord))
+    sighting = next(record for record in records() if isinstance(record, Sighting))
+    evidence = sighting.evidence.model_copy(update={"headers": {"x-\0": "\udfff"}})
+    torn = sighting.model_copy(update={"author": "A\ud800B\0 😀\u2028", "evidence": evidence})
+    write_shard(tmp_path, [image, torn])
+    assert ingest(tmp_path, catalogue) == 2
+    (kept,) = catalogue.read(Sighting)
+    assert kept.author == "A\ufffdB\ufffd 😀\u2028"
+    assert kept.evidence.headers == {"x-\ufffd": "\ufffd"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"Rejected": {"item_id": "a\\ud800", "step": "crawl", "reason": "robots"}}',
+        f'{{"Verdict": {{"image_id": "{"0" * 64}", "check": "adult", "passed": true}}}}',
+        "\udcff",
+    ],
+    ids=["surrogate", "of an image unknown", "not UTF-8"],
+)
+def test_a_shard_that_cannot_be_kept_is_named(
+    line: str, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    (tmp_path / "one.jsonl").write_text(line, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(InputError, match=r"one\.jsonl.* move"):
+        ingest(tmp_path, catalogue)
+
+
 def test_a_broken_shard_names_file_and_line_and_stays(catalogue: Catalogue, tmp_path: Path) -> None:
     shard = write_shard(tmp_path, records())
     shard.write_text(shard.read_text() + '{"Verdict": {"passed": true}}\n')
@@ -117,6 +160,39 @@ def test_a_broken_shard_names_file_and_line_and_stays(catalogue: Catalogue, tmp_
 def test_migrations_and_tables_agree(catalogue: Catalogue, tmp_path: Path) -> None:
     with create_engine(f"sqlite:///{tmp_path}/c.sqlite").connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def _open_together(barrier: Barrier, url: str) -> None:
+    barrier.wait()
+    with Catalogue(url) as catalogue:
+        catalogue.upsert(records())
+
+
+def test_several_processes_open_a_new_catalogue_at_once(tmp_path: Path) -> None:
+    fork = multiprocessing.get_context("fork")
+    for number in range(3):
+        url = f"sqlite:///{tmp_path}/{number}.sqlite"
+        barrier = fork.Barrier(6)
+        openers = [fork.Process(target=_open_together, args=(barrier, url)) for _ in range(6)]
+        for opener in openers:
+            opener.start()
+        for opener in openers:
+            opener.join()
+        assert [opener.exitcode for opener in openers] == [0] * 6
+
+
+def test_an_open_catalogue_is_not_migrated_again(catalogue: Catalogue, tmp_path: Path) -> None:
+    # A second opening needs no lock, so that it does not wait for whoever writes.
+    with create_engine(f"sqlite:///{tmp_path}/c.sqlite").connect() as writer:
+        writer.exec_driver_sql("BEGIN IMMEDIATE")
+        with Catalogue(f"sqlite:///{tmp_path}/c.sqlite") as again:
+            assert again.count(ImageRecord) == 0
+
+
+@pytest.mark.parametrize(("table", "key"), [(sightings, "source_item_id"), (rejected, "item_id")])
+def test_ids_of_any_length_fit_postgresql(table: Table, key: str) -> None:
+    statement = str(CreateTable(table).compile(dialect=postgresql.dialect()))
+    assert f"{key} TEXT NOT NULL" in statement
 
 
 def test_an_address_that_is_none_is_a_settings_error() -> None:

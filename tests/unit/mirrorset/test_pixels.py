@@ -1,12 +1,15 @@
 """Pixels: what is no whole picture is refused for its own reason; what is, is upright."""
 
+import contextlib
 import io
 import struct
 import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
 from skimage import data
 
 from mirrorset.errors import InputError
@@ -65,6 +68,7 @@ def test_bad_bytes_are_refused_for_their_own_reason(astronaut: Image.Image) -> N
     assert refused(b"") is Reason.NOT_AN_IMAGE
     assert refused(encoded(astronaut, "GIF")) is Reason.NOT_AN_IMAGE
     assert refused(encoded(astronaut.resize((100, 400)))) is Reason.TOO_SMALL
+    assert refused(encoded(astronaut.resize((5000, 2)))) is Reason.TOO_SMALL
 
 
 def test_a_cut_png_is_truncated(astronaut: Image.Image) -> None:
@@ -87,6 +91,58 @@ def test_pictures_are_turned_upright(astronaut: Image.Image) -> None:
     record = inspect(lying, PixelParams())
     assert (record.width_px, record.height_px) == (300, 400)
     assert decode(lying).shape == (400, 300, 3)
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_every_orientation_is_turned_as_pillow_does(
+    orientation: int, astronaut: Image.Image
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(astronaut.resize((24, 16)), "PNG", exif=exif)
+    with Image.open(io.BytesIO(content)) as image:
+        assert np.array_equal(decode(content), np.asarray(ImageOps.exif_transpose(image)))
+
+
+def test_sixteen_bits_become_eight(astronaut: Image.Image) -> None:
+    grey = np.asarray(astronaut.convert("L"))
+    deep = encoded(Image.fromarray(grey.astype(np.uint16) * 257), "PNG")
+    assert np.array_equal(decode(deep), np.stack([grey] * 3, axis=-1))
+    assert (
+        inspect(deep, PixelParams()).pixel_hash
+        == inspect(encoded(Image.fromarray(grey), "PNG"), PixelParams()).pixel_hash
+    )
+
+
+SMALL = Image.fromarray(data.astronaut()[::16, ::16])
+EXIF = Image.Exif()
+EXIF.update({0x0112: 6, 0x010F: "maker", 0x011A: 72.0})
+EXIF.get_ifd(0x8769)[0x9003] = "2026:11:23 12:00:00"
+WITH_EXIF = {kind: encoded(SMALL, kind, exif=EXIF) for kind in ("JPEG", "PNG", "WEBP", "MPO")}
+
+
+@pytest.mark.parametrize(("tag", "kind"), [(0x010F, 9), (0x010F, 12), (0x011A, 2), (0x011A, 7)])
+def test_corrupt_exif_does_not_cost_the_picture(tag: int, kind: int) -> None:
+    content = bytearray(WITH_EXIF["JPEG"])
+    content[content.index(struct.pack(">H", tag)) + 3] = kind
+    assert inspect(bytes(content), PixelParams(min_side_px=1)).width_px == 32
+
+
+@pytest.mark.parametrize("kind", WITH_EXIF)
+@given(
+    changes=st.lists(
+        st.tuples(st.integers(0, 400) | st.integers(0, 4000), st.integers(0, 255)), max_size=8
+    ),
+    cut=st.none() | st.integers(0, 4000),
+)
+def test_no_bytes_raise_anything_else(
+    kind: str, changes: list[tuple[int, int]], cut: int | None
+) -> None:
+    content = bytearray(WITH_EXIF[kind])
+    for at, value in changes:
+        content[at % len(content)] = value
+    with contextlib.suppress(UnusableImageError):
+        inspect(bytes(content[:cut]), PixelParams(min_side_px=1, max_pixels=10**6))
 
 
 def test_near_duplicates_have_near_hashes(astronaut: Image.Image) -> None:

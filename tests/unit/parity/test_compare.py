@@ -140,6 +140,19 @@ def test_values_that_are_no_numbers_fail(pack: Pack, broken: float, tmp_path: Pa
     assert read_comparison(tmp_path / "comparison.json") == comparison
 
 
+def test_a_presence_that_is_no_number_is_no_answer(pack: Pack) -> None:
+    before, candidate = result("reference", presence=-1.0), result("xnnpack", presence=-1.0)
+    candidate.outputs["presence"][3] = math.nan
+    comparison = compare(pack, before, candidate, [Gate(metric="presence_flip_share", limit=0)])
+    assert [verdict.verdict for verdict in comparison.gates] == ["fail"]
+
+
+def test_a_pack_without_faces_is_not_compared(pack: Pack) -> None:
+    empty = Pack(pack.path, pack.record, ())
+    with pytest.raises(InputError, match="holds no face: label more images of the split test"):
+        compare(empty, result("reference"), result("xnnpack"), ())
+
+
 def test_an_output_of_zeros_points_nowhere(pack: Pack) -> None:
     candidate = result("xnnpack")
     candidate.outputs["points"][0] = 0

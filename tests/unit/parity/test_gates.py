@@ -57,8 +57,9 @@ def test_an_axis_is_judged_cell_by_cell() -> None:
 
 
 def test_a_slice_that_is_not_there_is_seen_in_the_verdicts() -> None:
-    gate = Gate(metric="nme_to_reference", limit=0.02, slice="hat")
-    assert outcomes(gate, row("all", 0, 0.01)) == {"hat": "not_enough_evidence"}
+    for name in ("lighting", "pose=left"):
+        gate = Gate(metric="nme_to_reference", limit=0.02, slice=name)
+        assert outcomes(gate, row("all", 0, 0.01)) == {name: "not_enough_evidence"}
 
 
 def test_tensors_and_time_are_judged_over_all_images() -> None:
@@ -66,12 +67,19 @@ def test_tensors_and_time_are_judged_over_all_images() -> None:
     rows = [row("all", 0, 0.01)]
     gates = [
         Gate(metric="tensor_max_abs", output="points", limit=0.1),
-        Gate(metric="tensor_max_abs", output="unknown", limit=0.1),
         Gate(metric="latency_ratio", limit=1.5),
     ]
     said = [verdict.verdict for verdict in judge(gates, rows, tensors, 1.2)]
-    assert said == ["fail", "not_enough_evidence", "pass"]
-    assert judge(gates[2:], rows, tensors, None)[0].verdict == "not_enough_evidence"
+    assert said == ["fail", "pass"]
+    assert judge(gates[1:], rows, tensors, None)[0].verdict == "not_enough_evidence"
+
+
+@pytest.mark.parametrize("output", ["pints", ""])
+def test_an_output_that_the_model_lacks_is_refused(output: str) -> None:
+    tensors = [TensorDeviation(output="points", max_abs=0.2, mean_abs=0.1, cosine=1.0)]
+    gate = Gate(metric="tensor_max_abs", output=output, limit=0.1)
+    with pytest.raises(SettingsError, match=f"'{output}'.*name one of points"):
+        judge([gate], [row("all", 0, 0.01)], tensors, None)
 
 
 @given(value=st.floats(0, 10), limit=st.floats(0, 10), more=st.floats(0, 10))
@@ -97,6 +105,17 @@ def test_the_default_gates_can_be_read() -> None:
         ("- {metric: nme_increase}", "limit"),
         ("- [", "YAML"),
         ("- {metric: nme_increase, limit: 1, minimum_count: 0}", "minimum_count"),
+        ("- {metric: nme_increase, limit: .nan}", "gate 0.limit: Input should be a finite number"),
+        ("- {metric: nme_increase, limit: .inf}", "gate 0.limit: Input should be a finite number"),
+        ("- {metric: nme_increase, limit: -1}", r"gate 0\.limit: .* greater than or equal to 0"),
+        ("- {metric: nme_increase, limit: 1, slice: posse}", r"gate 0\.slice: posse is no slice"),
+        ("- {metric: nme_increase, limit: 1, slice: pose=up}", "pose=up is no slice"),
+        ("- {metric: nme_increase, limit: 1, slice: pose=}", "pose= is no slice"),
+        ("- {metric: nme_increase, limit: 1, slice: all=left}", "all=left is no slice"),
+        ("[]", "lists no gates: write"),
+        ("{}", "lists no gates"),
+        ("", "lists no gates"),
+        ("metric: nme_increase", "lists no gates"),
     ],
 )
 def test_a_wrong_gate_is_named(text: str, said: str, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """Every face has its cells; none is by age."""
 
+from typing import Literal
+
 import pytest
 
 from mirrorset.records import Face, Lighting, Pose
-from parity.slices import SliceParams, slices_of
+from parity.slices import AXES, SliceParams, known_slice, slices_of
 
 
 @pytest.mark.parametrize(
@@ -29,3 +31,21 @@ def test_what_was_not_measured_has_no_cell() -> None:
     face = Face(face_id="0", box=(0, 0, 10, 10), score=1)
     assert slices_of(face, 20, SliceParams()) == {"face_size": "small"}
     assert slices_of(face, 120, SliceParams()) == {"face_size": "large"}
+
+
+@pytest.mark.parametrize("angle_deg", [-40, 0, 40])
+@pytest.mark.parametrize("side", ["left", "right", "even"])
+def test_every_cell_of_a_face_can_be_named_in_a_gate(
+    angle_deg: float, side: Literal["left", "right", "even"]
+) -> None:
+    face = Face(
+        face_id="0",
+        box=(0, 0, 10, 10),
+        score=1,
+        pose=Pose(yaw_deg=angle_deg, pitch_deg=angle_deg, roll_deg=0),
+        lighting=Lighting(side=side, level=0.5, evenness=0.5),
+    )
+    cells = slices_of(face, 60, SliceParams())
+    assert set(cells) == set(AXES)
+    for axis, cell in cells.items():
+        assert known_slice(f"{axis}={cell}") == f"{axis}={cell}"

@@ -27,7 +27,7 @@ def upgrade() -> None:
     op.create_table(
         "sightings",
         sa.Column("source", sa.String(40), nullable=False),
-        sa.Column("source_item_id", sa.String(500), nullable=False),
+        sa.Column("source_item_id", sa.Text, nullable=False),
         sa.Column("image_id", sa.String(64), nullable=False),
         sa.Column("page_url", sa.Text, nullable=False),
         sa.Column("image_url", sa.Text, nullable=False),
@@ -65,7 +65,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "rejected",
-        sa.Column("item_id", sa.String(600), nullable=False),
+        sa.Column("item_id", sa.Text, nullable=False),
         sa.Column("step", sa.String(40), nullable=False),
         sa.Column("reason", sa.String(40), nullable=False),
         sa.Column("detail", sa.Text, nullable=False),

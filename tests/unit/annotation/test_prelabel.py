@@ -1,0 +1,65 @@
+"""One odd picture costs that picture, whatever is raised over it."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from annotation.prelabel import PrelabelParams, label_folder
+from faces.profiles import Measures
+from mirrorset.files import read_records
+from mirrorset.records import Reason, Rejected
+
+AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+class Clumsy:
+    """A profile that fails in OpenCV, with its real words, as real ones do on 5000×2 px."""
+
+    name = "research"
+    models = ()
+
+    def measure(self, rgb: np.ndarray) -> Measures:
+        cv2.resize(rgb, (0, 0))
+        raise AssertionError
+
+
+@pytest.fixture
+def folder(tmp_path: Path, pictures) -> Path:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, content in zip("abc", pictures.values(), strict=True):
+        (folder / f"{name}.png").write_bytes(content)
+    return folder
+
+
+def rejected_in(folder: Path) -> list[Rejected]:
+    out = folder.parent / "labels.jsonl"
+    label_folder(folder, out, Clumsy(), PrelabelParams(), lambda _: None, at=AT)
+    return list(read_records(out.with_suffix(".rejected.jsonl"), Rejected))
+
+
+def test_a_failed_model_is_one_line(folder: Path) -> None:
+    rejected = rejected_in(folder)
+    assert [one.reason for one in rejected] == [Reason.MODEL_FAILED] * 3
+    for one in rejected:
+        assert one.detail.startswith("research failed on this picture of 640×480 px: ")
+        assert "\n" not in one.detail
+        assert ".cpp" not in one.detail
+
+
+def test_any_error_in_decoding_rejects_that_file(folder: Path, monkeypatch) -> None:
+    def fail(content: bytes) -> np.ndarray:
+        raise ZeroDivisionError("a tag with\na denominator of 0")
+
+    monkeypatch.setattr("annotation.prelabel.decode", fail)
+    rejected = rejected_in(folder)
+    assert [one.item_id for one in rejected] == ["a.png", "b.png", "c.png"]
+    assert {(one.reason, one.detail) for one in rejected} == {
+        (
+            Reason.NOT_AN_IMAGE,
+            "The picture cannot be decoded: a tag with a denominator of 0.",
+        )
+    }

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from demo_run import Demo, demo_command, run_demo, started, with_group
+from demo_run import MIRRORSET, Demo, demo_command, run_demo, started, with_group
 
 from mirrorset.files import read_records
 from mirrorset.records import DatasetItem
@@ -106,6 +106,14 @@ def test_a_clone_pulls_every_byte(demo: Demo, tmp_path: Path) -> None:
     assert contents(clone) == contents(demo.home)
     assert len(contents(clone)) > 15
     assert "up to date" in dvc(clone, "status")
+    # A colleague's release starts from the ledger that came with the snapshot.
+    command = [str(MIRRORSET), "release", "--home", str(clone), "--json"]
+    with started(command) as process:
+        stdout, stderr = process.communicate(timeout=300)
+    assert process.returncode == 0, stderr
+    assert json.loads(stdout)["is_new"] is False
+    assert contents(clone) == contents(demo.home)
+    assert git(clone, "rev-parse", "HEAD") == git(demo.home, "rev-parse", "HEAD")
 
 
 def test_a_second_run_changes_nothing(demo: Demo) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from faces.registry import load_registry, verify
 from flows.sections import check_params
 from mirrorset.errors import MirrorsetError
-from mirrorset.records import Record
+from mirrorset.records import Annotation, ImageRecord, Record, Sighting
 from mirrorset.settings import read_settings
 from mirrorset.workspace import Workspace, open_workspace
 
@@ -129,7 +129,7 @@ def _workspace(home: Path) -> Iterator[Finding]:
         )
         return
     yield _tried("workspace", lambda: check_params(open_workspace(home)))
-    yield _tried("catalogue", lambda: _open_catalogue(open_workspace(home)))
+    yield _tried("catalogue", lambda: _read_catalogue(open_workspace(home)))
 
 
 def _tried(what: str, attempt: Callable[[], None]) -> Finding:
@@ -140,6 +140,8 @@ def _tried(what: str, attempt: Callable[[], None]) -> Finding:
     return Finding(what=what, is_well=True, found="in order")
 
 
-def _open_catalogue(workspace: Workspace) -> None:
-    with workspace.catalogue():
-        pass
+def _read_catalogue(workspace: Workspace) -> None:
+    with workspace.catalogue() as catalogue:
+        for kind in (ImageRecord, Sighting, Annotation):
+            for _ in catalogue.read(kind):
+                pass

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -21,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, DBAPIError, IntegrityError
 
 from mirrorset.catalogue.tables import TABLE_OF, rejected
 from mirrorset.errors import InputError, SettingsError, UnavailableError
@@ -58,7 +59,7 @@ class Catalogue:
         try:
             with self._engine.begin() as connection:
                 _migrate(connection)
-        except (OperationalError, DatabaseError) as error:
+        except DatabaseError as error:
             raise UnavailableError(
                 f"The catalogue {self._name} cannot be opened: {error.orig}."
             ) from None
@@ -90,19 +91,19 @@ class Catalogue:
                     for start in range(0, len(rows), _ROWS_A_STATEMENT):
                         _upsert_rows(connection, table, rows[start : start + _ROWS_A_STATEMENT])
                 _clear_rejections(connection, records)
-        except OperationalError as error:
+        except (IntegrityError, DataError, UnicodeEncodeError) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise InputError(f"The catalogue {self._name} refuses a record: {cause}.") from error
+        except DBAPIError as error:
             raise UnavailableError(
                 f"The catalogue {self._name} cannot be written: {error.orig}."
             ) from error
-        except (DBAPIError, UnicodeEncodeError) as error:
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            raise InputError(f"The catalogue {self._name} refuses a record: {cause}.") from error
 
     def read(self, kind: type[R]) -> Iterator[R]:
         """All records of a kind, sorted by image where they have one, then by their keys."""
         table = TABLE_OF[kind]
         first = [table.c.image_id] if "image_id" in table.c else []
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             rows = connection.execution_options(yield_per=1000).execute(
                 select(table).order_by(*first, *table.primary_key.columns)
             )
@@ -111,7 +112,7 @@ class Catalogue:
 
     def count(self, kind: type[Record]) -> int:
         """How many records of a kind are kept."""
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return int(
                 connection.execute(select(func.count()).select_from(TABLE_OF[kind])).scalar_one()
             )
@@ -121,13 +122,13 @@ class Catalogue:
         query = select(rejected.c.reason, func.count()).group_by(rejected.c.reason)
         if step is not None:
             query = query.where(rejected.c.step == step)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return Counter(dict(iter(connection.execute(query))))
 
     def settled_items(self, source: str) -> set[str]:
         """Ids of a source's items that need no second fetch: seen, or rejected for good."""
         sightings = TABLE_OF[Sighting]
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             seen = connection.execute(
                 select(sightings.c.source_item_id).where(sightings.c.source == source)
             ).scalars()
@@ -139,6 +140,18 @@ class Catalogue:
                 )
             ).scalars()
             return {*seen, *(item_id.removeprefix(f"{source}:") for item_id in refused)}
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """A connection to read from; a database that is damaged or gone is UnavailableError."""
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except DatabaseError as error:
+            raise UnavailableError(
+                f"The catalogue {self._name} cannot be read: {error.orig}: restore it from a "
+                "backup, or move it away and crawl again."
+            ) from None
 
 
 def _row(record: Record, table: Table) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from sqlalchemy.schema import CreateTable
 
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.tables import metadata, rejected, sightings
-from mirrorset.errors import InputError, SettingsError
+from mirrorset.errors import InputError, SettingsError, UnavailableError
 from mirrorset.records import (
     Annotation,
     Batch,
@@ -198,3 +198,22 @@ def test_ids_of_any_length_fit_postgresql(table: Table, key: str) -> None:
 def test_an_address_that_is_none_is_a_settings_error() -> None:
     with pytest.raises(SettingsError, match="sqlite:///PATH"):
         Catalogue("nonsense")
+
+
+def test_a_damaged_database_is_said_to_be_one(tmp_path: Path) -> None:
+    file = tmp_path / "c.sqlite"
+    with Catalogue(f"sqlite:///{file}") as catalogue:
+        catalogue.upsert(records())
+    content = bytearray(file.read_bytes())
+    content[8192:] = bytes(len(content) - 8192)
+    for beside in tmp_path.glob("c.sqlite-*"):
+        beside.unlink()
+    file.write_bytes(content)
+
+    def read_all() -> None:
+        with Catalogue(f"sqlite:///{file}") as catalogue:
+            for kind in (ImageRecord, Sighting, Annotation, Rejected):
+                list(catalogue.read(kind))
+
+    with pytest.raises(UnavailableError, match=r"c\.sqlite"):
+        read_all()

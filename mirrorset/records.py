@@ -104,6 +104,7 @@ class Reason(StrEnum):
     OPT_OUT_TDM = "opt_out_tdm"
     OPT_OUT_TAG = "opt_out_tag"
     HTTP_ERROR = "http_error"
+    GONE = "gone"
     TOO_LARGE = "too_large"
     CHECKSUM = "checksum"
     NOT_AN_IMAGE = "not_an_image"

@@ -48,7 +48,8 @@ class Candidate(Record):
     """An item that may be fetched.
 
     permit: None where the page is silent and the file itself may name its licence.
-    sha1: hex digest that the source promises, or "".
+    sha1: hex digest that the source promises, or "". version: the source's own mark of the item's
+    state; unchanged means nothing is asked again; "" where it gives none.
     """
 
     source: str
@@ -58,6 +59,7 @@ class Candidate(Record):
     author: str = ""
     permit: Permit | None
     sha1: str = ""
+    version: str = ""
 
     @property
     def item_id(self) -> str:

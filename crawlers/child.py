@@ -53,11 +53,11 @@ def _crawl(shard: ShardOrder, report: Callable[[int], None]) -> None:
         frontier = Frontier(
             catalogue, source.name, source.title, shard.run, Shard(shard.index, order.shards)
         )
-        process = AsyncCrawlerProcess({**scrapy_settings(shard), "CATALOGUE": catalogue})
+        process = AsyncCrawlerProcess(scrapy_settings(shard))
         crawler = process.create_crawler(CrawlSpider)
-        crawler.signals.connect(partial(_on_error, crawler), signal=signals.spider_error, weak=False)
-        crawler.signals.connect(partial(_on_error, crawler), signal=signals.item_error, weak=False)
-        process.crawl(crawler, shard=shard, source=source, frontier=frontier, report=report)
+        for signal in (signals.spider_error, signals.item_error):
+            crawler.signals.connect(partial(_on_error, crawler), signal=signal, weak=False)
+        process.crawl(crawler, order, source, frontier, report)
         # A signal ends the process as a kill does: what is written is whole.
         process.start(install_signal_handlers=False)
     spider = crawler.spider

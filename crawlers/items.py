@@ -100,21 +100,6 @@ class Settled:
     records: tuple[Record, ...] = ()
 
 
-def item_id(self) -> str:
-        """The key under which it is settled, rejected and known."""
-        return item_id(self.source, self.source_item_id)
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A candidate's original bytes as received, and what the answer said with them."""
-
-    candidate: Candidate
-    content: bytes = field(repr=False)
-    headers: dict[str, str]
-    robots_sha256: str
-
-
 def item_id(source: str, source_item_id: str) -> str:
     """The key of an item over all sources."""
     return f"{source}:{source_item_id}"

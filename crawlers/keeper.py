@@ -15,7 +15,6 @@ from crawlers.items import Picture, Refusal, Settled, Unchanged, judge, rejected
 from crawlers.order import CrawlOrder
 from crawlers.spider import CrawlSpider
 from mirrorset.blobs import BlobStore
-from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.frontier import STORED, UNCHANGED
 from mirrorset.errors import MirrorsetError
 from mirrorset.pixels import PixelParams, UnusableImageError, inspect
@@ -49,7 +48,6 @@ class Keeper:
         self._order = order
         self._crawler = crawler
         self._blobs = BlobStore(order.blobs_url)
-        self._catalogue: Catalogue = crawler.settings["CATALOGUE"]
         self._unwritten: list[Settled] = []
         self._has_items = asyncio.Event()
         self._is_closing = False
@@ -65,7 +63,9 @@ class Keeper:
     async def process_item(self, item: Item) -> Item:
         """Settle one item; decoding runs in a thread."""
         try:
-            settled = item if isinstance(item, Settled) else await asyncio.to_thread(self._keep, item)
+            settled = (
+                item if isinstance(item, Settled) else await asyncio.to_thread(self._keep, item)
+            )
         except (MirrorsetError, OSError) as error:
             self._spider.fail(error)
             self._spider.release(item.entry)
@@ -97,7 +97,7 @@ class Keeper:
     def _renewed(self, item: Unchanged) -> tuple[Record, ...]:
         """The sighting of unchanged bytes under the licence that its source states now."""
         permit, candidate = item.candidate.permit, item.candidate
-        sighting = self._catalogue.sighting(candidate.source, candidate.source_item_id)
+        sighting = self._spider.frontier.sighting(candidate.source_item_id)
         if permit is None or sighting is None or sighting.licence == permit.licence:
             return ()
         evidence = sighting.evidence.model_copy(

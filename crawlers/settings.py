@@ -19,7 +19,11 @@ _UNUSED_DOWNLOADER = (
     "stats.DownloaderStats",
 )
 # These would make an item vanish without a reason, or cost time for nothing.
-_UNUSED_SPIDER = ("referer.RefererMiddleware", "urllength.UrlLengthMiddleware", "depth.DepthMiddleware")
+_UNUSED_SPIDER = (
+    "referer.RefererMiddleware",
+    "urllength.UrlLengthMiddleware",
+    "depth.DepthMiddleware",
+)
 
 
 def scrapy_settings(shard: ShardOrder) -> dict[str, Any]:
@@ -33,8 +37,14 @@ def scrapy_settings(shard: ShardOrder) -> dict[str, Any]:
         "BOT_NAME": "mirrorset",
         "USER_AGENT": order.signed_user_agent,
         "TWISTED_REACTOR_ENABLED": False,
-        "DOWNLOAD_HANDLERS": {"http": handler, "https": handler, "ftp": None, "s3": None,
-                              "file": None, "data": None},
+        "DOWNLOAD_HANDLERS": {
+            "http": handler,
+            "https": handler,
+            "ftp": None,
+            "s3": None,
+            "file": None,
+            "data": None,
+        },
         "DOWNLOADER_MIDDLEWARES": {
             "crawlers.gatekeeper.Gatekeeper": 100,
             "crawlers.gatekeeper.RetryAfter": 560,

@@ -42,7 +42,7 @@ from crawlers.items import (
     rejected,
     unreadable,
 )
-from crawlers.order import ShardOrder
+from crawlers.order import CrawlOrder
 from crawlers.reach import ForbiddenAddressError
 from crawlers.settings import WINDOW
 from crawlers.source import Answer, Ask, BusyError, Found, Source
@@ -96,13 +96,13 @@ class CrawlSpider(scrapy.Spider):
 
     def __init__(
         self,
-        shard: ShardOrder,
+        order: CrawlOrder,
         source: Source[Any],
         frontier: Frontier,
         report: Callable[[int], None],
     ) -> None:
         super().__init__()
-        self.order = shard.order
+        self.order = order
         self.source = source
         self.frontier = frontier
         self.report = report
@@ -322,7 +322,10 @@ class CrawlSpider(scrapy.Spider):
             errback=partial(self.on_failure, entry),
             # As stored on the server: no negotiated format, no transfer compression.
             headers={
-                "Accept": "*/*", "Accept-Encoding": "identity", **_conditions(entry), **headers
+                "Accept": "*/*",
+                "Accept-Encoding": "identity",
+                **_conditions(entry),
+                **headers,
             },
             meta={
                 PICTURE: True,

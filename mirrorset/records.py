@@ -55,8 +55,7 @@ class Evidence(Record):
     licence_read_from: the field, tag or file that named the licence ("extmetadata.LicenseUrl").
     licence_text: what stood there, word for word.
     version: the source's own mark of the item's state (a sha1, a size and time of change), or "".
-    robots_sha256: sha256 of the robots.txt obeyed for the picture, or "" where the host has none.
-    host_files: sha256 of what else of the host was read and allowed it, by name ("tdmrep.json").
+    host_files: what of the host was read and allowed it: name ("robots.txt") → sha256 or status.
     headers: response headers of the picture that bear on its use, lower-case names.
     crawler: product and version that read it ("mirrorset/0.1.0").
     """
@@ -64,7 +63,6 @@ class Evidence(Record):
     licence_read_from: str
     licence_text: str
     version: str = ""
-    robots_sha256: str = ""
     host_files: dict[str, str] = {}
     headers: dict[str, str] = {}
     crawler: str

@@ -35,7 +35,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from mirrorset.catalogue.store import Catalogue, upsert
 from mirrorset.catalogue.tables import crawls, frontier, rejected, request_counts, sightings
-from mirrorset.records import Record, Rejected, utc_now
+from mirrorset.records import Record, Rejected, Sighting, utc_now
 
 KNOWN = "known"
 UNCHANGED = "unchanged"
@@ -264,6 +264,12 @@ class Frontier:
     def count_listings(self) -> int:
         """How many listings the run has."""
         return self._count(frontier.c.kind == Kind.LISTING)
+
+    def sighting(self, source_item_id: str) -> Sighting | None:
+        """The sighting that an earlier run kept of an item."""
+        with self._catalogue.reading() as connection:
+            row = self._seen(connection, [source_item_id]).get(source_item_id)
+        return None if row is None else Sighting.model_validate(dict(row._mapping))
 
     def settle_read(
         self,

@@ -115,16 +115,6 @@ class Catalogue:
             for row in rows.mappings():
                 yield kind.model_validate(dict(row))
 
-    def sighting(self, source: str, source_item_id: str) -> Sighting | None:
-        """The sighting of one item of a source."""
-        table = TABLE_OF[Sighting]
-        query = select(table).where(
-            table.c.source == source, table.c.source_item_id == source_item_id
-        )
-        with self.reading() as connection:
-            row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else Sighting.model_validate(dict(row))
-
     def count(self, kind: type[Record]) -> int:
         """How many records of a kind are kept."""
         with self.reading() as connection:

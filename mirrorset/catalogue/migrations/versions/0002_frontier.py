@@ -54,6 +54,29 @@ def upgrade() -> None:
         sa.Column("requests", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("source", "day", name="pk_request_counts"),
     )
+    _name_robots_among_host_files()
+
+
+def _name_robots_among_host_files() -> None:
+    sightings = sa.table(
+        "sightings",
+        sa.column("source", sa.String),
+        sa.column("source_item_id", sa.Text),
+        sa.column("evidence", sa.JSON),
+    )
+    connection = op.get_bind()
+    for row in connection.execute(sa.select(sightings)).all():
+        evidence = dict(row.evidence)
+        sha256 = evidence.pop("robots_sha256", "")
+        evidence["host_files"] = {"robots.txt": sha256} if sha256 else {}
+        connection.execute(
+            sightings.update()
+            .where(
+                sightings.c.source == row.source,
+                sightings.c.source_item_id == row.source_item_id,
+            )
+            .values(evidence=evidence)
+        )
 
 
 def downgrade() -> None:

@@ -19,7 +19,7 @@ class Exchange(NamedTuple):
 
 def exchanges(cassette: Path) -> list[Exchange]:
     """What a cassette recorded, in order."""
-    recorded = yaml.load(cassette.read_bytes(), Loader=yaml.CSafeLoader)  # noqa: S506
+    recorded = yaml.load(cassette.read_bytes(), Loader=yaml.CSafeLoader)
     return [
         Exchange(entry["request"]["uri"], _answer(entry["request"]["uri"], entry["response"]))
         for entry in recorded["interactions"]

@@ -268,10 +268,10 @@ def read_photo(photo: Photo, sizes: list[Size], terms: Terms) -> Candidate | Rej
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(("photo", *map(str, first["loc"])))
-        refusal = Refusal(
+        unread = Refusal(
             reason=Reason.NOT_AN_IMAGE, detail=f"{where} cannot be read: {first['msg']}."
         )
-        return rejected(SOURCE, key, "", refusal)
+        return rejected(SOURCE, key, "", unread)
     permit = _photo_refusal(stated) or _judged(stated.license, terms.intended_use)
     if isinstance(permit, Refusal):
         return rejected(SOURCE, key, "", permit)

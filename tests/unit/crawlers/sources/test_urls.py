@@ -1,4 +1,5 @@
 import json
+from itertools import cycle
 from pathlib import Path
 
 import fsspec
@@ -25,14 +26,13 @@ def urls(path: Path | str, **start: str) -> Urls:
     return Urls(UrlsStart(path=str(path), **start), Terms())
 
 
-def walk(source: Urls, *, restarted: bool = False) -> list[Candidate | Rejected]:
-    """All items; `restarted`: by a new process for each ask, as the frontier keeps them."""
-    waiting, items = list(source.begin()), []
+def walk(*readers: Urls) -> list[Candidate | Rejected]:
+    """All items, the readers taking asks in turn, as processes take them from the frontier."""
+    waiting, items = list(readers[0].begin()), []
+    turns = cycle(readers)
     while waiting:
         ask = Ask.model_validate_json(waiting.pop(0).model_dump_json())
-        reader = Urls(source.start, source.terms) if restarted else source
-        reader.chunk_rows = source.chunk_rows  # type: ignore[misc]
-        for found in reader.read(ask, NOTHING):
+        for found in next(turns).read(ask, NOTHING):
             (waiting if isinstance(found, Ask) else items).append(found)
     return items
 
@@ -167,7 +167,7 @@ def test_each_ask_has_an_address_of_its_own_that_nobody_downloads(tmp_path: Path
     path = tmp_path / "two words.txt"
     path.write_text("".join(f"http://h.org/{n}.jpg\n" for n in range(5)))
     source = urls(path)
-    source.chunk_rows = 2  # type: ignore[misc]
+    source.chunk_rows = 2
     (ask,) = source.begin()
     asked = [ask]
     for ask in asked:
@@ -177,15 +177,17 @@ def test_each_ask_has_an_address_of_its_own_that_nobody_downloads(tmp_path: Path
 
 
 @given(rows=st.integers(0, 12), chunk=st.integers(1, 5), suffix=st.sampled_from(["csv", "parquet"]))
-def test_chunks_are_the_whole_even_after_restarts(rows: int, chunk: int, suffix: str) -> None:
+def test_chunks_are_the_whole_shared_or_after_restarts(rows: int, chunk: int, suffix: str) -> None:
     memory = fsspec.filesystem("memory")
     table = pd.DataFrame({"url": [f"http://h.org/{n}.jpg" for n in range(rows)]}, dtype=object)
     for name in ("a", "b"):
         getattr(table, f"to_{suffix}")(f"memory://chunks/{name}.{suffix}")
-    source = urls("memory://chunks")
-    whole = walk(source)
-    source.chunk_rows = chunk  # type: ignore[misc]
-    assert walk(source) == walk(source, restarted=True) == whole
+    whole = walk(urls("memory://chunks"))
+    readers = [urls("memory://chunks") for _ in range(40)]
+    for reader in readers:
+        reader.chunk_rows = chunk
+    alone, shared, restarted = readers[:1], readers[1:3], readers[3:]
+    assert walk(*alone) == walk(*shared) == walk(*restarted) == whole
     assert len(whole) == 2 * rows
     memory.rm("/chunks", recursive=True)
 

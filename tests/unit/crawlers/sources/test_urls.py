@@ -5,7 +5,7 @@ from pathlib import Path
 import fsspec
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -176,20 +176,22 @@ def test_each_ask_has_an_address_of_its_own_that_nobody_downloads(tmp_path: Path
     assert all(ask.url.startswith("list:///") and " " not in ask.url for ask in asked)
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.integers(0, 12), chunk=st.integers(1, 5), suffix=st.sampled_from(["csv", "parquet"]))
-def test_chunks_are_the_whole_shared_or_after_restarts(rows: int, chunk: int, suffix: str) -> None:
-    memory = fsspec.filesystem("memory")
+def test_chunks_are_the_whole_shared_or_after_restarts(
+    tmp_path: Path, rows: int, chunk: int, suffix: str
+) -> None:
+    folder = tmp_path / f"{suffix}-{rows}"
+    folder.mkdir(exist_ok=True)
     table = pd.DataFrame({"url": [f"http://h.org/{n}.jpg" for n in range(rows)]}, dtype=object)
     for name in ("a", "b"):
-        getattr(table, f"to_{suffix}")(f"memory://chunks/{name}.{suffix}")
-    whole = walk(urls("memory://chunks"))
-    readers = [urls("memory://chunks") for _ in range(40)]
+        getattr(table, f"to_{suffix}")(folder / f"{name}.{suffix}")
+    readers = [urls(folder) for _ in range(40)]
     for reader in readers:
         reader.chunk_rows = chunk
-    alone, shared, restarted = readers[:1], readers[1:3], readers[3:]
-    assert walk(*alone) == walk(*shared) == walk(*restarted) == whole
-    assert len(whole) == 2 * rows
-    memory.rm("/chunks", recursive=True)
+    whole, alone, shared, restarted = [urls(folder)], readers[:1], readers[1:3], readers[3:]
+    assert walk(*alone) == walk(*shared) == walk(*restarted) == walk(*whole)
+    assert len(walk(*whole)) == 2 * rows
 
 
 def test_ids_outlive_scheme_and_default_port() -> None:

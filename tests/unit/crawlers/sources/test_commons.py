@@ -142,7 +142,9 @@ def test_there_is_one_way_in(ways: dict[str, str]) -> None:
 # --- recorded answers -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", sorted(RECORDINGS.rglob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(RECORDINGS.rglob("*.json")), ids=lambda path: path.stem
+)
 def test_every_recording_is_candidates_or_rejections(path: Path) -> None:
     for page in as_pages(json.loads(path.read_text())):
         outcome = read(page)
@@ -152,7 +154,9 @@ def test_every_recording_is_candidates_or_rejections(path: Path) -> None:
             assert outcome.step == "crawl"
 
 
-@pytest.mark.parametrize("path", sorted(RECORDINGS.rglob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(RECORDINGS.rglob("*.json")), ids=lambda path: path.stem
+)
 def test_every_recording_is_an_answer_or_refused_in_a_sentence(
     commons: Commons, path: Path
 ) -> None:
@@ -463,10 +467,7 @@ def test_a_recheck_reads_the_current_version_alone(commons: Commons) -> None:
         ([{"pageid": 7, "missing": True}], Reason.GONE),
         ({"7": {"pageid": 7, "missing": ""}}, Reason.GONE),
         ([info(filemissing=True)], Reason.GONE),
-        (
-            [info(extmetadata={"LicenseShortName": {"value": "CC BY-ND 2.0"}})],
-            Reason.NO_DERIVATIVES,
-        ),
+        ([info(extmetadata={"LicenseShortName": {"value": "CC BY-ND 2.0"}})], Reason.NO_DERIVATIVES),
         ([], Reason.HTTP_ERROR),
     ],
 )

@@ -72,7 +72,7 @@ def read_rows(
             ".jsonl, .json (all also with .gz) or .parquet."
         )
     with reading(path), fs.open(path, "rb") as file:
-        stream = gzip.GzipFile(fileobj=file) if path.lower().endswith(".gz") else file
+        stream: Any = gzip.GzipFile(fileobj=file) if path.lower().endswith(".gz") else file
         names, rows = reader(stream, wanted, required[0])
         held = {name.lower() for name in names}
         for name in required:

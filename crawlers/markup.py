@@ -25,9 +25,9 @@ from crawlers.text import read_json
 _ORIGINAL_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 _OTHER_SUFFIXES = (".svg", ".gif", ".ico", ".avif")
 # "data-" is where scripts that load pictures late find them. <source> elements of formats that are
-# not read are passed over.
+# not read are passed over; to lxml they are no void elements, so that the <img> lies in them.
 _SRCSETS = (
-    "@srcset | @data-srcset | parent::picture/source[not(@type) or @type='image/jpeg'"
+    "@srcset | @data-srcset | ancestor::picture[1]//source[not(@type) or @type='image/jpeg'"
     " or @type='image/png' or @type='image/webp']/@srcset"
 )
 _IMAGE_TYPES = ("ImageObject", "Photograph")

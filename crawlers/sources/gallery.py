@@ -65,6 +65,10 @@ class Gallery(Source[GalleryStart]):
 
     name = "gallery"
 
+    def __init__(self, start: GalleryStart, terms: Terms) -> None:
+        super().__init__(start, terms)
+        self.max_listings = start.max_listings
+
     @property
     def title(self) -> str:
         """The gallery by its address."""
@@ -86,16 +90,21 @@ class Gallery(Source[GalleryStart]):
         """
         if ask.kind == "listing":
             yield from self._read_listing(ask, answer)
-        elif "item" in ask.carried:
-            page_item_id = ask.carried["item"].partition("#")[0]
-            yield _again(self._read_page(page_item_id, answer), **ask.carried)
+        elif "image_url" in ask.carried:
+            page_item_id = ask.source_item_id.partition("#")[0]
+            shown = self._read_page(page_item_id, answer)
+            yield _again(shown, ask.source_item_id, ask.carried["image_url"])
         else:
-            yield from self._read_page(page_id(ask.url), answer)
+            yield from self._read_page(ask.source_item_id, answer)
 
     def recheck(self, source_item_id: str, page_url: str, image_url: str) -> Ask:
         """The page again."""
-        carried = {"item": source_item_id, "image_url": image_url}
-        return Ask(url=page_url, kind="page", carried=carried)
+        return Ask(
+            url=page_url,
+            kind="page",
+            source_item_id=source_item_id,
+            carried={"image_url": image_url},
+        )
 
     def _read_listing(self, ask: Ask, answer: Answer) -> Iterator[Ask]:
         try:
@@ -106,7 +115,7 @@ class Gallery(Source[GalleryStart]):
             raise UnavailableError(f"The listing {answer.url} cannot be read: {words}.") from error
         depth = int(ask.carried.get("depth", 0))
         for url in listing.pages:
-            yield Ask(url=url, kind="page")
+            yield Ask(url=url, kind="page", source_item_id=page_id(url))
         for url in listing.following:
             yield Ask(url=url, carried={"depth": depth})
         for url in listing.listings:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 from urllib.parse import quote, urlsplit
 
 from pydantic import Field, model_validator
@@ -22,6 +22,10 @@ _PAGE_COLUMNS = ("page_url", "foreign_landing_url")
 # LAION's word for a licence that its crawl did not find.
 _NOTHING_STATED = ("", "?")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+#: A list, the number of its next row, and its rows from there on.
+_Open = tuple[str, int, Iterator[Row]]
+_NOTHING_OPEN: _Open = ("", 0, iter(()))
 
 
 class UrlsStart(Record):
@@ -69,16 +73,17 @@ class UrlsStart(Record):
 class Urls(Source[UrlsStart]):
     """Reads lists a chunk an ask, so that a kill loses no place and no list lies in memory.
 
-    A list stays open between its chunks. Only the first chunk after a restart passes over the
-    rows before it, once; nothing is converted or written.
+    A list stays open between its chunks. The first chunk after a restart passes over the rows
+    before it, and one of a list that several processes share over those that the others read: a
+    process reads each list at most once. Nothing is converted or written.
     """
 
     name = "urls"
-    chunk_rows: ClassVar[int] = 1000
+    chunk_rows = 1000
 
     def __init__(self, start: UrlsStart, terms: Terms) -> None:
         super().__init__(start, terms)
-        self._open: tuple[str, int, Iterator[Row]] | None = None
+        self._open = _NOTHING_OPEN
 
     @property
     def title(self) -> str:
@@ -118,9 +123,11 @@ class Urls(Source[UrlsStart]):
             yield from self._chunk_after(file)
 
     def _rows(self, file: str, first: int) -> Iterator[Row]:
-        left_open, self._open = self._open, None
-        if left_open is not None and left_open[:2] == (file, first):
-            return left_open[2]
+        (left_open, at, rows), self._open = self._open, _NOTHING_OPEN
+        if left_open == file and at <= first:
+            for _ in islice(rows, first - at):
+                pass
+            return rows
         start = self.start
         named = [start.licence_col, start.author_col, start.page_col, start.id_col]
         required = [start.url_col, *(name for name in named if name)]

@@ -1,10 +1,11 @@
 import json
+from itertools import cycle
 from pathlib import Path
 
 import fsspec
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -25,14 +26,13 @@ def urls(path: Path | str, **start: str) -> Urls:
     return Urls(UrlsStart(path=str(path), **start), Terms())
 
 
-def walk(source: Urls, *, restarted: bool = False) -> list[Candidate | Rejected]:
-    """All items; `restarted`: by a new process for each ask, as the frontier keeps them."""
-    waiting, items = list(source.begin()), []
+def walk(*readers: Urls) -> list[Candidate | Rejected]:
+    """All items, the readers taking asks in turn, as processes take them from the frontier."""
+    waiting, items = list(readers[0].begin()), []
+    turns = cycle(readers)
     while waiting:
         ask = Ask.model_validate_json(waiting.pop(0).model_dump_json())
-        reader = Urls(source.start, source.terms) if restarted else source
-        reader.chunk_rows = source.chunk_rows  # type: ignore[misc]
-        for found in reader.read(ask, NOTHING):
+        for found in next(turns).read(ask, NOTHING):
             (waiting if isinstance(found, Ask) else items).append(found)
     return items
 
@@ -167,7 +167,7 @@ def test_each_ask_has_an_address_of_its_own_that_nobody_downloads(tmp_path: Path
     path = tmp_path / "two words.txt"
     path.write_text("".join(f"http://h.org/{n}.jpg\n" for n in range(5)))
     source = urls(path)
-    source.chunk_rows = 2  # type: ignore[misc]
+    source.chunk_rows = 2
     (ask,) = source.begin()
     asked = [ask]
     for ask in asked:
@@ -176,18 +176,22 @@ def test_each_ask_has_an_address_of_its_own_that_nobody_downloads(tmp_path: Path
     assert all(ask.url.startswith("list:///") and " " not in ask.url for ask in asked)
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.integers(0, 12), chunk=st.integers(1, 5), suffix=st.sampled_from(["csv", "parquet"]))
-def test_chunks_are_the_whole_even_after_restarts(rows: int, chunk: int, suffix: str) -> None:
-    memory = fsspec.filesystem("memory")
+def test_chunks_are_the_whole_shared_or_after_restarts(
+    tmp_path: Path, rows: int, chunk: int, suffix: str
+) -> None:
+    folder = tmp_path / f"{suffix}-{rows}"
+    folder.mkdir(exist_ok=True)
     table = pd.DataFrame({"url": [f"http://h.org/{n}.jpg" for n in range(rows)]}, dtype=object)
     for name in ("a", "b"):
-        getattr(table, f"to_{suffix}")(f"memory://chunks/{name}.{suffix}")
-    source = urls("memory://chunks")
-    whole = walk(source)
-    source.chunk_rows = chunk  # type: ignore[misc]
-    assert walk(source) == walk(source, restarted=True) == whole
-    assert len(whole) == 2 * rows
-    memory.rm("/chunks", recursive=True)
+        getattr(table, f"to_{suffix}")(folder / f"{name}.{suffix}")
+    readers = [urls(folder) for _ in range(40)]
+    for reader in readers:
+        reader.chunk_rows = chunk
+    whole, alone, shared, restarted = [urls(folder)], readers[:1], readers[1:3], readers[3:]
+    assert walk(*alone) == walk(*shared) == walk(*restarted) == walk(*whole)
+    assert len(walk(*whole)) == 2 * rows
 
 
 def test_ids_outlive_scheme_and_default_port() -> None:

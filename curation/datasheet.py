@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from curation.documents import Tally
-from faces.slices import LIGHTINGS, POSES, SMALLEST_CELL, Slice, suppressed
+from faces.slices import GRID, LIGHTINGS, POSES, SELFIES, SMALLEST_CELL, UNKNOWN, Slice, suppressed
 from mirrorset.params import Responsible
 from mirrorset.records import IntendedUse
 
@@ -72,7 +72,8 @@ def _composition(tally: Tally) -> list[str]:
 
 
 def _slices(tally: Tally) -> list[str]:
-    cells = suppressed(tally.slices)
+    cells = suppressed(tally.slices, GRID)
+    selfies = suppressed(tally.selfies, SELFIES)
     rows = [[pose, *(_cell(cells[Slice(pose, light)]) for light in LIGHTINGS)] for pose in POSES]
     return [
         "Head pose (rows: where the nose points) by lighting (columns: where the light comes "
@@ -80,6 +81,11 @@ def _slices(tally: Tally) -> list[str]:
         f"{SMALLEST_CELL}, and one more where that alone could be worked out.",
         "",
         *_table(["pose", *LIGHTINGS], rows),
+        "",
+        "Likeness to a selfie: one main face, large in the frame, in the perspective of an arm's "
+        "length. A measure of the picture, not a statement about how it was taken.",
+        "",
+        *_table(["selfie", "images"], [[cell, _cell(count)] for cell, count in selfies.items()]),
     ]
 
 
@@ -114,9 +120,15 @@ def _models(tally: Tally) -> list[str]:
 
 
 def _gaps(tally: Tally) -> list[str]:
-    thin = [cell for cell, count in suppressed(tally.slices).items() if not count]
+    cells = suppressed(tally.slices, GRID).items()
+    selfies = suppressed(tally.selfies, SELFIES).items()
     named = "; ".join(
-        f"pose {cell.pose}, light {cell.lighting}" for cell in thin if "unknown" not in cell
+        [
+            f"pose {cell.pose}, light {cell.lighting}"
+            for cell, count in cells
+            if not count and UNKNOWN not in cell
+        ]
+        + [f"selfie {cell}" for cell, count in selfies if not count and cell != UNKNOWN]
     )
     return [
         f"- Slices with no or hardly any images: {named or 'none'}.",

@@ -10,7 +10,7 @@ from typing import get_args
 from curation.records import Receipt
 from curation.select import main_face
 from faces.schema import load_schema
-from faces.slices import Slice, slice_of
+from faces.slices import Slice, selfie_slice_of, slice_of
 from mirrorset.files import write_text
 from mirrorset.records import Annotation, DatasetItem, Licence, ModelRef, Sighting, Split
 
@@ -35,6 +35,7 @@ class Tally:
         self.splits: Counter[Split] = Counter(dict.fromkeys(get_args(Split), 0))
         self.unreviewed: Counter[Split] = Counter(dict.fromkeys(get_args(Split), 0))
         self.slices: Counter[Slice] = Counter()
+        self.selfies: Counter[str] = Counter()
         self.licences: Counter[tuple[str, str]] = Counter()
         self.sources: Counter[str] = Counter()
         self.models: dict[str, ModelRef] = {}
@@ -60,7 +61,9 @@ class Tally:
         """Count one item."""
         self.splits[item.split] += 1
         self.unreviewed[item.split] += item.annotation.origin == "model"
-        self.slices[slice_of(main_face(item.annotation.faces))] += 1
+        faces, image = item.annotation.faces, receipt.image
+        self.slices[slice_of(main_face(faces))] += 1
+        self.selfies[selfie_slice_of(faces, image.width_px, image.height_px)] += 1
         self.sources[receipt.sighting.source] += 1
         self.licences[_licence(receipt.sighting.licence)] += 1
         self._group_ids.add(item.group_id)

@@ -11,7 +11,7 @@ from pathlib import Path
 from curation.documents import Tally
 from curation.records import Receipt
 from curation.snapshot import read_rejected
-from faces.slices import suppressed
+from faces.slices import GRID, SELFIES, suppressed
 from mirrorset.files import read_records, write_text
 from mirrorset.records import DatasetItem, Rejected
 
@@ -20,8 +20,9 @@ def measure(snapshot: Path, work: Path, data: Path) -> None:
     """Write metrics/release.json, plots/slices.csv and plots/rejected.csv below `data`.
 
     release.json: images by split, groups, share of unreviewed images, rejections by reason (of
-    all steps), images by slice. A withheld slice (see `faces.slices.suppressed`) is absent
-    from release.json and empty in slices.csv.
+    all steps), images by slice (pose and lighting; likeness to a selfie). A withheld slice (see
+    `faces.slices.suppressed`) is absent from release.json and empty in slices.csv, which has pose
+    and lighting alone.
     """
     tally = Tally()
     group_sizes: Counter[str] = Counter()
@@ -33,7 +34,8 @@ def measure(snapshot: Path, work: Path, data: Path) -> None:
         tally.add(item, receipt)
         group_sizes[item.group_id] += 1
     reasons = Counter(rejected.reason.value for rejected in _all_rejected(snapshot, work))
-    cells = suppressed(tally.slices)
+    cells = suppressed(tally.slices, GRID)
+    selfies = suppressed(tally.selfies, SELFIES)
 
     metrics = {
         "images": {"all": tally.images} | {str(split): n for split, n in tally.splits.items()},
@@ -44,7 +46,8 @@ def measure(snapshot: Path, work: Path, data: Path) -> None:
             f"pose_{cell.pose}_light_{cell.lighting}": count
             for cell, count in cells.items()
             if count is not None
-        },
+        }
+        | {f"selfie_{cell}": count for cell, count in selfies.items() if count is not None},
     }
     write_text(data / "metrics" / "release.json", json.dumps(metrics, indent=1) + "\n")
     _write_csv(

@@ -1,9 +1,12 @@
-"""Slices: how many images there are by head pose and lighting, told only as aggregates."""
+"""Slices: how many images there are by head pose, lighting and likeness to a selfie.
 
-from collections import Counter
-from collections.abc import Mapping
-from typing import NamedTuple
+They are told only as aggregates.
+"""
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+from faces.selfie import selfie_likeness
 from mirrorset.records import Face
 
 # A turned head shows one cheek more than the other.
@@ -12,6 +15,11 @@ FRONTAL_WITHIN_DEG = 15.0
 UNKNOWN = "unknown"
 POSES = ("left", "frontal", "right", UNKNOWN)
 LIGHTINGS = ("left", "even", "right", UNKNOWN)
+SELFIES = ("likely", "possible", "unlikely", UNKNOWN)
+
+# Thirds of the score: on portraits it lies in the middle one, as the perspective of one picture
+# tells little.
+_POSSIBLE_FROM, _LIKELY_FROM = 1 / 3, 2 / 3
 
 # Smaller cells are not told: too few to judge a model on, few enough to point at people.
 SMALLEST_CELL = 10
@@ -22,6 +30,11 @@ class Slice(NamedTuple):
 
     pose: str
     lighting: str
+
+
+GRID = tuple(Slice(pose, lighting) for pose in POSES for lighting in LIGHTINGS)
+
+Cell = TypeVar("Cell", Slice, str)
 
 
 def slice_of(face: Face) -> Slice:
@@ -35,18 +48,28 @@ def slice_of(face: Face) -> Slice:
     return Slice(pose, face.lighting.side if face.lighting else UNKNOWN)
 
 
-def suppressed(counts: Mapping[Slice, int]) -> dict[Slice, int | None]:
-    """Every cell of pose × lighting; None where it holds 1 to 9 images.
+def selfie_slice_of(faces: Sequence[Face], width_px: int, height_px: int) -> str:
+    """The cell of `SELFIES` of an image of that size, upright, with these faces in any order."""
+    if not faces:
+        return UNKNOWN
+    likeness = selfie_likeness(faces, width_px, height_px)
+    if likeness.at_most < _POSSIBLE_FROM:
+        return "unlikely"
+    if likeness.score is None:
+        return UNKNOWN
+    if likeness.score < _POSSIBLE_FROM:
+        return "unlikely"
+    return "likely" if likeness.score >= _LIKELY_FROM else "possible"
+
+
+def suppressed(counts: Mapping[Cell, int], cells: Iterable[Cell]) -> dict[Cell, int | None]:
+    """Every one of `cells` (`GRID`, `SELFIES`); None where it holds 1 to 9 images.
 
     A single such cell could be worked out from the total, so the next smallest is withheld too.
     """
-    cells: dict[Slice, int | None] = {
-        Slice(pose, lighting): Counter(counts)[Slice(pose, lighting)]
-        for pose in POSES
-        for lighting in LIGHTINGS
-    }
-    filled = sorted((count, cell) for cell, count in cells.items() if count)
+    told: dict[Cell, int | None] = {cell: counts.get(cell, 0) for cell in cells}
+    filled = sorted((count, cell) for cell, count in told.items() if count)
     withheld = [cell for count, cell in filled if count < SMALLEST_CELL]
     if len(withheld) == 1:
         withheld = [cell for _, cell in filled[:2]]
-    return cells | dict.fromkeys(withheld)
+    return told | dict.fromkeys(withheld)

@@ -2,7 +2,7 @@
 
 from pydantic_core import PydanticCustomError
 
-from faces.slices import FRONTAL_WITHIN_DEG
+from faces.slices import FRONTAL_WITHIN_DEG, UNKNOWN
 from mirrorset.records import Face, Record
 
 # Every axis with its cells, from low to high where they are measured.
@@ -11,6 +11,7 @@ AXES = {
     "lighting": ("left", "even", "right"),
     "pitch": ("down", "level", "up"),
     "pose": ("left", "frontal", "right"),
+    "selfie": ("unlikely", "possible", "likely"),
 }
 
 
@@ -26,10 +27,13 @@ class SliceParams(Record):
     face_size_px: tuple[float, float] = (60.0, 120.0)
 
 
-def slices_of(face: Face, interocular_px: float, params: SliceParams) -> dict[str, str]:
+def slices_of(
+    face: Face, interocular_px: float, selfie: str, params: SliceParams
+) -> dict[str, str]:
     """The face's cell on every axis of `AXES` whose measure it has.
 
     pose: where the nose points; lighting: where the light comes from; both in image terms.
+    selfie: the image's cell by `faces.slices.selfie_slice_of`.
     """
     reached = sum(interocular_px >= border_px for border_px in params.face_size_px)
     cells = {"face_size": AXES["face_size"][reached]}
@@ -38,6 +42,8 @@ def slices_of(face: Face, interocular_px: float, params: SliceParams) -> dict[st
         cells["pitch"] = _cell("pitch", face.pose.pitch_deg, params.level_pitch_deg)
     if face.lighting is not None:
         cells["lighting"] = face.lighting.side
+    if selfie != UNKNOWN:
+        cells["selfie"] = selfie
     return dict(sorted(cells.items()))
 
 

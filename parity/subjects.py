@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from faces.slices import selfie_slice_of
 from mirrorset.geometry import area
 from mirrorset.load import Item
 from mirrorset.records import Face, Reason, Rejected
@@ -39,6 +40,7 @@ def subjects_of(
             detail = f"The eyes are {interocular_px:.1f} px apart, under {min_interocular_px} px."
             left_out.append(_left_out(image, Reason.QUALITY, detail))
             continue
+        selfie = selfie_slice_of(image.faces, image.width_px, image.height_px)
         item = PackItem(
             index=len(subjects),
             image_id=image.image_id,
@@ -47,7 +49,7 @@ def subjects_of(
             label_points=tuple(labels.points[index] for index in spec.label_points),
             interocular_px=interocular_px,
             origin=image.annotation.origin,
-            slices=slices_of(face, interocular_px, slices),
+            slices=slices_of(face, interocular_px, selfie, slices),
         )
         subjects.append(Subject(image, face, item))
     return subjects, left_out

@@ -22,7 +22,7 @@ from reports.comparisons import Comparison, number, percent, read_comparison
 from reports.groups import Group, Member, make_group, make_member, repeated
 from reports.rejections import Rejection, by_reason, item_count, read_rejected
 from reports.rows import Row, make_row
-from reports.slices import SIDES, Table, count_words, coverage
+from reports.slices import SIDES, Cell, Table, count_words, coverage, selfies
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _SPLITS = ("train", "val", "test")
@@ -69,6 +69,7 @@ class Page:
     sides: tuple[str, ...]
     rejections: tuple[Rejection, ...]
     slices: Table
+    selfies: tuple[tuple[str, Cell], ...]
     groups: tuple[Group, ...]
     groups_total: int
     comparisons: tuple[Comparison, ...]
@@ -124,6 +125,7 @@ def _page(
         sides=tuple(side for side, _ in _counted([s for card in cards for s in card.sides], SIDES)),
         rejections=tuple(by_reason(rejected, params.items_per_reason)),
         slices=coverage(row.slice for row in rows),
+        selfies=selfies(row.selfie for row in rows),
         groups=tuple(groups),
         groups_total=len(near_duplicates),
         comparisons=tuple(comparisons),

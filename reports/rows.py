@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from faces.slices import UNKNOWN, Slice, slice_of
+from faces.slices import UNKNOWN, Slice, selfie_slice_of, slice_of
 from mirrorset.geometry import area
 from mirrorset.load import Item
 from mirrorset.records import Face, Licence, Split
@@ -14,7 +14,7 @@ SCHEMA = "ibug68"
 
 @dataclass(frozen=True)
 class Row:
-    """One image, without its pixels and points. slice: of its main face."""
+    """One image, without its pixels and points. slice: of its main face. selfie: its cell."""
 
     image_id: str
     group_id: str
@@ -24,6 +24,7 @@ class Row:
     models: tuple[str, ...]
     confidence: float
     slice: Slice
+    selfie: str
 
 
 def make_row(item: Item) -> Row:
@@ -37,6 +38,7 @@ def make_row(item: Item) -> Row:
         models=tuple(f"{model.name} ({model.licence})" for model in item.annotation.models),
         confidence=confidence(item.faces),
         slice=slice_of(main_face(item.faces)) if item.faces else Slice(UNKNOWN, UNKNOWN),
+        selfie=selfie_slice_of(item.faces, item.width_px, item.height_px),
     )
 
 

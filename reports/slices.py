@@ -1,10 +1,19 @@
-"""Where the release is dense and where it is thin: images by head pose and lighting side."""
+"""Where the release is dense and where it is thin: images by pose, lighting side and selfies."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from faces.slices import LIGHTINGS, POSES, SMALLEST_CELL, UNKNOWN, Slice, suppressed
+from faces.slices import (
+    GRID,
+    LIGHTINGS,
+    POSES,
+    SELFIES,
+    SMALLEST_CELL,
+    UNKNOWN,
+    Slice,
+    suppressed,
+)
 
 SIDES = tuple(side for side in LIGHTINGS if side != UNKNOWN)
 
@@ -32,16 +41,13 @@ def coverage(slices: Iterable[Slice]) -> Table:
     An empty cell is a gap and says 0.
     """
     counts = Counter(slices)
-    told = suppressed(counts)
+    told = suppressed(counts, GRID)
     has_unknown_pose = any(slice_.pose == UNKNOWN for slice_ in counts)
     has_unknown_side = any(slice_.lighting == UNKNOWN for slice_ in counts)
     sides = LIGHTINGS if has_unknown_side else SIDES
 
     def cell(place: Slice) -> Cell:
-        is_large = counts[place] >= SMALLEST_CELL
-        if told[place] is None:
-            return Cell("withheld" if is_large else count_words(counts[place]), is_suppressed=True)
-        return Cell(str(told[place]), is_suppressed=False)
+        return _cell(counts[place], told[place])
 
     return Table(
         columns=sides,
@@ -51,6 +57,23 @@ def coverage(slices: Iterable[Slice]) -> Table:
             if pose != UNKNOWN or has_unknown_pose
         ),
     )
+
+
+def selfies(cells: Iterable[str]) -> tuple[tuple[str, Cell], ...]:
+    """How many there are of each cell of likeness to a selfie; "unknown" where it occurs."""
+    counts = Counter(cells)
+    return tuple(
+        (name, _cell(counts[name], told))
+        for name, told in suppressed(counts, SELFIES).items()
+        if name != UNKNOWN or counts[name]
+    )
+
+
+def _cell(count: int, told: int | None) -> Cell:
+    if told is None:
+        is_large = count >= SMALLEST_CELL
+        return Cell("withheld" if is_large else count_words(count), is_suppressed=True)
+    return Cell(str(told), is_suppressed=False)
 
 
 def count_words(count: int) -> str:

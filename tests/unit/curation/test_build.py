@@ -136,6 +136,8 @@ def test_the_datasheet_says_unreviewed_plainly(portraits, release_of, tmp_path):
     assert "| mesh | aaaaaaaaaaaa | Apache-2.0 | yes |" in text
     # Four images: every filled slice is below ten.
     assert "| frontal | – | 0 | 0 | 0 |" in text
+    assert "| likely | 0 |" in text
+    assert "| unknown | – |" in text
     release_of([portraits[0].but(origin="human"), *portraits[1:4]], "1.0.0")
     assert "Partly unreviewed" in sheet.read_text()
     release_of([portrait.but(origin="gold") for portrait in portraits[:4]], "1.0.0")

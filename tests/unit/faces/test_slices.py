@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faces.slices import LIGHTINGS, POSES, Slice, slice_of, suppressed
+from faces.slices import GRID, LIGHTINGS, POSES, SELFIES, Slice, slice_of, suppressed
 from mirrorset.records import Face, Lighting, Pose
 
 FACE = Face(face_id="0", box=(0, 0, 1, 1), score=1)
@@ -19,10 +19,20 @@ def test_slices_are_in_image_terms():
 
 @given(st.dictionaries(cells, st.integers(0, 30)))
 def test_small_cells_are_withheld_and_cannot_be_worked_out(counts):
-    told = suppressed(counts)
+    told = suppressed(counts, GRID)
     assert len(told) == len(POSES) * len(LIGHTINGS)
     withheld = [cell for cell, count in told.items() if count is None]
     assert all(told[cell] in (None, count) for cell, count in counts.items())
     assert not any(count is not None and 0 < count < 10 for count in told.values())
     filled = [count for count in counts.values() if count]
     assert len(withheld) != 1 or len(filled) == 1
+
+
+def test_selfies_are_withheld_alike():
+    counts = {"likely": 3, "possible": 40, "unlikely": 50}
+    assert suppressed(counts, SELFIES) == {
+        "likely": None,
+        "possible": None,
+        "unlikely": 50,
+        "unknown": 0,
+    }

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faces.slices import SMALLEST_CELL, Slice
-from reports.slices import Table, coverage
+from reports.slices import Table, coverage, selfies
 
 CELLS = st.builds(
     Slice,
@@ -47,3 +47,13 @@ def test_no_count_between_one_and_nine_is_ever_told(slices: list[Slice]) -> None
     told = words(coverage(slices)).values()
     assert not {str(count) for count in range(1, SMALLEST_CELL)} & set(told)
     assert sum(word in ("<10", "withheld") for word in told) != 1 or len(set(slices)) == 1
+
+
+def test_selfies_are_counted_and_unknown_ones_shown_where_there_are_any() -> None:
+    told = selfies(["likely"] * 12 + ["possible"] * 9 + ["unlikely"] * 2)
+    assert [(name, cell.words) for name, cell in told] == [
+        ("likely", "12"),
+        ("possible", "<10"),
+        ("unlikely", "<10"),
+    ]
+    assert [name for name, _ in selfies(["unknown"])][-1] == "unknown"

@@ -6,6 +6,7 @@ error. It ends when its standard input does: a dead parent leaves no crawl behin
 """
 
 import json
+import logging
 import os
 import sys
 import threading
@@ -19,6 +20,7 @@ from scrapy.crawler import AsyncCrawlerProcess
 from twisted.python.failure import Failure
 
 from crawlers.order import ShardOrder
+from crawlers.secrets import MaskedFormatter
 from crawlers.settings import scrapy_settings
 from crawlers.sources import source_of
 from crawlers.spider import CrawlSpider
@@ -27,6 +29,7 @@ from mirrorset.catalogue.frontier import Frontier, Shard
 from mirrorset.errors import MirrorsetError
 
 _ORPHANED = 3
+_LOG_FORMAT = "%(asctime)s [%(name)s] %(levelname)s: %(message)s"
 
 
 def main(order_path: Path) -> int:
@@ -54,6 +57,8 @@ def _crawl(shard: ShardOrder, report: Callable[[int], None]) -> None:
             catalogue, source.name, source.title, shard.run, Shard(shard.index, order.shards)
         )
         process = AsyncCrawlerProcess(scrapy_settings(shard))
+        for handler in logging.root.handlers:
+            handler.setFormatter(MaskedFormatter(_LOG_FORMAT))
         crawler = process.create_crawler(CrawlSpider)
         for signal in (signals.spider_error, signals.item_error):
             crawler.signals.connect(partial(_on_error, crawler), signal=signal, weak=False)

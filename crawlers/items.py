@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 from crawlers.text import clean
 from mirrorset.catalogue.frontier import Entry
-from mirrorset.licences import normalise, refusal
+from mirrorset.licences import CONSENT, normalise, refusal
 from mirrorset.records import IntendedUse, Licence, Reason, Record, Rejected
 
 logger = logging.getLogger(__name__)
 
 # From the most to the least restrictive.
-_TERMS = ("ND", "NC", "SA", "BY")
+_TERMS = ("ND", "NC", "NKC", "SA", "BY")
 
 
 class Refusal(Record):
@@ -135,7 +135,7 @@ def judge(statements: Sequence[Statement], intended_use: IntendedUse) -> Permit 
     permits: list[Permit] = []
     for statement in stated:
         licence = normalise(statement.text)
-        if licence is None:
+        if licence is None or not _may_be_stated_so(licence, statement):
             words = " ".join(statement.text.split())[:200]
             return Refusal(
                 reason=Reason.LICENCE_UNKNOWN,
@@ -150,6 +150,11 @@ def judge(statements: Sequence[Statement], intended_use: IntendedUse) -> Permit 
             f"({strictest.statement.read_from}).",
         )
     return strictest
+
+
+def _may_be_stated_so(licence: Licence, statement: Statement) -> bool:
+    """Consent is stated by a consent id of one's own, never by a stranger's page."""
+    return licence != CONSENT or "consent_id=" in statement.read_from
 
 
 def _restrictions(permit: Permit) -> tuple[bool, ...]:

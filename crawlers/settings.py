@@ -71,6 +71,8 @@ def scrapy_settings(shard: ShardOrder) -> dict[str, Any]:
         "SCRAPER_SLOT_MAX_ACTIVE_SIZE": 64_000_000,
         # Scrapy starts this many tasks for each answer; ours bring one item, or a request.
         "CONCURRENT_ITEMS": 2,
+        # It reads the source of every callback anew.
+        "WARN_ON_GENERATOR_RETURN_VALUE": False,
         # Ports that run code.
         "TELNETCONSOLE_ENABLED": False,
         "REMOTE_CONTROL_ENABLED": False,

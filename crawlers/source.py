@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
+from pydantic import Field
+
 from crawlers.items import Candidate
 from crawlers.terms import Terms
 from mirrorset.records import Record, Rejected
@@ -31,7 +33,7 @@ class Ask(Record):
     is_api: bool = False
     body: str = ""
     source_item_id: str = ""
-    carried: dict[str, Any] = {}
+    carried: dict[str, Any] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,10 @@ class Source(ABC, Generic[S]):
 
     @abstractmethod
     def read(self, ask: Ask, answer: Answer) -> Iterable[Found]:
-        """What a successful answer holds.
+        """What an answer holds: a successful one, or 404 or 410 to a page of an API.
 
-        Raises BusyError where it says "later", UnavailableError where a listing cannot be read.
+        Raises BusyError where it says "later", UnavailableError where it cannot be read, InputError
+        where a file cannot.
         """
 
     def recheck(self, source_item_id: str, page_url: str, image_url: str) -> Ask | None:
@@ -106,5 +109,8 @@ class Source(ABC, Generic[S]):
         """Take what `login` brought. Raises UnavailableError where it is refused."""
 
     def signed(self, ask: Ask) -> tuple[str, dict[str, str]]:
-        """The address and headers to send `ask` with, credentials included."""
+        """The address and headers to send `ask` with, credentials included.
+
+        Raises SettingsError where the credentials are missing.
+        """
         return ask.url, {}

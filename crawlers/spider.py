@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ from crawlers.items import (
 )
 from crawlers.order import CrawlOrder
 from crawlers.reach import ForbiddenAddressError
+from crawlers.secrets import masked
 from crawlers.settings import WINDOW
 from crawlers.source import Answer, Ask, BusyError, Found, Source
 from crawlers.text import clean
@@ -57,8 +59,13 @@ Outcome = Request | Picture | Unchanged | Settled
 
 _LISTING_MAX_BYTES = 60_000_000
 _PAGE_MAX_BYTES = 10_000_000
+_READ_STATUSES = (304, 401)
+# An API says so of what was removed, and its source reads it.
+_GONE = (404, 410)
 # How long a process waits before it looks again whether others found something for its hosts.
 _LOOK_AGAIN_S = 0.5
+# How long it looks again while nothing changes.
+_PATIENCE_S = 600.0
 _RECEIPT_HEADERS = (
     "content-length", "content-type", "etag", "last-modified", "link", "tdm-policy",
     "tdm-reservation", "x-robots-tag",
@@ -110,6 +117,8 @@ class CrawlSpider(scrapy.Spider):
         self.fault: MirrorsetError | None = None
         self._busy_times: Counter[int] = Counter()
         self._requests_made = 0
+        self._pending_then = 0
+        self._changed_at = time.monotonic()
 
     @classmethod
     def from_crawler(cls, crawler: Any, *args: Any, **kwargs: Any) -> "CrawlSpider":
@@ -139,6 +148,8 @@ class CrawlSpider(scrapy.Spider):
                 if not self.under_way.entries and await self._is_over():
                     return
                 await self._something_changes()
+                if not self.under_way.entries and self._has_waited_in_vain():
+                    return
         except (MirrorsetError, OSError) as error:
             self.fail(error)
 
@@ -184,6 +195,14 @@ class CrawlSpider(scrapy.Spider):
         return not await asyncio.to_thread(
             self.frontier.has_pending, is_item_taken=not self.order.is_dry_run
         )
+
+    def _has_waited_in_vain(self) -> bool:
+        """Whether the other processes, whose entries this one waits for, seem to be gone."""
+        pending = sum(self.frontier.counts().pending.values())
+        now = time.monotonic()
+        if pending != self._pending_then or self.under_way.entries:
+            self._pending_then, self._changed_at = pending, now
+        return now - self._changed_at > _PATIENCE_S
 
     async def _something_changes(self) -> None:
         try:
@@ -233,7 +252,9 @@ class CrawlSpider(scrapy.Spider):
                 API: ask.is_api,
                 LISTING: not is_page,
                 "download_maxsize": _PAGE_MAX_BYTES if is_page else _LISTING_MAX_BYTES,
-                "handle_httpstatus_list": [304, 401] if is_page else [401],
+                "handle_httpstatus_list": [*_READ_STATUSES, *(_GONE if ask.is_api else ())]
+                if is_page
+                else [401],
                 "redirect_times": entry.hops,
             },
             # What has begun is finished before more of the listing is asked for.
@@ -412,7 +433,8 @@ class CrawlSpider(scrapy.Spider):
             meta = failure.request.meta if hasattr(failure, "request") else {}
             return too_large(meta.get("download_maxsize", self.order.max_bytes))
         is_final = isinstance(error, IgnoreRequest | NotSupported | ValueError)
-        detail = f"No answer: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        said = masked(" ".join(str(error).split()))[:200]
+        detail = f"No answer: {type(error).__name__}: {said}"
         return Refusal(reason=Reason.HTTP_ERROR, detail=detail, is_retryable=not is_final)
 
     def _refused(self, entry: Entry, refusal: Refusal) -> Settled:
@@ -436,11 +458,12 @@ class CrawlSpider(scrapy.Spider):
         ask = self.source.login()
         if ask is None or self.crawler.engine is None:
             return
+        url, headers = self.source.signed(ask)
         request = Request(
-            ask.url,
+            url,
             method="POST" if ask.body else "GET",
             body=ask.body,
-            headers={"Content-Type": "application/x-www-form-urlencoded"},
+            headers=headers,
             callback=NO_CALLBACK,
             meta={API: True, "handle_httpstatus_all": True},
         )

@@ -4,24 +4,24 @@ import hashlib
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, IPvAnyNetwork, field_validator
 
-from crawlers.order import CommonsStart, CrawlOrder, CrawlSummary, GalleryStart, Politeness
+from crawlers.order import CrawlOrder, CrawlSummary, Politeness
+from crawlers.presets import expanded
 from crawlers.run import crawl as crawl_source
+from crawlers.sources import Start, source_of
+from crawlers.terms import Terms
 from flows.engine import flow, task
 from flows.progress import bar
 from mirrorset.errors import SettingsError
-from mirrorset.files import write_text
 from mirrorset.params import Responsible
 from mirrorset.pixels import PixelParams
 from mirrorset.records import Record
 from mirrorset.spool import ingest
 from mirrorset.workspace import Workspace, open_workspace
-
-Start = Annotated[CommonsStart | GalleryStart, Field(discriminator="source")]
 
 #: The contact that a crawl of this machine itself is signed with, where none is stated.
 _LOCAL_CONTACT = "https://localhost/"
@@ -30,8 +30,9 @@ _LOCAL_CONTACT = "https://localhost/"
 class CrawlParams(Record):
     """The section `crawl`: where to look, how much to take and how politely.
 
-    limit: items of each listing that are considered, or None for all of them.
-    max_bytes: larger files are refused.
+    sources: starts and presets. limit: pages and items of each listing that are considered, or
+    None for all of them. max_bytes: larger files are refused. allow_addresses: networks that may be
+    connected to though they are not public ("127.0.0.0/8"). shards: processes that share a crawl.
     """
 
     sources: tuple[Start, ...] = ()
@@ -39,12 +40,25 @@ class CrawlParams(Record):
     max_bytes: int = Field(default=100_000_000, ge=1)
     pixels: PixelParams = PixelParams()
     politeness: Politeness = Politeness()
+    allow_addresses: tuple[IPvAnyNetwork, ...] = ()
+    shards: int = Field(default=1, ge=1)
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _with_presets(cls, sources: Any) -> Any:
+        return expanded(sources) if isinstance(sources, list) else sources
 
 
 @flow(name="crawl")
-def crawl(home: Path, sources: tuple[Start, ...] = ()) -> dict[str, CrawlSummary]:
+def crawl(
+    home: Path,
+    sources: tuple[Start, ...] = (),
+    shards: int | None = None,
+    is_dry_run: bool = False,
+) -> dict[str, CrawlSummary]:
     """Crawl `sources`, or those of params.yaml; what is known already is not fetched again.
 
+    shards: overrides params.yaml. is_dry_run: only count what would be fetched.
     Returns the counts of each source by its title. Raises SettingsError where no source is
     configured, or where nobody answers for a crawl of other people's servers.
     """
@@ -57,34 +71,29 @@ def crawl(home: Path, sources: tuple[Start, ...] = ()) -> dict[str, CrawlSummary
     for start in sources:
         require_answerable(start, workspace.responsible)
     with workspace.locked():
-        return {title(start): crawl_one(workspace, start) for start in sources}
+        return {title(start): crawl_one(workspace, start, shards, is_dry_run) for start in sources}
 
 
 @task(name="crawl-source", retries=1, retry_delay_seconds=5)
-def crawl_one(workspace: Workspace, start: Start) -> CrawlSummary:
-    """Crawl one source in a child process, then ingest what it found."""
+def crawl_one(
+    workspace: Workspace, start: Start, shards: int | None, is_dry_run: bool
+) -> CrawlSummary:
+    """Crawl one source in child processes of its own."""
     with workspace.catalogue() as catalogue:
-        # What a killed run left behind is known before anything is asked for again.
+        # What a killed run of another step left behind.
         ingest(workspace.spool, catalogue)
-        known = workspace.private / "known" / f"{start.source}.txt"
-        settled = sorted(catalogue.settled_items(start.source))
-        write_text(known, "".join(f"{start.source}:{item}\n" for item in settled))
-        progress = bar(f"crawl {start.source}")
-        summary = crawl_source(
-            _order(workspace, start, known),
-            lambda so_far: progress.to(
-                so_far.stored + so_far.already_known + sum(so_far.rejected.values()), so_far.found
-            ),
-        )
-        ingest(workspace.spool, catalogue)
-    return summary
+    progress = bar(f"crawl {start.source}")
+    return crawl_source(
+        _order(workspace, start, shards, is_dry_run),
+        lambda so_far: progress.to(
+            so_far.stored + so_far.already_known + sum(so_far.rejected.values()), so_far.found
+        ),
+    )
 
 
 def title(start: Start) -> str:
     """What is crawled, in words that tell two sources of one kind apart."""
-    if isinstance(start, CommonsStart):
-        return f"{start.source} {start.search or start.category}"
-    return f"{start.source} {start.url}"
+    return source_of(start, Terms()).title
 
 
 def require_answerable(start: Start, responsible: Responsible) -> None:
@@ -92,12 +101,13 @@ def require_answerable(start: Start, responsible: Responsible) -> None:
 
     A server on this machine is one's own.
     """
-    address = start.api_url if isinstance(start, CommonsStart) else start.url
+    address = source_of(start, Terms()).address
     missing = [name for name, value in responsible if not value]
     if missing and not _is_this_machine(address):
         raise SettingsError(
-            f"Before {urlsplit(address).hostname} is crawled, `responsible:` in params.yaml must "
-            f"state {', '.join(missing)}: faces are personal data, and somebody answers for them."
+            f"Before {urlsplit(address).hostname or address} is crawled, `responsible:` in "
+            f"params.yaml must state {', '.join(missing)}: faces are personal data, and somebody "
+            "answers for them."
         )
 
 
@@ -116,18 +126,20 @@ def _is_this_machine(address: str) -> bool:
         return host == "localhost"
 
 
-def _order(workspace: Workspace, start: Start, known: Path) -> CrawlOrder:
+def _order(workspace: Workspace, start: Start, shards: int | None, is_dry_run: bool) -> CrawlOrder:
     params = workspace.params("crawl", CrawlParams)
     return CrawlOrder(
         start=start,
         intended_use=workspace.dataset.intended_use,
+        catalogue_url=workspace.settings.catalogue_url,
         blobs_url=workspace.settings.blobs_url,
-        spool=workspace.spool,
         log=workspace.logs / f"crawl-{_slug(title(start))}.log",
         contact=workspace.responsible.contact or _LOCAL_CONTACT,
-        known=known,
         limit=params.limit,
         max_bytes=params.max_bytes,
         pixels=params.pixels,
         politeness=params.politeness,
+        allow_addresses=params.allow_addresses,
+        shards=shards or params.shards,
+        is_dry_run=is_dry_run,
     )

@@ -46,7 +46,6 @@ class Receipt(Record):
     licence_url: str
     licence_read_from: str
     licence_text: str
-    robots_sha256: str
     host_files: dict[str, str]
     headers: dict[str, str]
     crawler: str

@@ -18,6 +18,8 @@ _WORDS = {
     Reason.OPT_OUT_TDM: "Opted out: data mining reserved",
     Reason.OPT_OUT_TAG: "Opted out: source's tag",
     Reason.HTTP_ERROR: "Could not be fetched",
+    Reason.GONE: "Removed at its source",
+    Reason.FORBIDDEN_ADDRESS: "Address is not public",
     Reason.TOO_LARGE: "File too large",
     Reason.CHECKSUM: "Bytes differ from the stated checksum",
     Reason.NOT_AN_IMAGE: "Not an image",

@@ -7,18 +7,19 @@ from pydantic import Field
 from crawlers.source import Source
 from crawlers.sources.commons import Commons, CommonsStart
 from crawlers.sources.flickr import Flickr, FlickrStart
+from crawlers.sources.folder import Folder, FolderStart
 from crawlers.sources.gallery import Gallery, GalleryStart
 from crawlers.sources.openverse import Openverse, OpenverseStart
 from crawlers.sources.urls import Urls, UrlsStart
 from crawlers.terms import Terms
 
 Start = Annotated[
-    CommonsStart | OpenverseStart | FlickrStart | UrlsStart | GalleryStart,
+    CommonsStart | OpenverseStart | FlickrStart | UrlsStart | GalleryStart | FolderStart,
     Field(discriminator="source"),
 ]
 
 SOURCES: dict[str, type[Source[Any]]] = {
-    source.name: source for source in (Commons, Openverse, Flickr, Urls, Gallery)
+    source.name: source for source in (Commons, Openverse, Flickr, Urls, Gallery, Folder)
 }
 
 

@@ -3,7 +3,8 @@
 from importlib.resources import files
 from pathlib import Path
 
-from crawlers.order import CommonsStart, GalleryStart
+from crawlers.sources.commons import CommonsStart
+from crawlers.sources.gallery import GalleryStart
 from faces.profiles import PROFILES, load_profile
 from faces.registry import load_registry, verify
 from flows.annotate import pull, push

@@ -12,6 +12,7 @@ Several processes share a crawl: each takes the entries of its own hosts (`Shard
 limits hold in sum.
 """
 
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -140,8 +141,8 @@ def host_number(host: str) -> int:
 
 
 def crawl_id_of(title: str) -> str:
-    """The id of the crawl with this title."""
-    return sha256(title.encode()).hexdigest()[:32]
+    """The id of the crawl with this title, whatever port its addresses name."""
+    return sha256(re.sub(r":\d+", "", title).encode()).hexdigest()[:32]
 
 
 def place(url: str) -> str:

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from scrapy import Request
 
 from crawlers.addresses import web_address
-from crawlers.spiders.gallery import page_id
+from crawlers.sources.gallery import page_id
 
 
 @pytest.mark.parametrize(

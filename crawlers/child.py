@@ -1,8 +1,8 @@
 """The process that crawls: `python -m crawlers.child ORDER.json`.
 
-Twisted's reactor runs once in a process, so each crawl has its own. It writes JSON lines to
-standard output: CrawlSummary records as it goes, and a fault where it could not go on. Its log
-goes to standard error. It ends when its standard input does: a dead parent leaves no crawl behind.
+Each process of a crawl has an event loop of its own. It writes JSON lines to standard output: how
+many items it settled, as it goes, and a fault where it could not go on. Its log goes to standard
+error. It ends when its standard input does: a dead parent leaves no crawl behind.
 """
 
 import json
@@ -10,67 +10,69 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Any
 
 from scrapy import signals
-from scrapy.crawler import CrawlerProcess
+from scrapy.crawler import AsyncCrawlerProcess
 from twisted.python.failure import Failure
 
-from crawlers.known import settled_items
-from crawlers.order import CrawlOrder, CrawlSummary
+from crawlers.order import ShardOrder
 from crawlers.settings import scrapy_settings
-from crawlers.spiders import SPIDERS
-from crawlers.spiders.source import SourceSpider
+from crawlers.sources import source_of
+from crawlers.spider import CrawlSpider
+from mirrorset.catalogue import Catalogue
+from mirrorset.catalogue.frontier import Frontier, Shard
 from mirrorset.errors import MirrorsetError
 
 _ORPHANED = 3
 
 
 def main(order_path: Path) -> int:
-    """Run the order; the exit status is 0, or 1 after a fault."""
+    """Do a shard's part of an order; the exit status is 0, or 1 after a fault."""
     out = _own_stdout()
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
-    def report(summary: CrawlSummary) -> None:
-        print(summary.model_dump_json(), file=out, flush=True)
+    def say(**said: Any) -> None:
+        print(json.dumps(said), file=out, flush=True)
 
     try:
-        order = CrawlOrder.model_validate_json(order_path.read_bytes())
-        spider = _crawl(order, report)
-        summary = spider.tally.summary()
-        report(summary)
-        if spider.fault:
-            raise spider.fault
-        if summary.unsettled:
-            raise MirrorsetError(f"{summary.unsettled} items found came to no end: this is a bug.")
+        shard = ShardOrder.model_validate_json(order_path.read_bytes())
+        _crawl(shard, lambda settled: say(settled=settled))
     except MirrorsetError as error:
-        fault = {"fault": type(error).__name__, "message": str(error)}
-        print(json.dumps(fault), file=out, flush=True)
+        say(fault=type(error).__name__, message=str(error))
         return 1
     return 0
 
 
-def _crawl(order: CrawlOrder, report: Callable[[CrawlSummary], None]) -> SourceSpider:
-    process = CrawlerProcess(scrapy_settings(order))
-    crawler = process.create_crawler(SPIDERS[order.source])
-
-    def on_error(failure: Failure) -> None:
-        if isinstance(crawler.spider, SourceSpider) and isinstance(failure.value, Exception):
-            crawler.spider.fail(failure.value)
-
-    for signal in (signals.spider_error, signals.item_error):
-        crawler.signals.connect(on_error, signal=signal)
-    known = settled_items(order.known, order.spool)
-    process.crawl(crawler, order=order, known=known, report=report)
-    # A signal ends the process as a kill does: what is written is whole.
-    process.start(install_signal_handlers=False)
-    if not isinstance(crawler.spider, SourceSpider):
+def _crawl(shard: ShardOrder, report: Callable[[int], None]) -> None:
+    order = shard.order
+    source = source_of(order.start, order.terms)
+    with Catalogue(order.catalogue_url) as catalogue:
+        frontier = Frontier(
+            catalogue, source.name, source.title, shard.run, Shard(shard.index, order.shards)
+        )
+        process = AsyncCrawlerProcess(scrapy_settings(shard))
+        crawler = process.create_crawler(CrawlSpider)
+        for signal in (signals.spider_error, signals.item_error):
+            crawler.signals.connect(partial(_on_error, crawler), signal=signal, weak=False)
+        process.crawl(crawler, order, source, frontier, report)
+        # A signal ends the process as a kill does: what is written is whole.
+        process.start(install_signal_handlers=False)
+    spider = crawler.spider
+    if not isinstance(spider, CrawlSpider):
         raise MirrorsetError("The crawl could not be set up.")
-    return crawler.spider
+    if spider.fault:
+        raise spider.fault
 
 
-def _own_stdout() -> TextIO:
+def _on_error(crawler: Any, failure: Failure) -> None:
+    if isinstance(crawler.spider, CrawlSpider) and isinstance(failure.value, Exception):
+        crawler.spider.fail(failure.value)
+
+
+def _own_stdout() -> Any:
     """Standard output for the protocol alone: stray prints go to the log."""
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

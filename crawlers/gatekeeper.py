@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 from typing import Self
 from urllib.parse import urljoin, urlsplit
 
@@ -14,56 +15,85 @@ from scrapy.http.request import NO_CALLBACK
 
 from crawlers.items import Refusal, RefusedError
 from crawlers.optouts import HostRules, header_refusal, read_robots, read_tdmrep
-from crawlers.order import CrawlOrder
+from crawlers.order import ShardOrder
+from crawlers.pacing import Pacer, retry_after_s
+from crawlers.reach import ForbiddenAddressError
+from mirrorset.catalogue.frontier import Shard
 from mirrorset.records import Reason
 
 logger = logging.getLogger(__name__)
 
 # Request.meta keys. An API request follows the terms of a documented API, not robots.txt. A
-# listing is read for the addresses in it: "noindex" on a sitemap does not concern them.
+# listing is read for the addresses in it: "noindex" on a sitemap does not concern them. A picture
+# of a host that is new is asked for by HEAD first.
 API = "is_api"
 LISTING = "is_listing"
-ROBOTS_SHA256 = "robots_sha256"
+PICTURE = "is_picture"
+HOST_FILES = "host_files"
 
 _RULES_MAX_BYTES = 4_000_000
+# Answers to HEAD that say nothing about GET.
+_HEAD_NOT_SPOKEN = (400, 403, 405, 501)
+
+
+class MovedError(Exception):
+    """A redirect led to a host that another process of the crawl asks."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.url = url
 
 
 class Gatekeeper:
-    """Downloader middleware: robots.txt, tdmrep.json, opt-out headers and Crawl-delay.
+    """Downloader middleware: robots.txt, tdmrep.json, opt-out headers, Crawl-delay, HEAD first.
 
     A refusal reaches the request's errback as `RefusedError`. Redirects pass here again.
     """
 
-    def __init__(self, crawler: Crawler, order: CrawlOrder) -> None:
+    def __init__(self, crawler: Crawler, shard: ShardOrder) -> None:
+        order = shard.order
         self._crawler = crawler
+        self._shard = Shard(shard.index, order.shards)
         self._agent = order.robots_agent
+        self._max_bytes = order.max_bytes
         self._longest_wait_s = order.politeness.longest_wait_s
         self._rules: dict[str, asyncio.Task[HostRules]] = {}
-        self._next_turn_at: dict[str, float] = {}
+        self._introductions: dict[str, asyncio.Lock] = {}
+        self._introduced: set[str] = set()
+        self.pacer = Pacer()
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        gatekeeper = cls(crawler, crawler.settings["CRAWL_ORDER"])
+        gatekeeper = cls(crawler, crawler.settings["SHARD_ORDER"])
         crawler.signals.connect(gatekeeper.stop_refused_body, signal=signals.headers_received)
         return gatekeeper
 
     async def process_request(self, request: Request) -> None:
-        """Raise RefusedError where the host's rules forbid the request; else wait for its turn."""
+        """Raise RefusedError where the host's rules forbid the request; else wait for its turn.
+
+        Raises MovedError where the host is another process's.
+        """
+        parts = urlsplit(request.url)
+        if not self._shard.owns(parts.hostname or "") and not request.meta.get(API):
+            raise MovedError(request.url)
         if request.meta.get(API):
+            await self.pacer.turn(parts.netloc, 0)
             return
         rules = await self._rules_of(request.url)
         if refusal := rules.refusal(request.url, self._agent):
             raise RefusedError(refusal)
-        host, delay_s = urlsplit(request.url).netloc, rules.crawl_delay_s(self._agent)
+        delay_s = rules.crawl_delay_s(self._agent)
         # Written so that "nan" is too long as well.
         if not delay_s <= self._longest_wait_s:
             detail = (
-                f"The robots.txt of {host} asks for {delay_s:g} s between requests, "
+                f"The robots.txt of {parts.netloc} asks for {delay_s:g} s between requests, "
                 f"over longest_wait_s ({self._longest_wait_s:g} s)."
             )
             raise RefusedError(Refusal(reason=Reason.ROBOTS, detail=detail))
-        request.meta[ROBOTS_SHA256] = rules.robots_sha256
-        await self._wait_for_turn(host, delay_s)
+        request.meta[HOST_FILES] = {"robots.txt": rules.robots_sha256}
+        if request.meta.get(PICTURE) and request.method == "GET":
+            await self._introduce(request, parts.netloc)
+        await self.pacer.turn(parts.netloc, delay_s)
 
     def process_response(self, request: Request, response: Response) -> Response:
         """Raise RefusedError where a successful answer's headers opt out."""
@@ -82,6 +112,28 @@ class Gatekeeper:
         if request.meta.get(API) or request.meta.get(LISTING):
             return None
         return header_refusal(headers, self._agent)
+
+    async def _introduce(self, request: Request, host: str) -> None:
+        """Ask a new host by HEAD, one picture after the other, until one may be fetched."""
+        if host in self._introduced:
+            return
+        async with self._introductions.setdefault(host, asyncio.Lock()):
+            if host in self._introduced:
+                return
+            head = request.replace(
+                method="HEAD",
+                callback=NO_CALLBACK,
+                errback=None,
+                meta={"dont_redirect": True, "handle_httpstatus_all": True},
+                dont_filter=True,
+            )
+            response = await self._download(head)
+            if response.status >= 400 and response.status not in _HEAD_NOT_SPOKEN:
+                raise RefusedError(http_refusal(response.status))
+            length = (response.headers.get("Content-Length") or b"").decode("latin-1")
+            if response.status < 300 and length.isdecimal() and float(length) > self._max_bytes:
+                raise RefusedError(too_large(self._max_bytes))
+            self._introduced.add(host)
 
     async def _rules_of(self, url: str) -> HostRules:
         parts = urlsplit(url)
@@ -105,47 +157,65 @@ class Gatekeeper:
             callback=NO_CALLBACK,
             meta={API: True, "download_maxsize": _RULES_MAX_BYTES},
         )
-        engine = self._crawler.engine
-        if engine is None:
-            raise RuntimeError("a gatekeeper without an engine has nobody to ask")
         try:
-            response = await engine.download_async(request)
+            response = await self._download(request)
+        except ForbiddenAddressError as error:
+            raise RefusedError(forbidden(error)) from error
         except Exception as error:
             # Scrapy's handlers raise many kinds; whatever it is, the host did not answer.
             logger.warning("%s could not be had: %s", url, error)
             return 503, b""
         return response.status, response.body
 
-    async def _wait_for_turn(self, host: str, delay_s: float) -> None:
-        if not delay_s:
-            return
-        now = asyncio.get_running_loop().time()
-        turn_at = max(now, self._next_turn_at.get(host, now))
-        self._next_turn_at[host] = turn_at + delay_s
-        await asyncio.sleep(turn_at - now)
+    async def _download(self, request: Request) -> Response:
+        if self._crawler.engine is None:
+            raise RuntimeError("a gatekeeper without an engine has nobody to ask")
+        return await self._crawler.engine.download_async(request)
 
 
 class RetryAfter:
-    """Downloader middleware below Scrapy's retries: waits as long as a busy server asks for."""
+    """Downloader middleware below Scrapy's retries: a busy host is left alone as long as it asks.
 
-    def __init__(self, longest_wait_s: float, retries: int) -> None:
-        self._longest_wait_s = longest_wait_s
-        self._retries = retries
+    Without a Retry-After the pause doubles with every try, from one second.
+    """
+
+    def __init__(self, crawler: Crawler) -> None:
+        self._crawler = crawler
+        self._longest_wait_s = crawler.settings["CRAWL_ORDER"].politeness.longest_wait_s
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        politeness = crawler.settings["CRAWL_ORDER"].politeness
-        return cls(politeness.longest_wait_s, politeness.retries)
+        return cls(crawler)
 
-    async def process_response(self, request: Request, response: Response) -> Response:
-        """Hold a 429 or 503 that will be retried for its Retry-After."""
-        has_retries_left = request.meta.get("retry_times", 0) < self._retries
-        if response.status in (429, 503) and has_retries_left:
-            await asyncio.sleep(min(retry_after_s(response), self._longest_wait_s))
+    def process_response(self, request: Request, response: Response) -> Response:
+        """After a 429 or 503, hold all requests to the host."""
+        if response.status in (429, 503):
+            asked = (response.headers.get("Retry-After") or b"").decode("latin-1")
+            wait_s = retry_after_s(asked, datetime.now(UTC)) or 2.0 ** request.meta.get(
+                "retry_times", 0
+            )
+            gatekeeper = self._crawler.get_downloader_middleware(Gatekeeper)
+            if gatekeeper is not None:
+                gatekeeper.pacer.pause(
+                    urlsplit(request.url).netloc, min(wait_s, self._longest_wait_s)
+                )
         return response
 
 
-def retry_after_s(response: Response) -> float:
-    """Seconds of the Retry-After header; 0 where it is absent or a date."""
-    value = (response.headers.get("Retry-After") or b"").decode("latin-1").strip()
-    return float(value) if value.isdecimal() else 0.0
+def http_refusal(status: int) -> Refusal:
+    """The refusal of an item whose server answered so."""
+    return Refusal(
+        reason=Reason.HTTP_ERROR,
+        detail=f"The server answered {status}.",
+        is_retryable=status >= 500 or status in (408, 425, 429),
+    )
+
+
+def too_large(limit_bytes: int) -> Refusal:
+    """The refusal of an answer over the limit."""
+    return Refusal(reason=Reason.TOO_LARGE, detail=f"The answer is over {limit_bytes} bytes.")
+
+
+def forbidden(error: ForbiddenAddressError) -> Refusal:
+    """The refusal of an address that the guard keeps out."""
+    return Refusal(reason=Reason.FORBIDDEN_ADDRESS, detail=str(error))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from crawlers.text import clean
+from mirrorset.catalogue.frontier import Entry
 from mirrorset.licences import normalise, refusal
 from mirrorset.records import IntendedUse, Licence, Reason, Record, Rejected
 
@@ -48,7 +49,8 @@ class Candidate(Record):
     """An item that may be fetched.
 
     permit: None where the page is silent and the file itself may name its licence.
-    sha1: hex digest that the source promises, or "".
+    sha1: hex digest that the source promises, or "". version: the source's own mark of the item's
+    state, or "": while it stays the same, nothing is asked again.
     """
 
     source: str
@@ -58,6 +60,7 @@ class Candidate(Record):
     author: str = ""
     permit: Permit | None
     sha1: str = ""
+    version: str = ""
 
     @property
     def item_id(self) -> str:
@@ -67,12 +70,34 @@ class Candidate(Record):
 
 @dataclass(frozen=True)
 class Picture:
-    """A candidate's original bytes as received, and what the answer said with them."""
+    """A candidate's original bytes as received, and what the answer said with them.
 
+    entry: its row of the frontier. host_files: what the host says of its use, as read: name →
+    sha256 or status.
+    """
+
+    entry: Entry
     candidate: Candidate
     content: bytes = field(repr=False)
     headers: dict[str, str]
-    robots_sha256: str
+    host_files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """A candidate whose bytes are as an earlier run kept them (304)."""
+
+    entry: Entry
+    candidate: Candidate
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What an item came to: an outcome to count, and the records to keep."""
+
+    entry: Entry
+    outcome: str
+    records: tuple[Record, ...] = ()
 
 
 def item_id(source: str, source_item_id: str) -> str:

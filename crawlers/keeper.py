@@ -1,17 +1,22 @@
-"""The last station: a picture's bytes go to the blob store, its records into a shard."""
+"""The last station: bytes go to the blob store, records to the catalogue with their entry settled.
+
+Items are settled in groups: while one group is being written, the next gathers.
+"""
 
 import asyncio
 import hashlib
+import logging
 from typing import Self
 
 from scrapy.crawler import Crawler
-from twisted.internet.task import LoopingCall
 
 from crawlers.embedded import read_embedded
-from crawlers.items import Picture, Refusal, judge, rejected, unreadable
+from crawlers.items import Picture, Refusal, Settled, Unchanged, judge, rejected, unreadable
 from crawlers.order import CrawlOrder
-from crawlers.spiders.source import SourceSpider
+from crawlers.spider import CrawlSpider
 from mirrorset.blobs import BlobStore
+from mirrorset.catalogue.frontier import STORED, UNCHANGED
+from mirrorset.errors import MirrorsetError
 from mirrorset.pixels import PixelParams, UnusableImageError, inspect
 from mirrorset.records import (
     Evidence,
@@ -19,113 +24,135 @@ from mirrorset.records import (
     IntendedUse,
     Reason,
     Record,
-    Rejected,
     Sighting,
     utc_now,
 )
-from mirrorset.spool import write_shard
 
-_ITEMS_A_SHARD = 16
-_LONGEST_UNWRITTEN_S = 2.0
+logger = logging.getLogger(__name__)
+
+# A kill repeats what a group was gathering for.
+_GATHERING_S = 0.05
+
+Item = Picture | Unchanged | Settled
 
 
 class Keeper:
-    """Item pipeline: settles every item as image and sighting, or as rejected.
+    """Item pipeline: settles every item as image and sighting, as unchanged, or as rejected.
 
-    A kill loses at most the items of the shard that was not written yet; their bytes may lie in
-    the blob store already, where the next crawl finds them unchanged.
+    A kill loses the items whose group was not written yet; their bytes may lie in the blob store
+    already, where the next crawl finds them unchanged.
     """
 
-    def __init__(self, order: CrawlOrder, crawler: Crawler) -> None:
+    def __init__(self, crawler: Crawler) -> None:
+        order: CrawlOrder = crawler.settings["CRAWL_ORDER"]
         self._order = order
         self._crawler = crawler
         self._blobs = BlobStore(order.blobs_url)
-        self._unwritten: list[tuple[Record, ...]] = []
-        self._clock = LoopingCall(self._write)
+        self._unwritten: list[Settled] = []
+        self._has_items = asyncio.Event()
+        self._is_closing = False
 
     @classmethod
     def from_crawler(cls, crawler: Crawler) -> Self:
-        return cls(crawler.settings["CRAWL_ORDER"], crawler)
+        return cls(crawler)
 
     def open_spider(self) -> None:
-        """Begin to write on the clock, so that a slow crawl is kept as well."""
-        self._clock.start(_LONGEST_UNWRITTEN_S, now=False)
+        """Begin to write."""
+        self._writer = asyncio.ensure_future(self._write_groups())
 
-    async def process_item(self, item: Picture | Rejected) -> Picture | Rejected:
+    async def process_item(self, item: Item) -> Item:
         """Settle one item; decoding runs in a thread."""
-        records: tuple[Record, ...]
-        if isinstance(item, Rejected):
-            records = (item,)
-        else:
-            records = await asyncio.to_thread(self._keep, item)
-        self._unwritten.append(records)
-        if len(self._unwritten) >= _ITEMS_A_SHARD:
-            self._write()
+        try:
+            settled = (
+                item if isinstance(item, Settled) else await asyncio.to_thread(self._keep, item)
+            )
+        except (MirrorsetError, OSError) as error:
+            self._spider.fail(error)
+            self._spider.release(item.entry)
+            return item
+        self._unwritten.append(settled)
+        self._has_items.set()
         return item
 
-    def close_spider(self) -> None:
+    async def close_spider(self) -> None:
         """Write what is left."""
-        self._clock.stop()
-        self._write()
+        self._is_closing = True
+        self._has_items.set()
+        await self._writer
 
-    def _keep(self, picture: Picture) -> tuple[Record, ...]:
+    def _keep(self, item: Picture | Unchanged) -> Settled:
+        if isinstance(item, Unchanged):
+            return Settled(item.entry, UNCHANGED, self._renewed(item))
         order = self._order
-        settled = settle(picture, order.pixels, order.intended_use, order.user_agent)
-        if isinstance(settled, Rejected):
-            return (settled,)
-        self._blobs.put(picture.content)
-        return settled
+        settled = settle(item, order.pixels, order.intended_use, order.user_agent)
+        if isinstance(settled, Refusal):
+            candidate = item.candidate
+            record = rejected(
+                candidate.source, candidate.source_item_id, candidate.image_url, settled
+            )
+            return Settled(item.entry, str(settled.reason), (record,))
+        self._blobs.put(item.content)
+        return Settled(item.entry, STORED, settled)
+
+    def _renewed(self, item: Unchanged) -> tuple[Record, ...]:
+        """The sighting of unchanged bytes under the licence that its source states now."""
+        permit, candidate = item.candidate.permit, item.candidate
+        sighting = self._spider.frontier.sighting(candidate.source_item_id)
+        if permit is None or sighting is None or sighting.licence == permit.licence:
+            return ()
+        evidence = sighting.evidence.model_copy(
+            update={
+                "licence_read_from": permit.statement.read_from,
+                "licence_text": permit.statement.text,
+            }
+        )
+        renewed = {"licence": permit.licence, "evidence": evidence, "seen_at": utc_now()}
+        return (sighting.model_copy(update=renewed),)
 
     @property
-    def _spider(self) -> SourceSpider:
+    def _spider(self) -> CrawlSpider:
         spider = self._crawler.spider
-        if not isinstance(spider, SourceSpider):
-            raise TypeError(f"the keeper keeps for a SourceSpider, not for {spider!r}")
+        if not isinstance(spider, CrawlSpider):
+            raise TypeError(f"the keeper keeps for a CrawlSpider, not for {spider!r}")
         return spider
 
-    def _write(self) -> None:
-        if not self._unwritten:
-            return
-        items, self._unwritten = self._unwritten, []
-        spider = self._spider
-        try:
-            write_shard(self._order.spool, [record for records in items for record in records])
-        except OSError as error:
-            spider.fail(error)
-            return
-        for records in items:
-            if isinstance(records[0], Rejected):
-                reason = records[0].reason
-                spider.tally.rejected[reason] = spider.tally.rejected.get(reason, 0) + 1
-            else:
-                spider.tally.stored += 1
-        spider.report(spider.tally.summary())
+    async def _write_groups(self) -> None:
+        while not (self._is_closing and not self._unwritten):
+            await self._has_items.wait()
+            if not self._is_closing:
+                await asyncio.sleep(_GATHERING_S)
+            self._has_items.clear()
+            group, self._unwritten = self._unwritten, []
+            rows = [(one.entry, one.outcome, one.records) for one in group]
+            try:
+                await asyncio.to_thread(self._spider.frontier.settle_items, rows)
+                self._spider.report(len(group))
+            except Exception as error:
+                # Whatever the database has against it: without it nothing can be kept.
+                logger.exception("A group of items could not be written.")
+                self._spider.fail(error)
+            for one in group:
+                self._spider.release(one.entry)
 
 
 def settle(
     picture: Picture, params: PixelParams, intended_use: IntendedUse, crawler: str
-) -> tuple[ImageRecord, Sighting] | Rejected:
+) -> tuple[ImageRecord, Sighting] | Refusal:
     """What a fetched picture comes to, judged by its bytes.
 
     A licence in the file counts beside the one it was fetched for: the more restrictive decides.
     """
-    candidate = picture.candidate
     try:
-        settled = _settle(picture, params, intended_use, crawler)
+        return _settle(picture, params, intended_use, crawler)
     except Exception as error:
         # Hostile bytes make decoders raise anything; that is one item's end, not the crawl's.
-        settled = unreadable(error)
-    if isinstance(settled, Refusal):
-        return rejected(candidate.source, candidate.source_item_id, candidate.image_url, settled)
-    return settled
+        return unreadable(error)
 
 
 def _settle(
     picture: Picture, params: PixelParams, intended_use: IntendedUse, crawler: str
 ) -> tuple[ImageRecord, Sighting] | Refusal:
     candidate = picture.candidate
-    if candidate.permit is None:
-        raise ValueError(f"{candidate.source_item_id} was fetched without a permit")
     if candidate.sha1 and _sha1(picture.content) != candidate.sha1.lower():
         return Refusal(
             reason=Reason.CHECKSUM, detail=f"The bytes do not have the sha1 {candidate.sha1}."
@@ -140,7 +167,8 @@ def _settle(
             reason=Reason.OPT_OUT_TDM,
             detail=f"The file's metadata says {embedded.mining_reserved_by}.",
         )
-    permit = judge([candidate.permit.statement, *embedded.statements], intended_use)
+    stated = [] if candidate.permit is None else [candidate.permit.statement]
+    permit = judge([*stated, *embedded.statements], intended_use)
     if isinstance(permit, Refusal):
         return permit
     sighting = Sighting(
@@ -154,7 +182,8 @@ def _settle(
         evidence=Evidence(
             licence_read_from=permit.statement.read_from,
             licence_text=permit.statement.text,
-            robots_sha256=picture.robots_sha256,
+            version=candidate.version or candidate.sha1,
+            host_files=picture.host_files,
             headers=picture.headers,
             crawler=crawler,
         ),

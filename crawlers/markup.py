@@ -1,14 +1,17 @@
 """What an HTML page says of its pictures: addresses, licences, authors, opt-outs.
 
 A licence counts as near as it stands to its picture: the picture's own JSON-LD ImageObject
-(https://schema.org/ImageObject), then `rel=license` in its <figure>, then the page's `rel=license`
-outside any figure. The nearest that says anything decides.
+(https://schema.org/ImageObject), then `rel=license` or `itemprop=license` in its frame (a <figure>
+or a microdata ImageObject), then the page's `rel=license` outside any frame. The nearest that says
+anything decides.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,13 +23,31 @@ from crawlers.items import Statement
 from crawlers.text import read_json
 
 _ORIGINAL_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-_OTHER_SUFFIXES = (".svg", ".gif", ".ico")
+_OTHER_SUFFIXES = (".svg", ".gif", ".ico", ".avif")
+# "data-" is where scripts that load pictures late find them. <source> elements of formats that are
+# not read are passed over.
+_SRCSETS = (
+    "@srcset | @data-srcset | parent::picture/source[not(@type) or @type='image/jpeg'"
+    " or @type='image/png' or @type='image/webp']/@srcset"
+)
 _IMAGE_TYPES = ("ImageObject", "Photograph")
 _CREDIT = re.compile(
     r"\s*(?:(?:photo|image|picture)\s+)?(?:credits?|author|photographer|by|©)\s*:?\s+(\S.*)",
     re.IGNORECASE | re.DOTALL,
 )
-_REL_LICENCE = '*[(self::a or self::link) and contains(concat(" ", @rel, " "), " license ")]'
+# XPath 1.0: "rel" and "itemprop" hold words, those of "rel" in any case.
+_REL_LICENCE = (
+    "(self::a or self::link) and contains(concat(' ', translate(normalize-space(@rel),"
+    " 'LICENSE', 'license'), ' '), ' license ')"
+)
+_ITEMPROP_LICENCE = "contains(concat(' ', normalize-space(@itemprop), ' '), ' license ')"
+_FRAME = "self::figure or contains(@itemtype, 'schema.org/ImageObject')"
+_AUTHOR = (
+    ".//*[contains(@rel, 'author') or contains(@itemprop, 'creator')"
+    " or contains(@itemprop, 'creditText')]//text()"
+)
+
+_Framed = tuple[tuple[Statement, ...], str]
 
 
 @dataclass(frozen=True)
@@ -57,7 +78,8 @@ def read_html(
     """The page at `url` from its bytes; the Content-Type header's charset precedes the page's own.
 
     JSON-LD ImageObjects with a contentUrl are its pictures; without one, the <img> elements that
-    are not declared smaller than `min_side_px`, by the original they link to.
+    are not declared smaller than `min_side_px`, by the original they link to or the largest
+    candidate of their <picture>.
     """
     headers = {"Content-Type": content_type} if content_type else {}
     html = HtmlResponse(url=url, body=body, headers=headers).selector
@@ -66,13 +88,17 @@ def read_html(
         (meta.xpath("@name | @http-equiv").get(""), meta.xpath("@content").get(""))
         for meta in html.css("meta[name], meta[http-equiv]")
     )
-    page_statements = tuple(_rel_licences(html, f"//{_REL_LICENCE}[not(ancestor::figure)]"))
+    page_statements = tuple(_licences(html, f"//*[{_REL_LICENCE}][not(ancestor::*[{_FRAME}])]"))
     page_author = _first_text(
         html, '//meta[@name="author"]/@content', '//*[contains(@rel, "author")]//text()'
     )
     described = [image for node in _json_ld(html) if (image := _image_object(node, base))]
+    # A frame is read once, however many pictures it holds.
+    read_frame = cache(_frame)
     shown = [
-        image for element in html.css("img[src]") if (image := _img(element, base, min_side_px))
+        image
+        for element in html.css("img")
+        if (image := _img(element, base, min_side_px, read_frame))
     ]
     images = tuple(
         replace(
@@ -99,30 +125,77 @@ def _merged(images: list[ShownImage]) -> Iterable[ShownImage]:
     return by_url.values()
 
 
-def _rel_licences(scope: Selector, xpath: str) -> Iterator[Statement]:
-    for link in scope.xpath(xpath):
-        href = link.xpath("@href").get("")
-        words = " ".join("".join(link.xpath(".//text()").getall()).split())
-        if text := href or words:
-            yield Statement(read_from=f"{link.root.tag} rel=license", text=text)
+def _licences(scope: Selector, xpath: str) -> Iterator[Statement]:
+    for element in scope.xpath(xpath):
+        address = element.xpath("@href | @content | @itemid").get("")
+        words = " ".join("".join(element.xpath(".//text()").getall()).split())
+        if text := address or words:
+            attribute = "rel" if element.xpath(f"self::*[{_REL_LICENCE}]") else "itemprop"
+            yield Statement(read_from=f"{element.root.tag} {attribute}=license", text=text)
 
 
-def _img(element: Selector, base: str, min_side_px: int) -> ShownImage | None:
+def _img(
+    element: Selector, base: str, min_side_px: int, read_frame: Callable[[Any], _Framed]
+) -> ShownImage | None:
     sides = element.xpath("@width | @height").getall()
     if any(side.isdecimal() and float(side) < min_side_px for side in sides):
         return None
-    address = web_address(element.xpath("@src").get(""), base)
+    address = _largest(element, base)
     linked = web_address(element.xpath("ancestor::a[1]/@href").get(""), base)
     if urlsplit(linked).path.lower().endswith(_ORIGINAL_SUFFIXES):
         address = linked
-    if not address or urlsplit(address).path.lower().endswith(_OTHER_SUFFIXES):
+    if not address:
         return None
-    statements: tuple[Statement, ...] = ()
-    author = ""
-    for figure in element.xpath("ancestor::figure[1]"):
-        statements = tuple(_rel_licences(figure, f".//{_REL_LICENCE}"))
-        author = _first_text(figure, './/*[contains(@rel, "author")]//text()') or _credit(figure)
-    return ShownImage(url=address, statements=statements, author=author)
+    for frame in element.xpath(f"ancestor::*[{_FRAME}][1]"):
+        statements, author = read_frame(frame.root)
+        return ShownImage(url=address, statements=statements, author=author)
+    return ShownImage(url=address, statements=(), author="")
+
+
+def _frame(root: Any) -> _Framed:
+    """Licences and author that the lxml element of a frame states."""
+    frame = Selector(root=root, type="html")
+    licences = _licences(frame, f".//*[({_REL_LICENCE}) or {_ITEMPROP_LICENCE}]")
+    return tuple(dict.fromkeys(licences)), _first_text(frame, _AUTHOR) or _credit(frame)
+
+
+def _largest(img: Selector, base: str) -> str:
+    """The widest, then densest, of what an <img> offers in a format that is read; or ""."""
+    offered = [(written, "") for written in img.xpath("@src | @data-src").getall()]
+    for srcset in img.xpath(_SRCSETS).getall():
+        offered += _srcset(srcset)
+    sized = (
+        (_size(descriptor), address)
+        for written, descriptor in offered
+        if written
+        and (address := web_address(written, base))
+        and not urlsplit(address).path.lower().endswith(_OTHER_SUFFIXES)
+    )
+    return max(sized, key=itemgetter(0), default=((0.0, 0.0), ""))[1]
+
+
+def _srcset(text: str) -> Iterator[tuple[str, str]]:
+    """Addresses with their descriptors ("800w", "2x" or ""), as HTML's `srcset` lists them."""
+    address = ""
+    for word in text.split():
+        if address:
+            descriptor, _, following = word.partition(",")
+            yield address, descriptor
+            address = following
+        elif word.endswith(","):
+            yield word.strip(","), ""
+        else:
+            address = word.lstrip(",")
+    yield address, ""
+
+
+def _size(descriptor: str) -> tuple[float, float]:
+    """Width in px and density; 0 and 1 where they are not stated."""
+    try:
+        number = float(descriptor[:-1] or 0)
+    except ValueError:
+        number = 0.0
+    return (number, 1.0) if descriptor.endswith("w") else (0.0, number or 1.0)
 
 
 def _credit(figure: Selector) -> str:
@@ -152,7 +225,9 @@ def _objects(node: object) -> Iterator[dict[str, Any]]:
 
 def _image_object(node: dict[str, Any], base: str) -> ShownImage | None:
     types = node.get("@type")
-    named = types if isinstance(types, list) else [types]
+    named = [
+        str(name).rpartition("/")[2] for name in (types if isinstance(types, list) else [types])
+    ]
     address = _word(node.get("contentUrl"))
     url = web_address(address, base) if address else ""
     if not any(name in _IMAGE_TYPES for name in named) or not url:

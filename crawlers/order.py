@@ -1,69 +1,26 @@
 """What to crawl, for what use and how politely; and what came of it."""
 
-import re
-from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, IPvAnyNetwork, model_validator
 
+from crawlers.sources import Start
+from crawlers.terms import Terms
 from mirrorset.pixels import PixelParams
 from mirrorset.records import IntendedUse, Reason, Record
 
 
-class CommonsStart(Record):
-    """Wikimedia Commons, or any MediaWiki with the same API: one search or one category.
-
-    search: words for the wiki's search, images only. category: its name, without "Category:".
-    page_size: images an API answer lists. maxlag_s: the API is asked to refuse us while its
-    databases lag more than this (MediaWiki's `maxlag`).
-    """
-
-    source: Literal["commons"] = "commons"
-    api_url: str = "https://commons.wikimedia.org/w/api.php"
-    search: str = ""
-    category: str = ""
-    page_size: int = Field(default=50, ge=1, le=500)
-    maxlag_s: int = Field(default=5, ge=1)
-
-    @model_validator(mode="after")
-    def _one_way_in(self) -> Self:
-        if bool(self.search) == bool(self.category):
-            raise ValueError("give either a search or a category")
-        return self
-
-
-class GalleryStart(Record):
-    """A web gallery.
-
-    url: its sitemap (or an index of sitemaps), or an HTML page that links to the pages.
-    link_pattern: regular expression that a page's address must match; an HTML page needs one.
-    max_listings: sitemaps and index pages asked for; those beyond are left out, as the log says.
-    """
-
-    source: Literal["gallery"] = "gallery"
-    url: str
-    link_pattern: str = ""
-    max_listings: int = Field(default=1000, ge=1)
-
-    @field_validator("link_pattern")
-    @classmethod
-    def _is_a_pattern(cls, pattern: str) -> str:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from None
-        return pattern
-
-
 class Politeness(Record):
-    """How a host is treated. Delays adapt to its answers (Scrapy's AutoThrottle).
+    """How a host is treated. Delays adapt to its answers (Scrapy's AutoThrottle), with jitter.
 
     min_delay_s, start_delay_s, max_delay_s: between two requests to a host. target_concurrency:
     requests wanted in flight at a time; concurrency_per_host: never more than these.
-    retries: further attempts after a 429, a 5xx or a lost connection. longest_wait_s: a
-    Retry-After beyond this is not waited for, and a host with a longer Crawl-delay is left alone.
+    timeout_s: a whole answer must be there by then. retries: further attempts after a 429, a 5xx
+    or a lost connection. longest_wait_s: a Retry-After beyond this is not waited for, and a host
+    with a longer Crawl-delay is left alone. max_redirects: of one request. daily_cap: requests to
+    a source in a day (UTC); what is beyond waits in the frontier. None: no cap.
     """
 
     min_delay_s: float = Field(default=0.0, ge=0)
@@ -74,31 +31,36 @@ class Politeness(Record):
     timeout_s: float = Field(default=60.0, gt=0)
     retries: int = Field(default=3, ge=0)
     longest_wait_s: float = Field(default=300.0, ge=0)
+    max_redirects: int = Field(default=5, ge=0)
+    daily_cap: int | None = Field(default=None, ge=1)
 
 
 class CrawlOrder(Record):
     """One crawl of one source.
 
-    blobs_url: the blob store's address. spool: folder that receives shards. log: file that
-    receives the crawl's log. known: file of settled item ids ("source:source_item_id"), one a
-    line; their images are not asked for again. limit: how many items of the listing are
-    considered, known ones included, so that a repeated crawl ends with the same set.
-    contact: mail address or page where the crawled can reach us, sent with every request.
-    max_bytes: larger files are refused.
+    catalogue_url: database of the frontier and of what is kept. blobs_url: the blob store's
+    address. log: file that receives the crawl's log. limit: how many of the pages and items that
+    the listing names are considered. contact: mail address or page where the crawled can reach us,
+    sent with every request. max_bytes: larger files are refused. allow_addresses: networks that
+    may be connected to though they are not public. shards: processes that share the work, each with
+    hosts of its own. is_dry_run: listings and pages are read and counted, no picture is asked for
+    and nothing is kept.
     """
 
-    start: Annotated[CommonsStart | GalleryStart, Field(discriminator="source")]
+    start: Start
     intended_use: IntendedUse
+    catalogue_url: str
     blobs_url: str
-    spool: Path
     log: Path
     contact: str
     user_agent: str = f"mirrorset/{version('mirrorset')}"
-    known: Path | None = None
     limit: int | None = Field(default=None, ge=1)
     max_bytes: int = Field(default=100_000_000, ge=1)
     pixels: PixelParams = PixelParams()
     politeness: Politeness = Politeness()
+    allow_addresses: tuple[IPvAnyNetwork, ...] = ()
+    shards: int = Field(default=1, ge=1)
+    is_dry_run: bool = False
 
     @model_validator(mode="after")
     def _is_contactable(self) -> Self:
@@ -107,9 +69,14 @@ class CrawlOrder(Record):
         return self
 
     @property
-    def source(self) -> str:
-        """The source's name, the first part of its item ids."""
-        return self.start.source
+    def terms(self) -> Terms:
+        """What an item must meet."""
+        return Terms(
+            intended_use=self.intended_use,
+            pixels=self.pixels,
+            max_bytes=self.max_bytes,
+            robots_agent=self.robots_agent,
+        )
 
     @property
     def signed_user_agent(self) -> str:
@@ -122,37 +89,26 @@ class CrawlOrder(Record):
         return self.user_agent.partition("/")[0].strip().lower()
 
 
+class ShardOrder(Record):
+    """What one of an order's processes does: which run of the crawl, and whose hosts."""
+
+    order: CrawlOrder
+    run: int
+    index: int = 0
+
+
 class CrawlSummary(Record):
-    """Counts of one crawl. At its end, found = stored + already_known + all rejected.
+    """Counts of one run of a crawl: found = stored + already_known + all rejected + waiting.
 
     found: items that the source listed. stored: sightings written, each with its image.
+    already_known: unchanged since an earlier run. waiting: beyond the daily cap, or after a fault.
+    would_fetch: of a dry run, items by the code of their licence ("in the file" where only the
+    picture can tell).
     """
 
     found: int = 0
     stored: int = 0
     rejected: dict[Reason, int] = Field(default_factory=dict)
     already_known: int = 0
-
-    @property
-    def unsettled(self) -> int:
-        """Items found that did not come to an end yet; none when a crawl has ended."""
-        return self.found - self.stored - self.already_known - sum(self.rejected.values())
-
-
-@dataclass
-class Tally:
-    """The counts of a crawl under way."""
-
-    found: int = 0
-    stored: int = 0
-    already_known: int = 0
-    rejected: dict[Reason, int] = field(default_factory=dict)
-
-    def summary(self) -> CrawlSummary:
-        """The counts so far, reasons in alphabetical order."""
-        return CrawlSummary(
-            found=self.found,
-            stored=self.stored,
-            rejected=dict(sorted(self.rejected.items())),
-            already_known=self.already_known,
-        )
+    waiting: int = 0
+    would_fetch: dict[str, int] = Field(default_factory=dict)

@@ -2,44 +2,75 @@
 
 from typing import Any
 
-from crawlers.order import CrawlOrder
+from crawlers.order import ShardOrder
+
+#: Entries of the frontier that one process has under way.
+WINDOW = 256
+
+_UNUSED_DOWNLOADER = (
+    "offsite.OffsiteMiddleware",
+    "httpauth.HttpAuthMiddleware",
+    # Its proxies would hide from the guard what is connected to.
+    "httpproxy.HttpProxyMiddleware",
+    "cookies.CookiesMiddleware",
+    # The gatekeeper obeys robots.txt itself: Scrapy's own middleware drops items silently.
+    "robotstxt.RobotsTxtMiddleware",
+    "redirect.MetaRefreshMiddleware",
+    "stats.DownloaderStats",
+)
+# These would make an item vanish without a reason, or cost time for nothing.
+_UNUSED_SPIDER = (
+    "referer.RefererMiddleware",
+    "urllength.UrlLengthMiddleware",
+    "depth.DepthMiddleware",
+)
 
 
-def scrapy_settings(order: CrawlOrder) -> dict[str, Any]:
-    """Settings for `scrapy.crawler.CrawlerProcess`."""
+def scrapy_settings(shard: ShardOrder) -> dict[str, Any]:
+    """Settings for `scrapy.crawler.AsyncCrawlerProcess`."""
+    order = shard.order
     polite = order.politeness
+    handler = "crawlers.reach.GuardedDownloadHandler"
     return {
         "CRAWL_ORDER": order,
+        "SHARD_ORDER": shard,
         "BOT_NAME": "mirrorset",
         "USER_AGENT": order.signed_user_agent,
-        # The gatekeeper obeys robots.txt itself: Scrapy's own middleware drops items silently.
-        "ROBOTSTXT_OBEY": False,
+        "TWISTED_REACTOR_ENABLED": False,
+        "DOWNLOAD_HANDLERS": {
+            "http": handler,
+            "https": handler,
+            "ftp": None,
+            "s3": None,
+            "file": None,
+            "data": None,
+        },
         "DOWNLOADER_MIDDLEWARES": {
             "crawlers.gatekeeper.Gatekeeper": 100,
             "crawlers.gatekeeper.RetryAfter": 560,
+            **{f"scrapy.downloadermiddlewares.{name}": None for name in _UNUSED_DOWNLOADER},
         },
+        "SPIDER_MIDDLEWARES": {f"scrapy.spidermiddlewares.{name}": None for name in _UNUSED_SPIDER},
         "ITEM_PIPELINES": {"crawlers.keeper.Keeper": 100},
+        "ROBOTSTXT_OBEY": False,
         "AUTOTHROTTLE_ENABLED": True,
         "AUTOTHROTTLE_START_DELAY": polite.start_delay_s,
         "AUTOTHROTTLE_MAX_DELAY": polite.max_delay_s,
         "AUTOTHROTTLE_TARGET_CONCURRENCY": polite.target_concurrency,
         "DOWNLOAD_DELAY": polite.min_delay_s,
+        "CONCURRENT_REQUESTS": WINDOW,
         "CONCURRENT_REQUESTS_PER_DOMAIN": polite.concurrency_per_host,
         "DOWNLOAD_TIMEOUT": polite.timeout_s,
         "RETRY_TIMES": polite.retries,
         "RETRY_GIVE_UP_LOG_LEVEL": "WARNING",
+        "REDIRECT_MAX_TIMES": polite.max_redirects,
         "DOWNLOAD_MAXSIZE": order.max_bytes,
         "DOWNLOAD_WARNSIZE": 0,
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
         # Originals are large: let a few of them be decoded while the next ones arrive.
         "SCRAPER_SLOT_MAX_ACTIVE_SIZE": 64_000_000,
-        # Scrapy starts this many tasks for each answer; ours bring one item, or requests.
+        # Scrapy starts this many tasks for each answer; ours bring one item, or a request.
         "CONCURRENT_ITEMS": 2,
-        # Both would make an item vanish without a reason.
-        "URLLENGTH_LIMIT": 0,
-        "METAREFRESH_ENABLED": False,
-        "COOKIES_ENABLED": False,
-        "REFERRER_POLICY": "no-referrer",
         # Ports that run code.
         "TELNETCONSOLE_ENABLED": False,
         "REMOTE_CONTROL_ENABLED": False,

@@ -21,7 +21,8 @@ class Ask(Record):
 
     url: http(s) is fetched; any other scheme is not, and `read` gets an empty answer: the source
     opens it by itself. is_api: a documented API, whose own terms hold instead of robots.txt.
-    body: sent by POST where it is not empty. carried: JSON that `read` finds again. It and the
+    body: sent by POST where it is not empty. source_item_id: the item that a page stands for, under
+    which it is refused where it cannot be had. carried: JSON that `read` finds again. It and the
     url are kept in a database: credentials are added by `Source.signed`, never here.
     """
 
@@ -29,6 +30,7 @@ class Ask(Record):
     kind: Literal["listing", "page"] = "listing"
     is_api: bool = False
     body: str = ""
+    source_item_id: str = ""
     carried: dict[str, Any] = {}
 
 
@@ -60,6 +62,8 @@ class Source(ABC, Generic[S]):
     """One place where pictures are listed; `start` is its section of params.yaml."""
 
     name: ClassVar[str]
+    #: Listings that one run asks for; those beyond are left out, as the log says.
+    max_listings: int = 1_000_000
 
     def __init__(self, start: S, terms: Terms) -> None:
         self.start = start

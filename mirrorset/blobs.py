@@ -2,8 +2,11 @@
 
 import hashlib
 import secrets
+import shutil
+from pathlib import Path
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from mirrorset.errors import InputError, IntegrityError
 
@@ -20,10 +23,17 @@ class BlobStore:
         image_id = hashlib.sha256(content).hexdigest()
         path = self._path(image_id)
         if not self._fs.exists(path):
-            aside = f"{path}.{secrets.token_hex(4)}.part"
-            self._fs.pipe_file(aside, content)
-            self._fs.mv(aside, path)
+            if isinstance(self._fs, LocalFileSystem):
+                self._put_file(Path(path), content)
+            else:
+                # Object stores show an object when all of it is there.
+                self._fs.pipe_file(path, content)
         return image_id
+
+    def clear_aside(self) -> None:
+        """Remove what killed processes left half written; for when nobody else is writing."""
+        if isinstance(self._fs, LocalFileSystem):
+            shutil.rmtree(self._aside, ignore_errors=True)
 
     def get(self, image_id: str) -> bytes:
         """The bytes of `image_id`.
@@ -44,6 +54,18 @@ class BlobStore:
     def has(self, image_id: str) -> bool:
         """Whether the store holds `image_id`."""
         return bool(self._fs.exists(self._path(image_id)))
+
+    def _put_file(self, path: Path, content: bytes) -> None:
+        aside = self._aside / secrets.token_hex(8)
+        self._aside.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(content)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.replace(path)
+
+    @property
+    def _aside(self) -> Path:
+        """A folder beside the blobs, on the same filesystem."""
+        return Path(self._root) / ".aside"
 
     def _path(self, image_id: str) -> str:
         return f"{self._root}/{image_id[:2]}/{image_id[2:4]}/{image_id}"

@@ -35,9 +35,13 @@ class Record(BaseModel):
 class Licence(Record):
     """A licence as normalised by `mirrorset.licences`.
 
-    code: "CC0", "PD", "CC-BY", "CC-BY-SA", "CC-BY-NC", "CC-BY-NC-SA", "CC-BY-ND", "CC-BY-NC-ND".
-    version: "1.0" to "4.0", or "" where the licence has none (PD).
-    url: canonical address of the licence text, or "".
+    code: "CC0"; "PD"; "CC-" and the terms BY, NC, SA and ND in this order ("CC-BY-NC-SA"; the first
+    versions also had "CC-SA" and the like). Two are no licences: "NKC", an institution knows of no
+    copyright (rightsstatements.org), which passes for research only; "CONSENT", in-house captures
+    whose people agreed to the dataset's intended use, which it passes for: the consent itself is
+    kept by whoever asked for it.
+    version: "1.0" to "4.0", or "" where there is none (PD, NKC, CONSENT).
+    url: canonical address of the text, the port's where there is one; "" for CONSENT.
     """
 
     code: str
@@ -50,14 +54,16 @@ class Evidence(Record):
 
     licence_read_from: the field, tag or file that named the licence ("extmetadata.LicenseUrl").
     licence_text: what stood there, word for word.
-    robots_sha256: sha256 of the robots.txt obeyed for the picture, or "" where the host has none.
+    version: the source's own mark of the item's state (a sha1, a size and time of change), or "".
+    host_files: what of the host was read and allowed it: name ("robots.txt") → sha256 or status.
     headers: response headers of the picture that bear on its use, lower-case names.
     crawler: product and version that read it ("mirrorset/0.1.0").
     """
 
     licence_read_from: str
     licence_text: str
-    robots_sha256: str = ""
+    version: str = ""
+    host_files: dict[str, str] = {}
     headers: dict[str, str] = {}
     crawler: str
 
@@ -104,6 +110,8 @@ class Reason(StrEnum):
     OPT_OUT_TDM = "opt_out_tdm"
     OPT_OUT_TAG = "opt_out_tag"
     HTTP_ERROR = "http_error"
+    GONE = "gone"
+    FORBIDDEN_ADDRESS = "forbidden_address"
     TOO_LARGE = "too_large"
     CHECKSUM = "checksum"
     NOT_AN_IMAGE = "not_an_image"

@@ -84,13 +84,18 @@ class Catalogue:
         Raises InputError where the database refuses a record, UnavailableError where it cannot
         be written.
         """
+        with self.writing() as connection:
+            upsert(connection, records)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction that no other process writes beside; its errors are those of `upsert`."""
         try:
             with self._engine.begin() as connection:
-                for kind, table in TABLE_OF.items():
-                    rows = [_row(record, table) for record in records if type(record) is kind]
-                    for start in range(0, len(rows), _ROWS_A_STATEMENT):
-                        _upsert_rows(connection, table, rows[start : start + _ROWS_A_STATEMENT])
-                _clear_rejections(connection, records)
+                if connection.dialect.name == "sqlite":
+                    # Else a transaction that reads first is refused when somebody wrote meanwhile.
+                    connection.exec_driver_sql(_LOCKS["sqlite"])
+                yield connection
         except (IntegrityError, DataError, UnicodeEncodeError) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
             raise InputError(f"The catalogue {self._name} refuses a record: {cause}.") from error
@@ -103,7 +108,7 @@ class Catalogue:
         """All records of a kind, sorted by image where they have one, then by their keys."""
         table = TABLE_OF[kind]
         first = [table.c.image_id] if "image_id" in table.c else []
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execution_options(yield_per=1000).execute(
                 select(table).order_by(*first, *table.primary_key.columns)
             )
@@ -112,7 +117,7 @@ class Catalogue:
 
     def count(self, kind: type[Record]) -> int:
         """How many records of a kind are kept."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return int(
                 connection.execute(select(func.count()).select_from(TABLE_OF[kind])).scalar_one()
             )
@@ -122,27 +127,11 @@ class Catalogue:
         query = select(rejected.c.reason, func.count()).group_by(rejected.c.reason)
         if step is not None:
             query = query.where(rejected.c.step == step)
-        with self._reading() as connection:
+        with self.reading() as connection:
             return Counter(dict(iter(connection.execute(query))))
 
-    def settled_items(self, source: str) -> set[str]:
-        """Ids of a source's items that need no second fetch: seen, or rejected for good."""
-        sightings = TABLE_OF[Sighting]
-        with self._reading() as connection:
-            seen = connection.execute(
-                select(sightings.c.source_item_id).where(sightings.c.source == source)
-            ).scalars()
-            refused = connection.execute(
-                select(rejected.c.item_id).where(
-                    rejected.c.step == "crawl",
-                    rejected.c.is_retryable.is_(False),
-                    rejected.c.item_id.startswith(f"{source}:", autoescape=True),
-                )
-            ).scalars()
-            return {*seen, *(item_id.removeprefix(f"{source}:") for item_id in refused)}
-
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
         """A connection to read from; a database that is damaged or gone is UnavailableError."""
         try:
             with self._engine.connect() as connection:
@@ -152,6 +141,13 @@ class Catalogue:
                 f"The catalogue {self._name} cannot be read: {error.orig}: restore it from a "
                 "backup, or move it away and crawl again."
             ) from None
+
+
+def upsert(connection: Connection, records: Sequence[Record]) -> None:
+    """Keep the records in the transaction of `connection`, as `Catalogue.upsert` says."""
+    for kind, table in TABLE_OF.items():
+        _upsert_rows(connection, table, [_row(r, table) for r in records if type(r) is kind])
+    _clear_rejections(connection, records)
 
 
 def _row(record: Record, table: Table) -> dict[str, Any]:
@@ -173,13 +169,15 @@ def _upsert_rows(connection: Connection, table: Table, rows: Iterable[dict[str, 
     by_key = {tuple(row[key] for key in keys): row for row in rows}
     if not by_key:
         return
-    statement = dialect.insert(table).values(list(by_key.values()))
+    statement = dialect.insert(table)
     replaced = {
         column.name: statement.excluded[column.name]
         for column in table.columns
         if not column.primary_key
     }
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=replaced))
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=keys, set_=replaced), list(by_key.values())
+    )
 
 
 def _clear_rejections(connection: Connection, records: Sequence[Record]) -> None:

@@ -1,5 +1,7 @@
 """The catalogue's tables: one a record kind, a column a field; nested fields are JSON.
 
+Three more are the crawl's own memory: `crawls`, `frontier` and `request_counts`.
+
 Alembic's migrations make them; a test compares the two.
 """
 
@@ -13,11 +15,13 @@ from sqlalchemy import (
     Dialect,
     Float,
     ForeignKey,
+    Index,
     Integer,
     MetaData,
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -145,6 +149,49 @@ ledger = Table(
     Column("split", String(10), nullable=False),
     Column("image_shard", Integer, nullable=False),
     Column("minted_at", UtcDateTime, nullable=False),
+)
+
+crawls = Table(
+    "crawls",
+    metadata,
+    Column("crawl_id", String(32), primary_key=True),
+    Column("source", String(40), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("began_with", JSON, nullable=False),
+    Column("began_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+)
+
+#: What a crawl has yet to ask for and what came of the rest (mirrorset/catalogue/frontier.py).
+frontier = Table(
+    "frontier",
+    metadata,
+    Column("entry_id", Integer, primary_key=True),
+    Column("crawl_id", String(32), ForeignKey("crawls.crawl_id"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("kind", Integer, nullable=False),
+    Column("parent", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("host_number", Integer, nullable=False),
+    Column("content", JSON, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("outcome", String(40)),
+    Column("etag", Text, nullable=False),
+    Column("last_modified", Text, nullable=False),
+    Column("hops", Integer, nullable=False),
+    UniqueConstraint("crawl_id", "key", name="uq_frontier_crawl_id_key"),
+    Index("ix_frontier_pending", "crawl_id", "run", "outcome", "kind", "entry_id"),
+    Index("ix_frontier_parent", "crawl_id", "parent"),
+)
+
+request_counts = Table(
+    "request_counts",
+    metadata,
+    Column("source", String(40), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("requests", Integer, nullable=False),
 )
 
 #: Which table keeps which record; in this order, so that what is referred to is there first.

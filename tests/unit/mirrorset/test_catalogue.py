@@ -94,13 +94,6 @@ def test_every_kind_comes_back_equal_and_once(catalogue: Catalogue, tmp_path: Pa
         assert catalogue.count(type(record)) == 1
 
 
-def test_settled_items_are_seen_or_refused_for_good(catalogue: Catalogue) -> None:
-    lost = Rejected(item_id="commons:9", step="crawl", reason=Reason.HTTP_ERROR, is_retryable=True)
-    catalogue.upsert([*records(), lost])
-    assert catalogue.settled_items("commons") == {"42", "7"}
-    assert catalogue.settled_items("gallery") == set()
-
-
 def test_a_sighting_ends_an_earlier_rejection(catalogue: Catalogue) -> None:
     earlier = Rejected(item_id="commons:42", step="crawl", reason=Reason.HTTP_ERROR)
     catalogue.upsert([earlier])

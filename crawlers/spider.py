@@ -1,0 +1,503 @@
+"""The one spider: it takes entries of the frontier, asks, and hands on what came back."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import Any
+from urllib.parse import urlsplit
+
+import fsspec
+import scrapy
+from scrapy import Request, signals
+from scrapy.exceptions import DownloadCancelledError, IgnoreRequest, NotSupported
+from scrapy.http import Response
+from scrapy.http.request import NO_CALLBACK
+from scrapy.spidermiddlewares.httperror import HttpError
+from twisted.python.failure import Failure
+
+from crawlers.embedded import HEAD_BYTES, read_embedded
+from crawlers.entries import as_ask, as_candidate, entry_of, item_of
+from crawlers.gatekeeper import (
+    API,
+    HOST_FILES,
+    LISTING,
+    PICTURE,
+    MovedError,
+    forbidden,
+    http_refusal,
+    too_large,
+)
+from crawlers.items import (
+    Candidate,
+    Picture,
+    Refusal,
+    RefusedError,
+    Settled,
+    Unchanged,
+    judge,
+    rejected,
+    unreadable,
+)
+from crawlers.order import CrawlOrder
+from crawlers.reach import ForbiddenAddressError
+from crawlers.settings import WINDOW
+from crawlers.source import Answer, Ask, BusyError, Found, Source
+from crawlers.text import clean
+from mirrorset.catalogue.frontier import Entry, Frontier, Kind, host_of, place
+from mirrorset.errors import InputError, MirrorsetError, UnavailableError
+from mirrorset.records import Reason, Rejected
+
+logger = logging.getLogger(__name__)
+
+Outcome = Request | Picture | Unchanged | Settled
+
+_LISTING_MAX_BYTES = 60_000_000
+_PAGE_MAX_BYTES = 10_000_000
+# How long a process waits before it looks again whether others found something for its hosts.
+_LOOK_AGAIN_S = 0.5
+_RECEIPT_HEADERS = (
+    "content-length", "content-type", "etag", "last-modified", "link", "tdm-policy",
+    "tdm-reservation", "x-robots-tag",
+)  # fmt: skip
+
+
+@dataclass
+class UnderWay:
+    """Entries taken and not settled yet, and how many of each host."""
+
+    entries: dict[int, Entry] = field(default_factory=dict)
+    by_host: Counter[str] = field(default_factory=Counter)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, entry: Entry) -> None:
+        """The entry is taken."""
+        self.entries[entry.entry_id] = entry
+        self.by_host[entry.host] += 1
+
+    def remove(self, entry: Entry) -> None:
+        """The entry is settled, or left to be taken again."""
+        if self.entries.pop(entry.entry_id, None):
+            self.by_host[entry.host] -= 1
+            self.by_host += Counter()  # drops the zeros
+            self.changed.set()
+
+
+class CrawlSpider(scrapy.Spider):
+    """Drives one source. Everything that goes wrong is an item's rejection, or the crawl's fault.
+
+    A listing that cannot be read is a fault: what was under way is finished first.
+    """
+
+    name = "mirrorset"
+
+    def __init__(
+        self,
+        order: CrawlOrder,
+        source: Source[Any],
+        frontier: Frontier,
+        report: Callable[[int], None],
+    ) -> None:
+        super().__init__()
+        self.order = order
+        self.source = source
+        self.frontier = frontier
+        self.report = report
+        self.under_way = UnderWay()
+        self.fault: MirrorsetError | None = None
+        self._busy_times: Counter[int] = Counter()
+        self._requests_made = 0
+
+    @classmethod
+    def from_crawler(cls, crawler: Any, *args: Any, **kwargs: Any) -> "CrawlSpider":
+        spider = super().from_crawler(crawler, *args, **kwargs)
+        crawler.signals.connect(spider.count_request, signal=signals.request_reached_downloader)
+        return spider
+
+    def count_request(self) -> None:
+        """A request is made: the daily cap counts it."""
+        self._requests_made += 1
+
+    async def start(self) -> AsyncIterator[Any]:
+        """Take entries until no process has any left, this one can take no more, or a fault."""
+        try:
+            await self._login()
+            listings = [entry_of(ask) for ask in self.source.begin()]
+            await asyncio.to_thread(self.frontier.begin, listings)
+            while not self.fault:
+                self.under_way.changed.clear()
+                entries = await self._take()
+                for entry in entries:
+                    self.under_way.add(entry)
+                    async for outcome in self._begin(entry):
+                        yield outcome
+                if entries:
+                    continue
+                if not self.under_way.entries and await self._is_over():
+                    return
+                await self._something_changes()
+        except (MirrorsetError, OSError) as error:
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """Make `error` the crawl's fault, unless it has one: nothing more is taken."""
+        if self.fault is None:
+            self.fault = _fault(error)
+        self.under_way.changed.set()
+
+    def release(self, entry: Entry) -> None:
+        """An entry is settled, or left pending."""
+        self.under_way.remove(entry)
+
+    # --- taking -------------------------------------------------------------------------------
+
+    async def _take(self) -> list[Entry]:
+        count = WINDOW - len(self.under_way.entries)
+        if self.order.politeness.daily_cap is not None:
+            count = min(count, await self._allowance(self.order.politeness.daily_cap))
+        if count <= 0:
+            return []
+        # A slow host may not fill the window.
+        most = 4 * self.order.politeness.concurrency_per_host
+        busy = [host for host, number in self.under_way.by_host.items() if host and number >= most]
+        return await asyncio.to_thread(
+            self.frontier.take,
+            min(count, most),
+            list(self.under_way.entries),
+            busy,
+            is_item_taken=not self.order.is_dry_run,
+        )
+
+    async def _allowance(self, cap: int) -> int:
+        """Entries that may still be taken today; each process keeps to its part."""
+        made, self._requests_made = self._requests_made, 0
+        had = await asyncio.to_thread(self.frontier.count_requests, made)
+        return (cap - had) // self.order.shards - len(self.under_way.entries)
+
+    async def _is_over(self) -> bool:
+        cap = self.order.politeness.daily_cap
+        if cap is not None and await self._allowance(cap) <= 0:
+            return True
+        return not await asyncio.to_thread(
+            self.frontier.has_pending, is_item_taken=not self.order.is_dry_run
+        )
+
+    async def _something_changes(self) -> None:
+        try:
+            await asyncio.wait_for(self.under_way.changed.wait(), _LOOK_AGAIN_S)
+        except TimeoutError:
+            return
+
+    async def _begin(self, entry: Entry) -> AsyncIterator[Any]:
+        """Ask for an entry; what is not fetched over HTTP is opened here."""
+        if entry.kind == Kind.ITEM:
+            candidate = as_candidate(entry)
+            if host_of(entry.url):
+                yield self._picture_request(entry, candidate)
+            else:
+                yield await asyncio.to_thread(self._opened, entry, candidate)
+        elif host_of(entry.url):
+            yield self._reading_request(entry)
+        else:
+            await self._read(entry, Answer(url=entry.url))
+
+    def _opened(self, entry: Entry, candidate: Candidate) -> Picture | Settled:
+        try:
+            with fsspec.open(entry.url, "rb") as opened:
+                content = opened.read(self.order.max_bytes + 1)
+        except Exception as error:
+            # Each filesystem raises its own kinds.
+            detail = f"It cannot be opened: {type(error).__name__}: {' '.join(str(error).split())}"
+            return self._refused(entry, Refusal(reason=Reason.HTTP_ERROR, detail=detail))
+        if len(content) > self.order.max_bytes:
+            return self._refused(entry, too_large(self.order.max_bytes))
+        return Picture(entry, candidate, content, headers={}, host_files={})
+
+    # --- listings and pages -------------------------------------------------------------------
+
+    def _reading_request(self, entry: Entry) -> Request:
+        ask = as_ask(entry)
+        url, headers = self.source.signed(ask)
+        is_page = entry.kind == Kind.PAGE
+        return Request(
+            url if entry.url == ask.url else entry.url,
+            method="POST" if ask.body else "GET",
+            body=ask.body,
+            headers={**headers, **_conditions(entry)},
+            callback=partial(self.on_answer, entry),
+            errback=partial(self.on_failure, entry),
+            meta={
+                API: ask.is_api,
+                LISTING: not is_page,
+                "download_maxsize": _PAGE_MAX_BYTES if is_page else _LISTING_MAX_BYTES,
+                "handle_httpstatus_list": [304, 401] if is_page else [401],
+                "redirect_times": entry.hops,
+            },
+            # What has begun is finished before more of the listing is asked for.
+            priority=1 if is_page else 0,
+            dont_filter=True,
+        )
+
+    async def on_answer(self, entry: Entry, response: Response) -> None:
+        """Read a listing or page."""
+        if response.status == 304:
+            await self._settling(entry, partial(self.frontier.settle_unchanged_page, entry))
+            return
+        if response.status == 401:
+            await self._login_again(entry)
+            return
+        await self._read(entry, _answer(response))
+
+    async def _read(self, entry: Entry, answer: Answer) -> None:
+        ask = as_ask(entry)
+        try:
+            found = await asyncio.to_thread(lambda: list(self.source.read(ask, answer)))
+        except BusyError as busy:
+            await self._ask_later(entry, busy)
+            return
+        except (UnavailableError, InputError) as error:
+            if entry.kind == Kind.LISTING:
+                self.fail(error)
+                self.release(entry)
+                return
+            found = [self._refused_page(entry, unreadable(error))]
+        except Exception as error:
+            # What one page does to us must not end the crawl.
+            if entry.kind == Kind.LISTING:
+                raise
+            found = [self._refused_page(entry, unreadable(error))]
+        await self._settling(entry, partial(self._settle_found, entry, answer, found))
+
+    def _settle_found(self, entry: Entry, answer: Answer, found: list[Found]) -> None:
+        if entry.kind == Kind.LISTING:
+            found = self._within_limits(found)
+        self.frontier.settle_read(
+            entry,
+            followed=[entry_of(one) for one in found if isinstance(one, Ask)],
+            items=[item_of(one) for one in found if isinstance(one, Candidate)],
+            refused=[one for one in found if isinstance(one, Rejected)],
+            etag=answer.headers.get("etag", ""),
+            last_modified=answer.headers.get("last-modified", ""),
+        )
+
+    def _within_limits(self, found: list[Found]) -> list[Found]:
+        """What the order's limit leaves of a listing, and the source's limit of listings."""
+        further = [one for one in found if isinstance(one, Ask) and one.kind == "listing"]
+        named = [one for one in found if not (isinstance(one, Ask) and one.kind == "listing")]
+        if self.order.limit is not None:
+            named = named[: max(0, self.order.limit - self.frontier.count_named())]
+            if self.frontier.count_named() + len(named) >= self.order.limit:
+                further = []
+        room = max(0, self.source.max_listings - self.frontier.count_listings())
+        for left_out in islice(further, room, None):
+            logger.warning("%s is left out: max_listings is reached.", left_out.url)
+        return [*named, *further[:room]]
+
+    async def _ask_later(self, entry: Entry, busy: BusyError) -> None:
+        self._busy_times[entry.entry_id] += 1
+        if self._busy_times[entry.entry_id] > self.order.politeness.retries:
+            self.fail(UnavailableError(f"{entry.url} is busy: {busy}."))
+        else:
+            await asyncio.sleep(min(busy.wait_s, self.order.politeness.longest_wait_s))
+        self.release(entry)
+
+    # --- pictures -----------------------------------------------------------------------------
+
+    def _picture_request(self, entry: Entry, candidate: Candidate) -> Request:
+        if candidate.permit is None:
+            # The page was silent: the file's own metadata must name the licence.
+            headers = {"Range": f"bytes=0-{HEAD_BYTES - 1}"}
+            return self._picture_get(entry, partial(self.on_file_head, entry, candidate), headers)
+        return self._picture_get(entry, partial(self.on_picture, entry, candidate), {})
+
+    def _picture_get(
+        self, entry: Entry, callback: Callable[[Response], Iterator[Any]], headers: dict[str, str]
+    ) -> Request:
+        return Request(
+            entry.url,
+            callback=partial(self._on_bytes, entry, callback),
+            errback=partial(self.on_failure, entry),
+            # As stored on the server: no negotiated format, no transfer compression.
+            headers={
+                "Accept": "*/*",
+                "Accept-Encoding": "identity",
+                **_conditions(entry),
+                **headers,
+            },
+            meta={
+                PICTURE: True,
+                "handle_httpstatus_list": [304],
+                "redirect_times": entry.hops,
+            },
+            priority=2,
+            dont_filter=True,
+        )
+
+    def _on_bytes(
+        self, entry: Entry, callback: Callable[[Response], Iterator[Any]], response: Response
+    ) -> Iterator[Outcome]:
+        # What one answer does to us must not end the crawl.
+        try:
+            yield from callback(response)
+        except Exception as error:
+            yield self._refused(entry, unreadable(error))
+
+    def on_file_head(
+        self, entry: Entry, candidate: Candidate, response: Response
+    ) -> Iterator[Outcome]:
+        """The first bytes are here: go on where they name a licence that allows the use."""
+        if response.status == 304:
+            yield Unchanged(entry, candidate)
+            return
+        embedded = read_embedded(response.body)
+        permit = judge(embedded.statements, self.order.intended_use)
+        if isinstance(permit, Refusal):
+            yield self._refused(entry, permit)
+            return
+        author = candidate.author or embedded.author
+        licensed = candidate.model_copy(update={"permit": permit, "author": author})
+        if _is_whole(response):
+            yield from self.on_picture(entry, licensed, response)
+        else:
+            yield self._picture_get(entry, partial(self.on_picture, entry, licensed), {})
+
+    def on_picture(
+        self, entry: Entry, candidate: Candidate, response: Response
+    ) -> Iterator[Outcome]:
+        """The bytes are here, or they are as they were."""
+        if response.status == 304:
+            yield Unchanged(entry, candidate)
+            return
+        yield Picture(
+            entry,
+            candidate,
+            content=response.body,
+            headers=_receipt_headers(response),
+            host_files=response.meta.get(HOST_FILES, {}),
+        )
+
+    # --- what went wrong ----------------------------------------------------------------------
+
+    async def on_failure(self, entry: Entry, failure: Failure) -> Any:
+        """An entry that brought no answer is moved, refused, or the crawl's fault."""
+        error = failure.value
+        if isinstance(error, MovedError):
+            await self._settling(entry, partial(self.frontier.move, entry, error.url))
+            return None
+        refusal = self._refusal_of(failure)
+        if entry.kind == Kind.ITEM:
+            return self._refused(entry, refusal)
+        if entry.kind == Kind.LISTING:
+            self.fail(
+                UnavailableError(f"The listing {entry.url} could not be had: {refusal.detail}")
+            )
+            self.release(entry)
+            return None
+        refused = self._refused_page(entry, refusal)
+        await self._settling(entry, partial(self.frontier.settle_refused, entry, refused))
+        return None
+
+    def _refusal_of(self, failure: Failure) -> Refusal:
+        error = failure.value
+        if isinstance(error, RefusedError):
+            return error.refusal
+        if isinstance(error, ForbiddenAddressError):
+            return forbidden(error)
+        if isinstance(error, HttpError):
+            return http_refusal(error.response.status)
+        if isinstance(error, DownloadCancelledError):
+            meta = failure.request.meta if hasattr(failure, "request") else {}
+            return too_large(meta.get("download_maxsize", self.order.max_bytes))
+        is_final = isinstance(error, IgnoreRequest | NotSupported | ValueError)
+        detail = f"No answer: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return Refusal(reason=Reason.HTTP_ERROR, detail=detail, is_retryable=not is_final)
+
+    def _refused(self, entry: Entry, refusal: Refusal) -> Settled:
+        record = rejected(self.source.name, entry.source_item_id, entry.url, refusal)
+        return Settled(entry, str(refusal.reason), (record,))
+
+    def _refused_page(self, entry: Entry, refusal: Refusal) -> Rejected:
+        item = as_ask(entry).source_item_id or place(entry.url)
+        return rejected(self.source.name, item, "", refusal)
+
+    async def _settling(self, entry: Entry, settle: Callable[[], None]) -> None:
+        try:
+            await asyncio.to_thread(settle)
+        except (MirrorsetError, OSError) as error:
+            self.fail(error)
+        self.release(entry)
+
+    # --- credentials --------------------------------------------------------------------------
+
+    async def _login(self) -> None:
+        ask = self.source.login()
+        if ask is None or self.crawler.engine is None:
+            return
+        request = Request(
+            ask.url,
+            method="POST" if ask.body else "GET",
+            body=ask.body,
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+            callback=NO_CALLBACK,
+            meta={API: True, "handle_httpstatus_all": True},
+        )
+        try:
+            response = await self.crawler.engine.download_async(request)
+        except Exception as error:
+            host = urlsplit(ask.url).hostname
+            raise UnavailableError(f"{host} could not be asked for a token: {error}.") from error
+        self.source.logged_in(_answer(response))
+
+    async def _login_again(self, entry: Entry) -> None:
+        """After a 401: a new token once, then the refusal stands."""
+        self._busy_times[entry.entry_id] += 1
+        if self.source.login() is None or self._busy_times[entry.entry_id] > 1:
+            self.fail(UnavailableError(f"{entry.url} refuses our credentials (401)."))
+        else:
+            try:
+                await self._login()
+            except MirrorsetError as error:
+                self.fail(error)
+        self.release(entry)
+
+
+def _answer(response: Response) -> Answer:
+    headers = {
+        name.decode("latin-1").lower(): b", ".join(response.headers.getlist(name)).decode("latin-1")
+        for name in response.headers
+    }
+    return Answer(url=response.url, status=response.status, headers=headers, body=response.body)
+
+
+def _conditions(entry: Entry) -> dict[str, str]:
+    """Headers that ask for an entry only if it changed (RFC 9110, 13.1)."""
+    asked = {"If-None-Match": entry.etag, "If-Modified-Since": entry.last_modified}
+    return {name: value for name, value in asked.items() if value}
+
+
+def _receipt_headers(response: Response) -> dict[str, str]:
+    return {
+        name: clean(value.decode("latin-1"))
+        for name in _RECEIPT_HEADERS
+        if (value := response.headers.get(name)) is not None
+    }
+
+
+def _is_whole(response: Response) -> bool:
+    """Whether the answer to a Range request holds the whole file."""
+    held = (response.headers.get("Content-Range") or b"").decode("latin-1")
+    return response.status == 200 or held.endswith(
+        f"-{len(response.body) - 1}/{len(response.body)}"
+    )
+
+
+def _fault(error: BaseException) -> MirrorsetError:
+    if isinstance(error, MirrorsetError):
+        return error
+    words = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    if isinstance(error, OSError):
+        return UnavailableError(f"The crawl could not keep what it found: {words}.")
+    return MirrorsetError(f"The crawl met an error of its own: {words}.")

@@ -1,6 +1,6 @@
 """Crawls one local nginx with mirrorset, all gates on, and with img2dataset, in turn.
 
-    .venv/bin/python benchmarks/crawl.py [--repetitions 3] [--memory]
+    .venv/bin/python benchmarks/crawl.py [--repetitions 3] [--memory] [--without-prefect]
 
 Prints a table and, as its last line, JSON. `ratio` is mirrorset's whole-process images/s (the crawl
 room's own process from the interpreter's start to its exit, catalogue written) over img2dataset's,
@@ -112,6 +112,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--repetitions", type=int, default=3, help="of both programs in turn")
     parser.add_argument("--memory", action="store_true", help="crawl 10,000 and 30,000 as well")
+    parser.add_argument(
+        "--without-prefect", action="store_true", help="leave `mirrorset crawl` itself out"
+    )
     wanted = parser.parse_args()
     cache = Settings().cache
     folder, shown = crawl_images.make(cache, _IMAGES)
@@ -132,15 +135,15 @@ def main() -> None:
         (root / "robots.txt").write_text("User-agent: *\nAllow: /\n")
         crawl_ours.fresh(scratch / "empty")
         with crawl_server.serve(root, cache) as server:
-            machine["server"] = f"nginx {server.version}, one worker"
+            machine["server"] = f"{server.version}, one worker"
             print("\n".join(f"{key:12}{value}" for key, value in machine.items()), end="\n\n")
             bench = Bench(server, peer, scratch / "empty", scratch, count())
-            print(json.dumps(_compared(bench, wanted.repetitions, wanted.memory, machine)))
+            figures = _compared(bench, wanted)
+    machine["load_after"] = round(os.getloadavg()[0], 1)
+    print(json.dumps({**figures, "machine": machine}, ensure_ascii=False))
 
 
-def _compared(
-    bench: Bench, repetitions: int, has_memory: bool, machine: dict[str, Any]
-) -> dict[str, Any]:
+def _compared(bench: Bench, wanted: argparse.Namespace) -> dict[str, Any]:
     print(_HEAD)
     tried = [_shown(bench.peers(_IMAGES, setting)) for setting in crawl_peer.SETTINGS]
     fastest = max(range(len(tried)), key=lambda index: tried[index].whole_images_s)
@@ -152,15 +155,15 @@ def _compared(
     few_ours, few_peers = _shown(bench.ours(_FEW)), _shown(bench.peers(_FEW, setting))
     ours: list[Row] = []
     peers: list[Row] = []
-    for repetition in range(repetitions):
+    for repetition in range(wanted.repetitions):
         # In turn, and each as often first as the other: what warms or tires the machine is shared.
         for is_ours in (True, False) if repetition % 2 == 0 else (False, True):
             if is_ours:
                 ours.append(_shown(bench.ours(_IMAGES)))
             else:
                 peers.append(_shown(bench.peers(_IMAGES, setting)))
-    prefect = _shown(bench.ours(_IMAGES, has_prefect=True))
-    more = [_shown(bench.ours(images)) for images in _MANY if has_memory]
+    prefect = [] if wanted.without_prefect else [_shown(bench.ours(_IMAGES, has_prefect=True))]
+    more = [_shown(bench.ours(images)) for images in _MANY if wanted.memory]
     of_ours, of_peers = _medians(ours, few_ours), _medians(peers, few_peers)
     ratio = of_ours["whole_images_s"] / of_peers["whole_images_s"]
     memory = {row.run.images: row.figures()["peak_rss_mb"] for row in (few_ours, ours[0], *more)}
@@ -173,7 +176,7 @@ def _compared(
         "ratio": round(ratio, 3),
         "ours": {
             **of_ours,
-            "with_prefect": prefect.figures(),
+            "with_prefect": [row.figures() for row in prefect],
             "peak_rss_mb_by_images": memory,
             "runs": [row.figures() for row in (few_ours, *ours, *more)],
         },
@@ -184,7 +187,6 @@ def _compared(
             "runs": [row.figures() for row in (few_peers, *peers)],
             "tried": [row.figures() for row in (*tried, *others)],
         },
-        "machine": {**machine, "load_after": round(os.getloadavg()[0], 1)},
     }
 
 

@@ -67,7 +67,9 @@ def _steady(folder: Path, images: int) -> float:
     with sqlite3.connect(folder / ".mirrorset" / "catalogue.sqlite") as catalogue:
         query = "SELECT count(*), min(seen_at), max(seen_at) FROM sightings"
         stored, first, last = catalogue.execute(query).fetchone()
+        query = "SELECT reason, count(*) FROM rejected GROUP BY reason"
+        reasons = dict(catalogue.execute(query).fetchall())
     if stored != images:
-        raise SystemExit(f"mirrorset stored {stored} of {images}: see {folder}/.mirrorset/logs.")
+        raise SystemExit(f"mirrorset stored {stored} of {images} pictures; rejected: {reasons}.")
     lasted = datetime.fromisoformat(last) - datetime.fromisoformat(first)
     return float((stored - 1) / lasted.total_seconds())

@@ -86,7 +86,8 @@ def crawl(program: Path, urls: list[str], folder: Path, setting: Setting) -> Pee
     shards = [json.loads(path.read_text()) for path in (folder / "images").glob("*_stats.json")]
     stored = sum(shard["successes"] for shard in shards)
     if stored != len(urls):
-        raise SystemExit(f"img2dataset stored {stored} of {len(urls)}: see {folder / 'log.txt'}.")
+        reasons = [shard["status_dict"] for shard in shards]
+        raise SystemExit(f"img2dataset stored {stored} of {len(urls)} pictures: {reasons}.")
     lasted_s = max(one["end_time"] for one in shards) - min(one["start_time"] for one in shards)
     return PeerRun(measured, stored, stored / lasted_s)
 

@@ -133,5 +133,5 @@ def _await(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
                 return
         except URLError:
             time.sleep(0.05)
-    said = log.read_text().strip() if log.exists() else "no message"
-    raise SystemExit(f"nginx did not begin to serve {url}: {said}")
+    said = log.read_text().splitlines()[:1] if log.exists() else []
+    raise SystemExit(f"nginx did not begin to serve {url}: {''.join(said) or 'no message'}")

@@ -7,16 +7,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import (
     Connection,
     Table,
     create_engine,
     event,
     func,
+    inspect,
     select,
     tuple_,
 )
@@ -31,6 +28,7 @@ from mirrorset.records import Annotation, Record, Rejected, Sighting
 R = TypeVar("R", bound=Record)
 
 _ROWS_A_STATEMENT = 500
+_MIGRATIONS = Path(__file__).parent / "migrations"
 # Held until the transaction ends. PostgreSQL's number is our own, with no meaning beyond that.
 _LOCKS = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(77105116)"}
 
@@ -214,12 +212,27 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 def _migrate(connection: Connection) -> None:
     """Bring the tables to the newest version; of several processes, one does it at a time."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.attributes["connection"] = connection
-    newest = ScriptDirectory.from_config(config).get_current_head()
-    if MigrationContext.configure(connection).get_current_revision() == newest:
+    if _revision(connection) == _newest_revision():
         return
+    # Alembic takes a third of a second to import, and is seldom needed.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
     connection.exec_driver_sql(_LOCKS[connection.dialect.name])
     # Reads the version again: whoever held the lock may have done it all.
     command.upgrade(config, "head")
+
+
+def _revision(connection: Connection) -> str | None:
+    """The revision that Alembic noted in the database."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+
+
+def _newest_revision() -> str:
+    """Revisions are numbered by the names of their files."""
+    return max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("0*.py"))

@@ -1,27 +1,12 @@
-"""An order to parse for, and real pixels to judge."""
+"""What an item must meet, and real pixels to judge."""
 
 from collections.abc import Callable
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 from skimage import data
-
-from crawlers.order import CrawlOrder, GalleryStart
-
-
-@pytest.fixture
-def order(tmp_path: Path) -> CrawlOrder:
-    return CrawlOrder(
-        start=GalleryStart(url="http://example.org/sitemap.xml"),
-        intended_use="research",
-        blobs_url=str(tmp_path / "blobs"),
-        spool=tmp_path / "spool",
-        log=tmp_path / "crawl.log",
-        contact="crawl@example.org",
-    )
 
 
 @pytest.fixture

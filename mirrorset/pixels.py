@@ -59,6 +59,10 @@ class UnusableImageError(Exception):
 def inspect(content: bytes, params: PixelParams) -> ImageRecord:
     """The ImageRecord of `content`, its type sniffed from the bytes.
 
+    A file is whole by its structure: its last byte is there, and its decoder did not stop. What
+    the decoder fills in without a word, as libjpeg does for a scan that ends early in a file that
+    goes on to its end, is not noticed.
+
     Raises UnusableImageError (NOT_AN_IMAGE, DECOMPRESSION_BOMB, TRUNCATED, POLYGLOT, TOO_SMALL).
     """
     media_type, upright = _upright(content, params)

@@ -107,7 +107,7 @@ def test_sixteen_bits_become_eight(astronaut: Image.Image) -> None:
 
 def test_the_facts_are_those_of_every_earlier_catalogue(shared_data: Path) -> None:
     paths = sorted((shared_data / "photos").rglob("*.jpg"))
-    for path in paths[::12]:
+    for path in paths[::24]:
         with Image.open(path) as image:
             rgb = ImageOps.exif_transpose(image).convert("RGB")
         for picture in (rgb, rgb.resize((331, 457))):

@@ -91,7 +91,7 @@ def decode(content: bytes) -> NDArray[np.uint8]:
 def pixel_hash(rgb: NDArray[np.uint8]) -> str:
     """sha256 over the shape and the bytes of (H, W, 3) uint8 pixels."""
     digest = hashlib.sha256(repr(rgb.shape).encode())
-    digest.update(np.ascontiguousarray(rgb))
+    digest.update(np.ascontiguousarray(rgb).data)
     return digest.hexdigest()
 
 

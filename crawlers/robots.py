@@ -20,19 +20,19 @@ MAX_BYTES = 500 * 1024
 # The misspellings that Google's parser takes for Disallow, and a colon that may be missing.
 _RECORD = re.compile(
     rb"(user[ -]?agent|allow|disallow|dissallow|dissalow|disalow|diasllow|disallaw"
-    rb"|crawl-delay|request-rate|content-signals?|content-usage|(?:dis)?allowaitraining)"
+    rb"|crawl[ -]delay|request[ -]rate|content-signals?|content-usage|(?:dis)?allowaitraining)"
     rb"\s*[:\s]\s*(.*)",
     re.IGNORECASE,
 )
 _URL = re.compile(r"(?:[a-z][a-z0-9+.\-]*:)?(?://[^/?#]*)?([^#]*)", re.IGNORECASE)
 _ESCAPE = re.compile("%[0-9a-f]{2}", re.IGNORECASE)
-_SCOPED = re.compile(r"([/*]\S*)(.*)")
+_SCOPED = re.compile(rb"([/*]\S*)(.*)")
 _NORMAL = re.compile(r"[\w.~/=&?,:;@!+()\-]*", re.ASCII).fullmatch
 # RFC 3986: reserved characters, and "%" for escapes that stand already. In an address "*" and
 # "$" are characters like others and written as escapes; in a pattern they are signs.
 _KEPT = "%/?:@!&'()+,;=[]~"
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
+_NUMBER = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:e\+?\d+)?", re.ASCII | re.IGNORECASE)
 _RATE = re.compile(r"(\d{1,9})\s*/\s*(\d{1,9})\s*([smhd]?)", re.ASCII | re.IGNORECASE)
 _UNIT_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -97,7 +97,7 @@ class _Rules:
     Looked up by what stands before the first `*`, so that a file of thousands costs microseconds.
     """
 
-    def __init__(self, rules: Iterable[tuple[str | bytes, bool]], winner: bool) -> None:
+    def __init__(self, rules: Iterable[tuple[bytes, bool]], winner: bool) -> None:
         self._by_head: dict[str, list[_Rule]] = defaultdict(list)
         for text, is_allowed in dict.fromkeys(rules):
             pattern = Pattern.read(text)
@@ -121,8 +121,8 @@ class _Group:
 
     agents: set[str] = field(default_factory=set)
     has_rules: bool = False
-    access: list[tuple[str | bytes, bool]] = field(default_factory=list)
-    uses: list[tuple[str, str, bool]] = field(default_factory=list)
+    access: list[tuple[bytes, bool]] = field(default_factory=list)
+    uses: list[tuple[str, bytes, bool]] = field(default_factory=list)
     delay_s: float = 0.0
 
 
@@ -164,7 +164,7 @@ class Robots:
             token = agent.lower()
             groups = [group for group in self._groups if token in group.agents]
             groups = groups or [group for group in self._groups if "*" in group.agents]
-            uses: dict[str, list[tuple[str | bytes, bool]]] = defaultdict(list)
+            uses: dict[str, list[tuple[bytes, bool]]] = defaultdict(list)
             for group in groups:
                 for label, pattern, is_allowed in group.uses:
                     uses[label].append((pattern, is_allowed))
@@ -177,7 +177,7 @@ class Robots:
 
 
 def _read_groups(body: bytes) -> list[_Group]:
-    # Uses stated before any User-agent line are stated to all; rules there are none (RFC 9309).
+    # Uses stated before any User-agent line are stated to "*"; rules there say nothing (RFC 9309).
     group = _Group(agents={"*"})
     orphan = group
     groups = [group]
@@ -191,10 +191,10 @@ def _read_groups(body: bytes) -> list[_Group]:
                 group = _Group()
                 groups.append(group)
             group.agents.add(_product_token(value))
-        elif key == b"crawl-delay":
+        elif key.startswith(b"crawl"):
             # Other records do not part groups (RFC 9309, 2.2.4), so neither do the two delays.
             group.delay_s = max(group.delay_s, _crawl_delay_s(value.decode("latin-1")))
-        elif key == b"request-rate":
+        elif key.startswith(b"request"):
             group.delay_s = max(group.delay_s, _request_rate_s(value.decode("latin-1")))
         else:
             group.has_rules = True
@@ -205,18 +205,19 @@ def _read_groups(body: bytes) -> list[_Group]:
 def _add_rule(group: _Group, key: bytes, value: bytes, is_orphan: bool) -> None:
     if key.startswith(b"content"):
         # "Content-Usage: /path train-ai=n" (draft-ietf-aipref-attach); the path may be missing.
-        scoped = _SCOPED.fullmatch(value.decode("latin-1"))
-        pattern, uses = scoped.groups() if scoped else ("/", value.decode("latin-1"))
-        group.uses += [(label, pattern, allowed) for label, allowed in stated_uses(uses)]
+        scoped = _SCOPED.fullmatch(value)
+        pattern, text = scoped.groups() if scoped else (b"/", value)
+        uses = stated_uses(text.decode("latin-1"))
+        group.uses += [(label, pattern, is_allowed) for label, is_allowed in uses]
     elif key.endswith(b"aitraining"):
         # draft-canel-robots-ai-control
         if value:
-            group.uses.append(("ai-train", value.decode("latin-1"), key.startswith(b"allow")))
+            group.uses.append(("ai-train", value, key.startswith(b"allow")))
     elif value and not is_orphan:
         group.access.append((value, key == b"allow"))
         # As Google does: who allows /index.html allows the folder.
-        folder, _, page = value.rpartition(b"/")
-        if key == b"allow" and page.startswith(b"index.htm"):
+        folder, slash, page = value.rpartition(b"/")
+        if key == b"allow" and slash and page.startswith(b"index.htm"):
             group.access.append((folder + b"/$", True))
 
 
@@ -251,14 +252,11 @@ def _request_rate_s(value: str) -> float:
 
 def _normal(text: str | bytes, kept: str) -> str:
     """Escaped where RFC 3986 asks for it, and nowhere else; escapes in upper case."""
-    if isinstance(text, str) and _NORMAL(text):
-        return text
-    escaped = quote(text, safe=kept) if isinstance(text, bytes) else _quoted(text, kept)
-    return _ESCAPE.sub(lambda match: _unescaped(match[0].upper()), escaped)
-
-
-def _quoted(text: str, kept: str) -> str:
-    return quote(text, safe=kept, errors="replace")
+    if isinstance(text, str):
+        if _NORMAL(text):
+            return text
+        text = text.encode("utf-8", "replace")
+    return _ESCAPE.sub(lambda match: _unescaped(match[0].upper()), quote(text, safe=kept))
 
 
 def _unescaped(escape: str) -> str:

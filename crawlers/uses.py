@@ -13,8 +13,8 @@ _REFUSING = frozenset(
     {"noai", "noimageai", "noml", "noindex", "noimageindex", "none", "unavailable_after"}
 )
 
-# Uses that a dataset makes of a picture, or lets others make. Training, of course; and the input
-# of models, as pre-labelling is that before any training; and search, as with "noindex". Labels:
+# Uses that a dataset makes of a picture, or lets others make: training; the input of models, as
+# pre-labelling gives pictures to models before any training; search, as with "noindex". Labels:
 # Content Signals (contentsignals.org, 2025): search, ai-input, ai-train. IETF aipref vocabulary:
 # train-ai, ai-use, search (draft-ietf-aipref-vocab-08, 2026), and bots, tdm, ai, genai and
 # train-genai of its earlier drafts, which are still served.

@@ -21,7 +21,7 @@ def rules(robots: bytes = b"", status: int = 200) -> HostRules:
 
 def reason(host: HostRules, path: str = "/a.jpg") -> Reason | None:
     refusal = host.refusal(f"http://h.org{path}", AGENT)
-    return refusal and refusal.reason
+    return refusal.reason if refusal else None
 
 
 def tdmrep(*reservations: dict[str, object]) -> HostRules:

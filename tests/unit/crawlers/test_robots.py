@@ -272,6 +272,8 @@ def test_selected_hosts_say_what_they_say(shared_data: Path) -> None:
     [
         ("Crawl-delay: 2.5", 2.5),
         ("crawl-delay: 10s", 10),
+        ("Crawl-delay: 1e9", 1e9),
+        ("Crawl-delay: 1e999", float("inf")),
         ("Crawl-delay: -1", 0),
         ("Crawl-delay: nan", 0),
         ("Crawl-delay:", 0),
@@ -328,6 +330,7 @@ def test_delays_are_read(lines: str, seconds: float) -> None:
         ("User-agent: *\nContent-Usage: /a$ train-ai=n", "/ab", ""),
         ("User-agent: otherbot\nContent-Signal: ai-train=no", "/a", ""),
         ("Content-Signal: ai-train=no\nUser-agent: otherbot\nDisallow: /", "/a", "ai-train"),
+        ("User-agent: *\nContent-Usage: /é/ train-ai=n", "/%C3%A9/", "train-ai"),
         ("User-agent: *\nDisallowAITraining: /a", "/a/b.jpg", "ai-train"),
         ("User-agent: *\nDisallowAITraining: /a\nAllowAITraining: /a/b", "/a/b.jpg", ""),
     ],

@@ -14,6 +14,8 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import ParamSpec, TypeVar
 
+import cv2
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -79,7 +81,7 @@ def _started(processes: int) -> ProcessPoolExecutor:
     # A forked process has all modules loaded; elsewhere forking is not safe.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     pool = ProcessPoolExecutor(
-        processes, mp_context=context, initializer=_end_with_parent, initargs=(os.getpid(),)
+        processes, mp_context=context, initializer=_begin, initargs=(os.getpid(),)
     )
     for _ in range(processes):
         pool.submit(os.getpid)
@@ -92,8 +94,10 @@ def _end(pool: ProcessPoolExecutor) -> None:
     pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _end_with_parent(parent_pid: int) -> None:
+def _begin(parent_pid: int) -> None:
     """A killed parent cannot tell its processes to end: they look."""
+    # There is a process for each core already.
+    cv2.setNumThreads(1)
 
     def watch() -> None:
         while os.getppid() == parent_pid:

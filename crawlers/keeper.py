@@ -5,6 +5,7 @@ Items are settled in groups: while one group is being written, the next gathers.
 
 import asyncio
 import logging
+from functools import cache
 from typing import Self
 
 from scrapy.crawler import Crawler
@@ -124,8 +125,14 @@ def keep(picture: Picture, order: CrawlOrder) -> Settled:
     settled = settle(picture, order.pixels, order.intended_use, order.user_agent)
     if isinstance(settled, Refusal):
         return _refused(picture, settled)
-    BlobStore(order.blobs_url).put(picture.content)
+    _blobs(order.blobs_url).put(picture.content)
     return Settled(picture.entry, STORED, settled)
+
+
+@cache
+def _blobs(url: str) -> BlobStore:
+    """The store, opened once in each process."""
+    return BlobStore(url)
 
 
 def _refused(picture: Picture, refusal: Refusal) -> Settled:

@@ -44,28 +44,48 @@ def crawl(order: CrawlOrder, on_progress: OnProgress | None = None) -> CrawlSumm
     return _crawl(order, on_progress)
 
 
+def crawl_here(order: CrawlOrder) -> CrawlSummary:
+    """Crawl one source in this very process, once in its life: its event loop is the crawl's.
+
+    Raises what `crawl` raises.
+    """
+    from crawlers.shard import do_shard  # noqa: PLC0415  (whoever starts children needs no Scrapy)
+
+    BlobStore(order.blobs_url).clear_aside()
+    with _run(order) as (frontier, run):
+        do_shard(ShardOrder(order=order, run=run), report=lambda settled: None)
+        return _ended(frontier, order)
+
+
 def _crawl(order: CrawlOrder, on_progress: OnProgress | None) -> CrawlSummary:
+    with _run(order) as (frontier, run), ExitStack() as stack:
+        shards = [ShardOrder(order=order, run=run, index=index) for index in range(order.shards)]
+        children = [stack.enter_context(_started(shard)) for shard in shards]
+        look_at = 0.0
+        for _ in _followed(children, order):
+            if on_progress and (began_at := time.monotonic()) >= look_at:
+                on_progress(_summary(frontier, order))
+                # Counting a long frontier may not slow the crawl down.
+                took_s = time.monotonic() - began_at
+                look_at = began_at + max(_LOOK_EVERY_S, 20 * took_s)
+        return _ended(frontier, order)
+
+
+@contextmanager
+def _run(order: CrawlOrder) -> Iterator[tuple[Frontier, int]]:
+    """The run to do now."""
     source = source_of(order.start, order.terms)
     with Catalogue(order.catalogue_url) as catalogue:
         began_with = [ask.url for ask in source.begin()]
         run = open_run(catalogue, source.name, source.title, began_with)
-        frontier = Frontier(catalogue, source.name, source.title, run)
-        shards = [ShardOrder(order=order, run=run, index=index) for index in range(order.shards)]
-        try:
-            with ExitStack() as stack:
-                children = [stack.enter_context(_started(shard)) for shard in shards]
-                look_at = 0.0
-                for _ in _followed(children, order):
-                    if on_progress and (began_at := time.monotonic()) >= look_at:
-                        on_progress(_summary(frontier, order))
-                        # Counting a long frontier may not slow the crawl down.
-                        took_s = time.monotonic() - began_at
-                        look_at = began_at + max(_LOOK_EVERY_S, 20 * took_s)
-        finally:
-            summary = _summary(frontier, order)
-        if not summary.waiting and not order.is_dry_run:
-            frontier.end()
-        return summary
+        yield Frontier(catalogue, source.name, source.title, run), run
+
+
+def _ended(frontier: Frontier, order: CrawlOrder) -> CrawlSummary:
+    summary = _summary(frontier, order)
+    if not summary.waiting and not order.is_dry_run:
+        frontier.end()
+    return summary
 
 
 def _followed(children: Sequence["subprocess.Popen[bytes]"], order: CrawlOrder) -> Iterator[None]:

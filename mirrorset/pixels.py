@@ -4,6 +4,7 @@ import hashlib
 import io
 import warnings
 
+import cv2
 import imagehash
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from mirrorset.errors import InputError
 from mirrorset.records import ImageRecord, Reason, Record
 from mirrorset.sniff import HEIC, Kind, hidden, sniff
 
+_PHASH_SIZE = (32, 32)
 # EXIF 2.32, tag 0x0112: how the stored picture is to be turned.
 _TURNS: dict[object, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -66,14 +68,15 @@ def inspect(content: bytes, params: PixelParams) -> ImageRecord:
     Raises UnusableImageError (NOT_AN_IMAGE, DECOMPRESSION_BOMB, TRUNCATED, POLYGLOT, TOO_SMALL).
     """
     media_type, upright = _upright(content, params)
+    rgb = np.asarray(upright)
     return ImageRecord(
         image_id=hashlib.sha256(content).hexdigest(),
         media_type=media_type,
         size_bytes=len(content),
         width_px=upright.width,
         height_px=upright.height,
-        pixel_hash=pixel_hash(np.asarray(upright)),
-        phash=_phash(upright),
+        pixel_hash=pixel_hash(rgb),
+        phash=phash(rgb),
     )
 
 
@@ -98,14 +101,12 @@ def pixel_hash(rgb: NDArray[np.uint8]) -> str:
 def phash(rgb: NDArray[np.uint8]) -> str:
     """64-bit DCT hash of (H, W, 3) uint8 pixels as 16 hex digits.
 
-    imagehash.phash of the picture averaged over squares until its shorter side is under 256 px:
-    that takes a fifth of the time, and differs from the whole picture's hash in a bit or two.
+    imagehash.phash of the picture averaged to 32 × 32 grey pixels, the size that it works on: its
+    own resampling takes ten times as long, and the two differ in a bit or two.
     """
-    return _phash(Image.fromarray(rgb))
-
-
-def _phash(image: Image.Image) -> str:
-    return str(imagehash.phash(image.reduce(max(1, min(image.size) // 128))))
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, _PHASH_SIZE, interpolation=cv2.INTER_AREA)
+    return str(imagehash.phash(Image.fromarray(small)))
 
 
 def hamming(a: str, b: str) -> int:

@@ -19,6 +19,7 @@ from scrapy import signals
 from scrapy.crawler import AsyncCrawlerProcess
 from twisted.python.failure import Failure
 
+from crawlers.decoders import Decoders
 from crawlers.order import ShardOrder
 from crawlers.secrets import MaskedFormatter
 from crawlers.settings import scrapy_settings
@@ -29,12 +30,15 @@ from mirrorset.catalogue.frontier import Frontier, Shard
 from mirrorset.errors import MirrorsetError
 
 _ORPHANED = 3
+# No picture within the pixel and scan limits takes a tenth of this.
+_DECODE_S = 60.0
 _LOG_FORMAT = "%(asctime)s [%(name)s] %(levelname)s: %(message)s"
 
 
 def main(order_path: Path) -> int:
     """Do a shard's part of an order; the exit status is 0, or 1 after a fault."""
     out = _own_stdout()
+    decoders = Decoders(os.cpu_count() or 1, _DECODE_S)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def say(**said: Any) -> None:
@@ -42,14 +46,16 @@ def main(order_path: Path) -> int:
 
     try:
         shard = ShardOrder.model_validate_json(order_path.read_bytes())
-        _crawl(shard, lambda settled: say(settled=settled))
+        _crawl(shard, decoders, lambda settled: say(settled=settled))
     except MirrorsetError as error:
         say(fault=type(error).__name__, message=str(error))
         return 1
+    finally:
+        decoders.close()
     return 0
 
 
-def _crawl(shard: ShardOrder, report: Callable[[int], None]) -> None:
+def _crawl(shard: ShardOrder, decoders: Decoders, report: Callable[[int], None]) -> None:
     order = shard.order
     source = source_of(order.start, order.terms)
     with Catalogue(order.catalogue_url) as catalogue:
@@ -62,7 +68,7 @@ def _crawl(shard: ShardOrder, report: Callable[[int], None]) -> None:
         crawler = process.create_crawler(CrawlSpider)
         for signal in (signals.spider_error, signals.item_error):
             crawler.signals.connect(partial(_on_error, crawler), signal=signal, weak=False)
-        process.crawl(crawler, order, source, frontier, report)
+        process.crawl(crawler, order, source, frontier, decoders, report)
         # A signal ends the process as a kill does: what is written is whole.
         process.start(install_signal_handlers=False)
     spider = crawler.spider

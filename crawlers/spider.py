@@ -20,6 +20,7 @@ from scrapy.http.request import NO_CALLBACK
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
+from crawlers.decoders import Decoders
 from crawlers.embedded import HEAD_BYTES, read_embedded
 from crawlers.entries import as_ask, as_candidate, entry_of, item_of
 from crawlers.gatekeeper import (
@@ -106,12 +107,14 @@ class CrawlSpider(scrapy.Spider):
         order: CrawlOrder,
         source: Source[Any],
         frontier: Frontier,
+        decoders: Decoders,
         report: Callable[[int], None],
     ) -> None:
         super().__init__()
         self.order = order
         self.source = source
         self.frontier = frontier
+        self.decoders = decoders
         self.report = report
         self.under_way = UnderWay()
         self.fault: MirrorsetError | None = None

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from crawlers.items import Candidate, Permit, Picture, Refusal, Statement
-from crawlers.keeper import settle
+from crawlers.settling import settle
 from mirrorset.catalogue.frontier import Entry, Kind
 from mirrorset.pixels import PixelParams
 from mirrorset.records import Licence, Reason
@@ -89,7 +89,7 @@ def test_an_error_of_our_own_ends_one_item(
     def fail(_: bytes) -> None:
         raise struct.error("unpack requires a buffer of 4 bytes")
 
-    monkeypatch.setattr("crawlers.keeper.read_embedded", fail)
+    monkeypatch.setattr("crawlers.settling.read_embedded", fail)
     settled = settle(picture(encoded("JPEG")), PixelParams(), "research", "mirrorset/0")
     assert isinstance(settled, Refusal)
     assert settled.reason is Reason.NOT_AN_IMAGE

@@ -1,4 +1,4 @@
-"""The frontier loses nothing and does nothing twice, in whichever order and wherever it is killed."""
+"""The frontier loses nothing and does nothing twice, in any order and killed anywhere."""
 
 import hashlib
 from collections.abc import Iterator, Sequence

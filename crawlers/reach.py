@@ -21,8 +21,10 @@ from scrapy.crawler import Crawler
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# Not global, though Python's tables say otherwise or nothing: "this network" and former site-local.
-_NEVER = (ipaddress.ip_network("0.0.0.0/8"), ipaddress.ip_network("fec0::/10"))
+# Special-purpose blocks of IANA's registries that Python's tables lack, or lack in some versions.
+_NEVER = tuple(map(ipaddress.ip_network, ("0.0.0.0/8", "192.0.0.0/24", "2001::/23", "3fff::/20")))
+# All that IANA allocates unicast addresses of IPv6 from (RFC 4291, 2.4).
+_UNICAST = ipaddress.ip_network("2000::/3")
 # NAT64 (RFC 6052, RFC 8215): the last 32 bits are an IPv4 address.
 _NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 
@@ -48,6 +50,7 @@ def is_public(address: Address) -> bool:
     return (
         address.is_global
         and not address.is_multicast
+        and (address.version == 4 or address in _UNICAST)
         and not any(address in network for network in _NEVER)
     )
 

@@ -1,26 +1,19 @@
-"""Runs a crawl in child processes and follows them."""
+"""Runs a crawl in processes of its own and counts what comes of it."""
 
-import json
-import selectors
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import BinaryIO
+from contextlib import contextmanager
 
 from crawlers.entries import as_candidate
 from crawlers.order import CrawlOrder, CrawlSummary, ShardOrder
+from crawlers.processes import done_by_processes
 from crawlers.sources import source_of
-from mirrorset import errors
 from mirrorset.blobs import BlobStore
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.frontier import KNOWN, STORED, UNCHANGED, Frontier, open_run
-from mirrorset.errors import MirrorsetError, UnavailableError
-from mirrorset.files import write_text
+from mirrorset.errors import SettingsError
 from mirrorset.records import Reason
 
 OnProgress = Callable[[CrawlSummary], None]
@@ -58,17 +51,28 @@ def crawl_here(order: CrawlOrder) -> CrawlSummary:
 
 
 def _crawl(order: CrawlOrder, on_progress: OnProgress | None) -> CrawlSummary:
-    with _run(order) as (frontier, run), ExitStack() as stack:
+    with _run(order) as (frontier, run):
         shards = [ShardOrder(order=order, run=run, index=index) for index in range(order.shards)]
-        children = [stack.enter_context(_started(shard)) for shard in shards]
         look_at = 0.0
-        for _ in _followed(children, order):
+        for _ in _done(order, shards):
             if on_progress and (began_at := time.monotonic()) >= look_at:
                 on_progress(_summary(frontier, order))
                 # Counting a long frontier may not slow the crawl down.
                 took_s = time.monotonic() - began_at
                 look_at = began_at + max(_LOOK_EVERY_S, 20 * took_s)
         return _ended(frontier, order)
+
+
+def _done(order: CrawlOrder, shards: Sequence[ShardOrder]) -> Iterator[None]:
+    if not order.dask_scheduler:
+        return done_by_processes(shards)
+    try:
+        from crawlers.cluster import done_by_workers  # noqa: PLC0415  (an extra)
+    except ImportError:
+        raise SettingsError(
+            "dask_scheduler is set, but Dask is not installed: install requirements-cluster.lock."
+        ) from None
+    return done_by_workers(order.dask_scheduler, shards)
 
 
 @contextmanager
@@ -86,62 +90,6 @@ def _ended(frontier: Frontier, order: CrawlOrder) -> CrawlSummary:
     if not summary.waiting and not order.is_dry_run:
         frontier.end()
     return summary
-
-
-def _followed(children: Sequence["subprocess.Popen[bytes]"], order: CrawlOrder) -> Iterator[None]:
-    """Yield as items are settled, until all children have ended.
-
-    The fault of one ends all: the others may wait for what it would have found.
-    """
-    with selectors.DefaultSelector() as selector:
-        for child in children:
-            if child.stdout is not None:
-                selector.register(child.stdout, selectors.EVENT_READ, child)
-        while selector.get_map():
-            for key, _ in selector.select():
-                line = key.fileobj.readline()  # type: ignore[union-attr]
-                if not line:
-                    selector.unregister(key.fileobj)
-                    _require_well_ended(key.data, order)
-                    continue
-                said = json.loads(line)
-                if "fault" in said:
-                    kind: type[MirrorsetError] = getattr(errors, said["fault"])
-                    raise kind(f"{said['message']} The log is {order.log}.")
-                yield
-
-
-def _require_well_ended(child: "subprocess.Popen[bytes]", order: CrawlOrder) -> None:
-    # The child ends with its standard input, so that stays open until the child has ended.
-    if (status := child.wait()) != 0:
-        raise UnavailableError(
-            f"The crawl of {order.start.source} died (status {status}): what it finished is kept, "
-            f"run it again to go on; the log is {order.log}."
-        )
-
-
-@contextmanager
-def _started(shard: ShardOrder) -> Iterator["subprocess.Popen[bytes]"]:
-    log_path = shard.order.log
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    order_path = log_path.with_suffix(f".order-{shard.index}.json")
-    write_text(order_path, shard.model_dump_json(indent=2) + "\n")
-    with log_path.open("ab") as log, _child(order_path, log) as child:
-        yield child
-        # Leaving closes its standard input, and waits for the end that follows from it.
-        if child.stdin is not None:
-            child.stdin.close()
-
-
-def _child(order_path: Path, log: BinaryIO) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "crawlers.child", str(order_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        # Ctrl-C reaches the parent alone, which then closes the child's standard input.
-        start_new_session=True,
-    )
 
 
 def _summary(frontier: Frontier, order: CrawlOrder) -> CrawlSummary:

@@ -141,5 +141,6 @@ def _order(workspace: Workspace, start: Start, shards: int | None, is_dry_run: b
         politeness=params.politeness,
         allow_addresses=params.allow_addresses,
         shards=shards or params.shards,
+        dask_scheduler=workspace.settings.dask_scheduler,
         is_dry_run=is_dry_run,
     )

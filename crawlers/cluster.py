@@ -4,11 +4,11 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 
-from distributed import Client, Event, get_client
+from distributed import Client, Event, Future, get_client
 
 from crawlers.order import ShardOrder
 from crawlers.processes import done_by_processes
-from mirrorset.errors import UnavailableError
+from mirrorset.errors import MirrorsetError, UnavailableError
 
 _LOOK_EVERY_S = 1.0
 # A shard whose worker died is given to another; what it had settled stays settled.
@@ -35,21 +35,31 @@ def done_by_workers(scheduler: str, shards: Sequence[ShardOrder]) -> Iterator[No
             client.submit(_do, shard, stop.name, pure=False, retries=_RETRIES) for shard in shards
         ]
         try:
-            while not all(share.done() for share in shares):
-                for share in shares:
-                    if share.status == "error":
-                        share.result()
+            while waiting := [share for share in shares if not share.done()]:
+                _raise_fault([share for share in shares if share not in waiting])
                 time.sleep(_LOOK_EVERY_S)
                 yield
-            for share in shares:
-                share.result()
+            _raise_fault(shares)
         finally:
             stop.set()
 
 
-def _do(shard: ShardOrder, stop_name: str) -> None:
-    """On the worker: the shard, until it is done or all are told to end."""
+def _raise_fault(shares: Sequence["Future[MirrorsetError | None]"]) -> None:
+    for share in shares:
+        if fault := share.result():
+            raise fault
+
+
+def _do(shard: ShardOrder, stop_name: str) -> MirrorsetError | None:
+    """On the worker: the shard, until it is done or all are told to end; returns its fault.
+
+    Dask would do again what raises, and a fault is no worker's.
+    """
     stop = Event(stop_name, client=get_client())
-    for _ in done_by_processes([shard]):
-        if stop.is_set():
-            return
+    try:
+        for _ in done_by_processes([shard]):
+            if stop.is_set():
+                break
+    except MirrorsetError as fault:
+        return fault
+    return None

@@ -176,14 +176,22 @@ class CrawlSpider(scrapy.Spider):
             return []
         # A slow host may not fill the window.
         most = 4 * self.order.politeness.concurrency_per_host
-        busy = [host for host, number in self.under_way.by_host.items() if host and number >= most]
-        return await asyncio.to_thread(
+        entries = await asyncio.to_thread(
             self.frontier.take,
             min(count, most),
             list(self.under_way.entries),
-            busy,
+            [host for host, number in self.under_way.by_host.items() if host and number >= most],
             is_item_taken=not self.order.is_dry_run,
         )
+        return list(self._with_room(entries, most))
+
+    def _with_room(self, entries: list[Entry], most: int) -> Iterator[Entry]:
+        """The entries that leave no host with more than `most` under way."""
+        by_host = Counter(self.under_way.by_host)
+        for entry in entries:
+            if not entry.host or by_host[entry.host] < most:
+                by_host[entry.host] += 1
+                yield entry
 
     async def _allowance(self, cap: int) -> int:
         """Entries that may still be taken today; each process keeps to its part."""

@@ -29,7 +29,7 @@ _UNICAST = ipaddress.ip_network("2000::/3")
 _NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 
 
-# aiohttp keeps of an error sometimes only the words: these tell a refusal from a lost connection.
+# aiohttp may join several errors into one: these words tell a refusal from a lost connection.
 _REFUSED = "is no public address"
 _ODD_SPELLING = "is not a canonical IPv4 address"
 
@@ -113,8 +113,18 @@ class GuardedDownloadHandler(AiohttpDownloadHandler):
             async with super()._make_request(request, timeout) as response:
                 yield response
         except Exception as error:
-            if _REFUSED in str(error) or _ODD_SPELLING in str(error):
+            if refusal := _refusal(error):
                 raise ForbiddenAddressError(
-                    f"The address of {urlsplit(request.url).hostname} is refused: {error}."
+                    f"The address of {urlsplit(request.url).hostname} is refused: {refusal}."
                 ) from error
             raise
+
+
+def _refusal(error: BaseException | None) -> str:
+    """The words of the refusal that an error came from, or ""."""
+    said = ""
+    while error is not None:
+        if _REFUSED in str(error) or _ODD_SPELLING in str(error):
+            said = str(error)
+        error = error.__cause__ or error.__context__
+    return said

@@ -17,6 +17,9 @@ from aiohttp import TCPConnector
 from scrapy import Request
 from scrapy.core.downloader.handlers._aiohttp import AiohttpDownloadHandler
 from scrapy.crawler import Crawler
+from scrapy.http import Response
+
+from crawlers.pacing import TURN
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -106,6 +109,12 @@ class GuardedDownloadHandler(AiohttpDownloadHandler):
             raise RuntimeError("this version of aiohttp has no socket factory to guard")
         # Scrapy makes the connector, and passes no factory on.
         connector._socket_factory = guard.make_socket
+
+    async def download_request(self, request: Request) -> Response:
+        """Scrapy's entry: the request is sent when its host's turn has come."""
+        if turn := request.meta.get(TURN):
+            await turn()
+        return await super().download_request(request)
 
     @asynccontextmanager
     async def _make_request(self, request: Request, timeout: float) -> AsyncIterator[Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from datetime import UTC, datetime
+from functools import partial
 from typing import Self
 from urllib.parse import urljoin, urlsplit
 
@@ -15,7 +16,7 @@ from scrapy.http.request import NO_CALLBACK
 from crawlers.items import Refusal, RefusedError
 from crawlers.optouts import HostRules, header_refusal
 from crawlers.order import ShardOrder
-from crawlers.pacing import Pacer, retry_after_s
+from crawlers.pacing import TURN, Pacer, retry_after_s
 from crawlers.reach import ForbiddenAddressError
 from mirrorset.catalogue.frontier import Shard
 from mirrorset.records import Reason
@@ -69,15 +70,16 @@ class Gatekeeper:
         return gatekeeper
 
     async def process_request(self, request: Request) -> None:
-        """Raise RefusedError where the host's rules forbid the request; else wait for its turn.
+        """Raise RefusedError where the host's rules forbid the request; else it waits for its turn.
 
-        Raises MovedError where the host is another process's.
+        It does so where it leaves, behind Scrapy's queues: what waits in these would not know that
+        a host has asked for a pause. Raises MovedError where the host is another process's.
         """
         parts = urlsplit(request.url)
         if not self._shard.owns(parts.hostname or "") and not request.meta.get(API):
             raise MovedError(request.url)
         if request.meta.get(API):
-            await self.pacer.turn(parts.netloc, 0)
+            request.meta[TURN] = partial(self.pacer.turn, parts.netloc, 0)
             return
         rules = await self._rules_of(request.url)
         if refusal := rules.refusal(request.url, self._agent):
@@ -93,7 +95,7 @@ class Gatekeeper:
         request.meta[HOST_FILES] = rules.evidence
         if request.meta.get(PICTURE) and request.method == "GET":
             await self._introduce(request, parts.netloc)
-        await self.pacer.turn(parts.netloc, delay_s)
+        request.meta[TURN] = partial(self.pacer.turn, parts.netloc, delay_s)
 
     def process_response(self, request: Request, response: Response) -> Response:
         """Raise RefusedError where a successful answer's headers opt out."""

@@ -17,6 +17,9 @@ from aiohttp import TCPConnector
 from scrapy import Request
 from scrapy.core.downloader.handlers._aiohttp import AiohttpDownloadHandler
 from scrapy.crawler import Crawler
+from scrapy.http import Response
+
+from crawlers.pacing import TURN
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -29,7 +32,7 @@ _UNICAST = ipaddress.ip_network("2000::/3")
 _NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 
 
-# aiohttp keeps of an error sometimes only the words: these tell a refusal from a lost connection.
+# aiohttp may join several errors into one: these words tell a refusal from a lost connection.
 _REFUSED = "is no public address"
 _ODD_SPELLING = "is not a canonical IPv4 address"
 
@@ -107,14 +110,30 @@ class GuardedDownloadHandler(AiohttpDownloadHandler):
         # Scrapy makes the connector, and passes no factory on.
         connector._socket_factory = guard.make_socket
 
+    async def download_request(self, request: Request) -> Response:
+        """Scrapy's entry: the request is sent when its host's turn has come."""
+        if turn := request.meta.get(TURN):
+            await turn()
+        return await super().download_request(request)
+
     @asynccontextmanager
     async def _make_request(self, request: Request, timeout: float) -> AsyncIterator[Any]:
         try:
             async with super()._make_request(request, timeout) as response:
                 yield response
         except Exception as error:
-            if _REFUSED in str(error) or _ODD_SPELLING in str(error):
+            if refusal := _refusal(error):
                 raise ForbiddenAddressError(
-                    f"The address of {urlsplit(request.url).hostname} is refused: {error}."
+                    f"The address of {urlsplit(request.url).hostname} is refused: {refusal}."
                 ) from error
             raise
+
+
+def _refusal(error: BaseException | None) -> str:
+    """The words of the refusal that an error came from, or ""."""
+    said = ""
+    while error is not None:
+        if _REFUSED in str(error) or _ODD_SPELLING in str(error):
+            said = str(error)
+        error = error.__cause__ or error.__context__
+    return said

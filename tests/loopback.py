@@ -101,8 +101,8 @@ class Site:
 
 
 @contextmanager
-def serving(address: str = "127.0.0.1") -> Iterator[Site]:
-    """A web server at a loopback address, on a port of its own."""
+def serving(address: str = "127.0.0.1", port: int = 0) -> Iterator[Site]:
+    """A web server at a loopback address, by default on a port of its own."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -145,7 +145,7 @@ def serving(address: str = "127.0.0.1") -> Iterator[Site]:
             except ConnectionError:
                 self.close_connection = True
 
-    with ThreadingHTTPServer((address, 0), Handler) as server:
+    with ThreadingHTTPServer((address, port), Handler) as server:
         server.daemon_threads = True
         site = Site(url=f"http://{address}:{server.server_address[1]}")
         threading.Thread(target=server.serve_forever, args=(0.05,)).start()

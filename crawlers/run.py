@@ -9,12 +9,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from crawlers.entries import as_candidate
-from crawlers.order import CrawlOrder, CrawlSummary, ShardOrder
-from crawlers.sources import source_of
+from crawlers.order import CrawlOrder, CrawlSummary, RecheckSummary, ShardOrder
+from crawlers.recheck import (
+    RELEASED,
+    RENEWED,
+    STILL_QUARANTINED,
+    UNREACHABLE,
+    VERIFIED,
+    source_for,
+)
 from mirrorset import errors
 from mirrorset.blobs import BlobStore
 from mirrorset.catalogue import Catalogue
@@ -24,6 +32,7 @@ from mirrorset.files import write_text
 from mirrorset.records import Reason
 
 OnProgress = Callable[[CrawlSummary], None]
+S = TypeVar("S", CrawlSummary, RecheckSummary)
 
 _LOOK_EVERY_S = 0.5
 
@@ -44,28 +53,56 @@ def crawl(order: CrawlOrder, on_progress: OnProgress | None = None) -> CrawlSumm
     return _crawl(order, on_progress)
 
 
-def _crawl(order: CrawlOrder, on_progress: OnProgress | None) -> CrawlSummary:
-    source = source_of(order.start, order.terms)
+def recheck(
+    order: CrawlOrder, on_progress: Callable[[RecheckSummary], None] | None = None
+) -> RecheckSummary:
+    """Check the receipts of what the order's source found before, as `order.recheck` says.
+
+    Each receipt's outcome is in the catalogue as soon as it is settled. Raises as `crawl` does.
+    """
     with Catalogue(order.catalogue_url) as catalogue:
+        source = source_for(order, catalogue)
         began_with = [ask.url for ask in source.begin()]
         run = open_run(catalogue, source.name, source.title, began_with)
         frontier = Frontier(catalogue, source.name, source.title, run)
-        shards = [ShardOrder(order=order, run=run, index=index) for index in range(order.shards)]
-        try:
-            with ExitStack() as stack:
-                children = [stack.enter_context(_started(shard)) for shard in shards]
-                look_at = 0.0
-                for _ in _followed(children, order):
-                    if on_progress and (began_at := time.monotonic()) >= look_at:
-                        on_progress(_summary(frontier, order))
-                        # Counting a long frontier may not slow the crawl down.
-                        took_s = time.monotonic() - began_at
-                        look_at = began_at + max(_LOOK_EVERY_S, 20 * took_s)
-        finally:
-            summary = _summary(frontier, order)
+        summary = _done(order, run, partial(_recheck_summary, frontier), on_progress)
+        if not summary.waiting:
+            frontier.clear()
+            frontier.end()
+        return summary
+
+
+def _crawl(order: CrawlOrder, on_progress: OnProgress | None) -> CrawlSummary:
+    with Catalogue(order.catalogue_url) as catalogue:
+        source = source_for(order, catalogue)
+        began_with = [ask.url for ask in source.begin()]
+        start = order.start.model_dump(mode="json")
+        run = open_run(catalogue, source.name, source.title, began_with, start)
+        frontier = Frontier(catalogue, source.name, source.title, run)
+        summary = _done(order, run, partial(_summary, frontier, order), on_progress)
         if not summary.waiting and not order.is_dry_run:
             frontier.end()
         return summary
+
+
+def _done(
+    order: CrawlOrder,
+    run: int,
+    summarise: Callable[[], S],
+    on_progress: Callable[[S], None] | None,
+) -> S:
+    """Let the order's processes do the run; returns what it came to."""
+    shards = [ShardOrder(order=order, run=run, index=index) for index in range(order.shards)]
+    with ExitStack() as stack:
+        children = [stack.enter_context(_started(shard)) for shard in shards]
+        look_at = 0.0
+        for _ in _followed(children, order):
+            if on_progress and (began_at := time.monotonic()) >= look_at:
+                on_progress(summarise())
+                # Counting a long frontier may not slow the crawl down.
+                took_s = time.monotonic() - began_at
+                look_at = began_at + max(_LOOK_EVERY_S, 20 * took_s)
+    return summarise()
 
 
 def _followed(children: Sequence["subprocess.Popen[bytes]"], order: CrawlOrder) -> Iterator[None]:
@@ -140,4 +177,18 @@ def _summary(frontier: Frontier, order: CrawlOrder) -> CrawlSummary:
         rejected={Reason(name): number for name, number in sorted(outcomes.items())},
         waiting=0 if order.is_dry_run else sum(counts.pending.values()),
         would_fetch=dict(sorted(would_fetch.items())),
+    )
+
+
+def _recheck_summary(frontier: Frontier) -> RecheckSummary:
+    counts = frontier.counts()
+    outcomes = Counter(counts.outcomes)
+    return RecheckSummary(
+        verified=outcomes.pop(VERIFIED, 0),
+        renewed=outcomes.pop(RENEWED, 0),
+        released=outcomes.pop(RELEASED, 0),
+        still_quarantined=outcomes.pop(STILL_QUARANTINED, 0),
+        unreachable=outcomes.pop(UNREACHABLE, 0),
+        quarantined={Reason(name): number for name, number in sorted(outcomes.items())},
+        waiting=sum(counts.pending.values()),
     )

@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -58,14 +59,14 @@ def quarantines(order: CrawlOrder) -> dict[str, Quarantine]:
     return {one.source_item_id.rpartition("/")[2]: one for one in held}
 
 
-def gallery(site: Site, folder: Path, count: int = 2, **changes: Any) -> CrawlOrder:
-    """Pages /p/N.html with pictures /i/N.jpg, crawled."""
-    for n in range(count):
-        site.answers[f"/p/{n}.html"] = page(f"/i/{n}.jpg")
-        site.answers[f"/i/{n}.jpg"] = Answer(photograph(n), headers={"Content-Type": "image/jpeg"})
-    site.answers["/sitemap.xml"] = sitemap(site, [f"/p/{n}.html" for n in range(count)])
-    order = ordered(folder, GalleryStart(url=f"{site.url}/sitemap.xml"), **changes)
-    assert crawl(order).stored == count
+def gallery(site: Site, folder: Path, names: Sequence[str] = ("0", "1")) -> CrawlOrder:
+    """Pages /p/NAME.html with pictures /i/NAME.jpg, crawled."""
+    for number, name in enumerate(names):
+        jpeg = Answer(photograph(number), headers={"Content-Type": "image/jpeg"})
+        site.answers |= {f"/p/{name}.html": page(f"/i/{name}.jpg"), f"/i/{name}.jpg": jpeg}
+    site.answers["/sitemap.xml"] = sitemap(site, [f"/p/{name}.html" for name in names])
+    order = ordered(folder, GalleryStart(url=f"{site.url}/sitemap.xml"))
+    assert crawl(order).stored == len(names)
     site.forget()
     return order
 
@@ -129,68 +130,61 @@ def test_receipts_that_hold_are_verified_without_fetching_a_picture(
     assert not quarantines(order)
 
 
-@pytest.mark.parametrize(
-    ("path", "answer", "reason"),
-    [
-        ("/p/0.html", Answer(b"no", 404), Reason.GONE),
-        ("/p/0.html", Answer(b"no", 410), Reason.GONE),
-        ("/i/0.jpg", Answer(b"no", 404), Reason.GONE),
-        ("/p/0.html", Answer(b"private", 401), Reason.GONE),
-        ("/p/0.html", Answer(b"private", 403), Reason.GONE),
-        ("/i/0.jpg", Answer(b"private", 403), Reason.GONE),
-        ("/i/0.jpg", Answer(b"log in", headers={"Content-Type": "text/html"}), Reason.GONE),
-        ("/p/0.html", Answer(b"<html>Another exhibition</html>"), Reason.GONE),
-        ("/p/0.html", page("/i/0.jpg", ND), Reason.NO_DERIVATIVES),
-        ("/p/0.html", page("/i/0.jpg", "/all-rights-reserved.html"), Reason.LICENCE_UNKNOWN),
-        ("/p/0.html", page("/i/0.jpg", ""), Reason.LICENCE_MISSING),
-        ("/p/0.html", page("/i/0.jpg", extra=NOAI), Reason.OPT_OUT_NOAI),
-        ("/i/0.jpg", Answer(photograph(0), headers={"X-Robots-Tag": "noai"}), Reason.OPT_OUT_NOAI),
-        ("/i/0.jpg", Answer(photograph(0), headers={"TDM-Reservation": "1"}), Reason.OPT_OUT_TDM),
-        ("/robots.txt", Answer(b"User-agent: *\nDisallow: /i/0.jpg\n"), Reason.ROBOTS),
-        ("/robots.txt", Answer(b"User-agent: mirrorset\nDisallow: /p/0\n"), Reason.ROBOTS),
-        (
-            "/.well-known/tdmrep.json",
-            Answer(b'[{"location": "/i/0.jpg", "tdm-reservation": 1}]'),
-            Reason.OPT_OUT_TDM,
-        ),
-    ],
-)
-def test_what_ends_a_receipt(
-    site: Site, tmp_path: Path, path: str, answer: Answer, reason: Reason
-) -> None:
-    order = gallery(site, tmp_path)
-    site.answers[path] = answer
-    assert verified(order, quarantine_days=7) == RecheckSummary(verified=1, quarantined={reason: 1})
-    (held,) = quarantines(order).values()
-    (sighting,) = (one for one in kept(order).sightings if one.image_url.endswith("/i/0.jpg"))
-    assert (held.image_id, held.source_item_id) == (sighting.image_id, sighting.source_item_id)
-    assert held.reason == reason
-    assert held.detail.endswith(".")
-    assert held.expires_at - held.since == timedelta(days=7)
+ENDINGS: dict[str, tuple[str, Answer | None, Reason]] = {
+    "gone": ("/p/gone.html", Answer(b"no", 404), Reason.GONE),
+    "gone-for-good": ("/p/gone-for-good.html", Answer(b"no", 410), Reason.GONE),
+    "picture-gone": ("/i/picture-gone.jpg", Answer(b"no", 404), Reason.GONE),
+    "private": ("/p/private.html", Answer(b"no", 401), Reason.GONE),
+    "forbidden": ("/p/forbidden.html", Answer(b"no", 403), Reason.GONE),
+    "picture-private": ("/i/picture-private.jpg", Answer(b"no", 403), Reason.GONE),
+    "login": (
+        "/i/login.jpg", Answer(b"Log in", headers={"Content-Type": "text/html"}), Reason.GONE,
+    ),
+    "other-page": ("/p/other-page.html", Answer(b"<html>Words</html>"), Reason.GONE),
+    "nd": ("/p/nd.html", page("/i/nd.jpg", ND), Reason.NO_DERIVATIVES),
+    "reserved": ("/p/reserved.html", page("/i/reserved.jpg", "/terms"), Reason.LICENCE_UNKNOWN),
+    "silent": ("/p/silent.html", page("/i/silent.jpg", ""), Reason.LICENCE_MISSING),
+    "meta": ("/p/meta.html", page("/i/meta.jpg", extra=NOAI), Reason.OPT_OUT_NOAI),
+    "header": ("/i/header.jpg", Answer(headers={"X-Robots-Tag": "noai"}), Reason.OPT_OUT_NOAI),
+    "tdm": ("/i/tdm.jpg", Answer(headers={"TDM-Reservation": "1"}), Reason.OPT_OUT_TDM),
+    "robots-picture": ("/i/robots-picture.jpg", None, Reason.ROBOTS),
+    "robots-page": ("/p/robots-page.html", None, Reason.ROBOTS),
+    "tdmrep": ("/i/tdmrep.jpg", None, Reason.OPT_OUT_TDM),
+}  # fmt: skip
+ROBOTS = b"User-agent: *\nDisallow: /i/robots-picture.jpg\nDisallow: /p/robots-page.html\n"
+TDMREP = b'[{"location": "/i/tdmrep.jpg", "tdm-reservation": 1}]'
+
+
+def test_what_ends_a_receipt(site: Site, tmp_path: Path) -> None:
+    order = gallery(site, tmp_path, ["fine", *ENDINGS])
+    site.answers |= {path: answer for path, answer, _ in ENDINGS.values() if answer}
+    site.answers["/robots.txt"] = Answer(ROBOTS)
+    site.answers["/.well-known/tdmrep.json"] = Answer(TDMREP)
+    reasons = {name: reason for name, (_, _, reason) in ENDINGS.items()}
+    summary = verified(order, quarantine_days=7)
+    held = quarantines(order)
+    assert {name.removesuffix(".html"): one.reason for name, one in held.items()} == reasons
+    assert summary == RecheckSummary(verified=1, quarantined=Counter(reasons.values()))
+    images = {one.source_item_id: one.image_id for one in kept(order).sightings}
+    for one in held.values():
+        assert one.image_id == images[one.source_item_id]
+        assert one.detail.endswith(".")
+        assert one.expires_at - one.since == timedelta(days=7)
     assert not kept(order).rejected
 
 
-@pytest.mark.parametrize(
-    ("path", "answer"),
-    [
-        ("/p/0.html", Answer(b"", 500)),
-        ("/i/0.jpg", Answer(b"", 503)),
-        ("/p/0.html", Answer(b"", 429)),
-        ("/robots.txt", Answer(b"", 500)),
-    ],
-)
-def test_a_server_in_trouble_ends_no_receipt(
-    site: Site, tmp_path: Path, path: str, answer: Answer
-) -> None:
-    order = gallery(site, tmp_path, count=1)
-    site.answers[path] = answer
-    assert verified(order) == RecheckSummary(unreachable=1)
+def test_a_server_in_trouble_ends_no_receipt(site: Site, tmp_path: Path) -> None:
+    order = gallery(site, tmp_path, ["a", "b", "c"])
+    well = dict(site.answers)
+    site.answers |= {
+        "/p/a.html": Answer(status=500),
+        "/i/b.jpg": Answer(status=503),
+        "/p/c.html": Answer(status=429),
+    }
+    assert verified(order) == RecheckSummary(unreachable=3)
     assert not quarantines(order)
-    if path != "/robots.txt":
-        site.answers[path] = page("/i/0.jpg") if path == "/p/0.html" else Answer(photograph(0))
-    else:
-        site.answers[path] = Answer(b"")
-    assert verified(order) == RecheckSummary(verified=1)
+    site.answers |= well
+    assert verified(order) == RecheckSummary(verified=3)
 
 
 def test_a_server_that_is_down_ends_no_receipt(tmp_path: Path) -> None:
@@ -203,7 +197,7 @@ def test_a_server_that_is_down_ends_no_receipt(tmp_path: Path) -> None:
 def test_a_server_that_does_not_speak_head_is_asked_for_the_first_bytes(
     site: Site, tmp_path: Path
 ) -> None:
-    order = gallery(site, tmp_path, count=1)
+    order = gallery(site, tmp_path, ["0"])
     whole = site.answers["/i/0.jpg"]
 
     def answer_of(method: str) -> Answer:
@@ -242,7 +236,7 @@ def test_what_comes_back_leaves_quarantine(site: Site, tmp_path: Path) -> None:
 
 
 def test_a_quarantine_that_has_expired_is_not_looked_at_again(site: Site, tmp_path: Path) -> None:
-    order = gallery(site, tmp_path, count=1)
+    order = gallery(site, tmp_path, ["0"])
     shown = site.answers["/p/0.html"]
     site.answers["/p/0.html"] = Answer(b"no", 404)
     verified(order)
@@ -256,7 +250,7 @@ def test_a_quarantine_that_has_expired_is_not_looked_at_again(site: Site, tmp_pa
 
 
 def test_a_crawl_brings_nothing_back_from_quarantine(site: Site, tmp_path: Path) -> None:
-    order = gallery(site, tmp_path, count=1)
+    order = gallery(site, tmp_path, ["0"])
     shown = site.answers["/p/0.html"]
     site.answers["/p/0.html"] = page("/i/0.jpg", ND)
     verified(order)
@@ -352,7 +346,7 @@ def test_two_crawls_that_found_one_item_check_it_once(site: Site, tmp_path: Path
 
 def test_processes_share_a_recheck(tmp_path: Path) -> None:
     with serving("127.0.0.1") as pages, serving("127.0.0.2") as pictures:
-        order = gallery(pages, tmp_path, count=4)
+        order = gallery(pages, tmp_path, "0123")
         for n in range(4):
             pictures.answers[f"/i/{n}.jpg"] = pages.answers[f"/i/{n}.jpg"]
             pages.answers[f"/p/{n}.html"] = page(f"{pictures.url}/i/{n}.jpg")
@@ -378,8 +372,8 @@ recheck(CrawlOrder.model_validate_json(sys.stdin.read()))
 
 
 def test_a_killed_recheck_goes_on_where_it_was(site: Site, tmp_path: Path) -> None:
-    order = gallery(site, tmp_path, count=12)
-    site.answers["/p/11.html"] = Answer(b"no", 404)
+    order = gallery(site, tmp_path, "0123456789ab")
+    site.answers["/p/b.html"] = Answer(b"no", 404)
     due_before = utc_now()
     terms = RecheckTerms(due_before=due_before)
     asking = order.model_copy(update={"recheck": terms}).model_dump_json()

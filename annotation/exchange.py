@@ -106,4 +106,9 @@ def image_name(image: ImageRecord) -> str:
     return f"{image.image_id[:16]}.{_EXTENSIONS[image.media_type]}"
 
 
-_EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+_EXTENSIONS = {
+    "image/jpeg": "jpg",
+    "image/png": "png",
+    "image/webp": "webp",
+    "image/avif": "avif",
+}

@@ -3,20 +3,20 @@
 import asyncio
 import logging
 from datetime import UTC, datetime
+from functools import partial
 from typing import Self
 from urllib.parse import urljoin, urlsplit
 
-from protego import Protego
 from scrapy import Request, Spider, signals
 from scrapy.crawler import Crawler
-from scrapy.exceptions import StopDownload
+from scrapy.exceptions import IgnoreRequest, StopDownload
 from scrapy.http import Headers, Response
 from scrapy.http.request import NO_CALLBACK
 
 from crawlers.items import Refusal, RefusedError
-from crawlers.optouts import HostRules, header_refusal, read_robots, read_tdmrep
+from crawlers.optouts import HostRules, header_refusal
 from crawlers.order import ShardOrder
-from crawlers.pacing import Pacer, retry_after_s
+from crawlers.pacing import TURN, Pacer, retry_after_s
 from crawlers.reach import ForbiddenAddressError
 from mirrorset.catalogue.frontier import Shard
 from mirrorset.records import Reason
@@ -32,6 +32,7 @@ PICTURE = "is_picture"
 HOST_FILES = "host_files"
 
 _RULES_MAX_BYTES = 4_000_000
+_RULES_REDIRECTS = 5
 # Answers to HEAD that say nothing about GET.
 _HEAD_NOT_SPOKEN = (400, 403, 405, 501)
 
@@ -69,15 +70,16 @@ class Gatekeeper:
         return gatekeeper
 
     async def process_request(self, request: Request) -> None:
-        """Raise RefusedError where the host's rules forbid the request; else wait for its turn.
+        """Raise RefusedError where the host's rules forbid the request; else it waits for its turn.
 
-        Raises MovedError where the host is another process's.
+        It does so where it leaves, behind Scrapy's queues: what waits in these would not know that
+        a host has asked for a pause. Raises MovedError where the host is another process's.
         """
         parts = urlsplit(request.url)
         if not self._shard.owns(parts.hostname or "") and not request.meta.get(API):
             raise MovedError(request.url)
         if request.meta.get(API):
-            await self.pacer.turn(parts.netloc, 0)
+            request.meta[TURN] = partial(self.pacer.turn, parts.netloc, 0)
             return
         rules = await self._rules_of(request.url)
         if refusal := rules.refusal(request.url, self._agent):
@@ -90,10 +92,10 @@ class Gatekeeper:
                 f"over longest_wait_s ({self._longest_wait_s:g} s)."
             )
             raise RefusedError(Refusal(reason=Reason.ROBOTS, detail=detail))
-        request.meta[HOST_FILES] = {"robots.txt": rules.robots_sha256}
+        request.meta[HOST_FILES] = rules.evidence
         if request.meta.get(PICTURE) and request.method == "GET":
             await self._introduce(request, parts.netloc)
-        await self.pacer.turn(parts.netloc, delay_s)
+        request.meta[TURN] = partial(self.pacer.turn, parts.netloc, delay_s)
 
     def process_response(self, request: Request, response: Response) -> Response:
         """Raise RefusedError where a successful answer's headers opt out."""
@@ -143,24 +145,32 @@ class Gatekeeper:
         return await self._rules[root]
 
     async def _read_rules(self, root: str) -> HostRules:
-        robots: Protego | None
-        robots, robots_sha256 = read_robots(*await self._ask(urljoin(root, "/robots.txt")))
-        if robots is None:
-            return HostRules(robots=None, robots_sha256="")
+        robots = await self._ask(urljoin(root, "/robots.txt"))
+        rules = HostRules.read(robots)
+        if rules.robots is None:
+            return rules
         tdmrep = await self._ask(urljoin(root, "/.well-known/tdmrep.json"))
-        return HostRules(robots, robots_sha256, reserved=read_tdmrep(*tdmrep))
+        ai_txt = await self._ask(urljoin(root, "/ai.txt"))
+        return HostRules.read(robots, tdmrep, ai_txt)
 
     async def _ask(self, url: str) -> tuple[int, bytes]:
         """Status and body; a lost connection reads as a server in trouble (503)."""
         request = Request(
             url,
             callback=NO_CALLBACK,
-            meta={API: True, "download_maxsize": _RULES_MAX_BYTES},
+            meta={
+                API: True,
+                "download_maxsize": _RULES_MAX_BYTES,
+                "redirect_ttl": _RULES_REDIRECTS,
+            },
         )
         try:
             response = await self._download(request)
         except ForbiddenAddressError as error:
             raise RefusedError(forbidden(error)) from error
+        except IgnoreRequest:
+            # Redirected too often: as if there were no such file (RFC 9309, 2.3.1.2).
+            return 302, b""
         except Exception as error:
             # Scrapy's handlers raise many kinds; whatever it is, the host did not answer.
             logger.warning("%s could not be had: %s", url, error)

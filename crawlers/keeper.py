@@ -4,29 +4,21 @@ Items are settled in groups: while one group is being written, the next gathers.
 """
 
 import asyncio
-import hashlib
 import logging
+from functools import cache
 from typing import Self
 
 from scrapy.crawler import Crawler
 
-from crawlers.embedded import read_embedded
-from crawlers.items import Picture, Refusal, Settled, Unchanged, judge, rejected, unreadable
+from crawlers.decoders import UndecodableError
+from crawlers.items import Picture, Refusal, Settled, Unchanged, rejected
 from crawlers.order import CrawlOrder
+from crawlers.settling import settle
 from crawlers.spider import CrawlSpider
 from mirrorset.blobs import BlobStore
 from mirrorset.catalogue.frontier import STORED, UNCHANGED
 from mirrorset.errors import MirrorsetError
-from mirrorset.pixels import PixelParams, UnusableImageError, inspect
-from mirrorset.records import (
-    Evidence,
-    ImageRecord,
-    IntendedUse,
-    Reason,
-    Record,
-    Sighting,
-    utc_now,
-)
+from mirrorset.records import Reason, Record, utc_now
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +39,6 @@ class Keeper:
         order: CrawlOrder = crawler.settings["CRAWL_ORDER"]
         self._order = order
         self._crawler = crawler
-        self._blobs = BlobStore(order.blobs_url)
         self._unwritten: list[Settled] = []
         self._has_items = asyncio.Event()
         self._is_closing = False
@@ -61,17 +52,15 @@ class Keeper:
         self._writer = asyncio.ensure_future(self._write_groups())
 
     async def process_item(self, item: Item) -> Item:
-        """Settle one item; decoding runs in a thread."""
+        """Settle one item; decoding is done by processes of its own."""
         try:
-            settled = (
-                item if isinstance(item, Settled) else await asyncio.to_thread(self._keep, item)
-            )
+            settled = await self._settled(item)
+            # Not in one line: the list may have been replaced while this waited.
+            self._unwritten.append(settled)
+            self._has_items.set()
         except (MirrorsetError, OSError) as error:
             self._spider.fail(error)
             self._spider.release(item.entry)
-            return item
-        self._unwritten.append(settled)
-        self._has_items.set()
         return item
 
     async def close_spider(self) -> None:
@@ -80,19 +69,15 @@ class Keeper:
         self._has_items.set()
         await self._writer
 
-    def _keep(self, item: Picture | Unchanged) -> Settled:
+    async def _settled(self, item: Item) -> Settled:
+        if isinstance(item, Settled):
+            return item
         if isinstance(item, Unchanged):
-            return Settled(item.entry, UNCHANGED, self._renewed(item))
-        order = self._order
-        settled = settle(item, order.pixels, order.intended_use, order.user_agent)
-        if isinstance(settled, Refusal):
-            candidate = item.candidate
-            record = rejected(
-                candidate.source, candidate.source_item_id, candidate.image_url, settled
-            )
-            return Settled(item.entry, str(settled.reason), (record,))
-        self._blobs.put(item.content)
-        return Settled(item.entry, STORED, settled)
+            return Settled(item.entry, UNCHANGED, await asyncio.to_thread(self._renewed, item))
+        try:
+            return await self._spider.decoders.run(keep, item, self._order)
+        except UndecodableError as error:
+            return _refused(item, Refusal(reason=Reason.NOT_AN_IMAGE, detail=str(error)))
 
     def _renewed(self, item: Unchanged) -> tuple[Record, ...]:
         """The sighting of unchanged bytes under the licence that its source states now."""
@@ -135,62 +120,22 @@ class Keeper:
                 self._spider.release(one.entry)
 
 
-def settle(
-    picture: Picture, params: PixelParams, intended_use: IntendedUse, crawler: str
-) -> tuple[ImageRecord, Sighting] | Refusal:
-    """What a fetched picture comes to, judged by its bytes.
-
-    A licence in the file counts beside the one it was fetched for: the more restrictive decides.
-    """
-    try:
-        return _settle(picture, params, intended_use, crawler)
-    except Exception as error:
-        # Hostile bytes make decoders raise anything; that is one item's end, not the crawl's.
-        return unreadable(error)
+def keep(picture: Picture, order: CrawlOrder) -> Settled:
+    """Judge a picture, and put its bytes into the blob store where it is taken."""
+    settled = settle(picture, order.pixels, order.intended_use, order.user_agent)
+    if isinstance(settled, Refusal):
+        return _refused(picture, settled)
+    _blobs(order.blobs_url).put(picture.content)
+    return Settled(picture.entry, STORED, settled)
 
 
-def _settle(
-    picture: Picture, params: PixelParams, intended_use: IntendedUse, crawler: str
-) -> tuple[ImageRecord, Sighting] | Refusal:
+@cache
+def _blobs(url: str) -> BlobStore:
+    """The store, opened once in each process."""
+    return BlobStore(url)
+
+
+def _refused(picture: Picture, refusal: Refusal) -> Settled:
     candidate = picture.candidate
-    if candidate.sha1 and _sha1(picture.content) != candidate.sha1.lower():
-        return Refusal(
-            reason=Reason.CHECKSUM, detail=f"The bytes do not have the sha1 {candidate.sha1}."
-        )
-    try:
-        image = inspect(picture.content, params)
-    except UnusableImageError as unusable:
-        return Refusal(reason=unusable.reason, detail=unusable.detail)
-    embedded = read_embedded(picture.content)
-    if embedded.mining_reserved_by:
-        return Refusal(
-            reason=Reason.OPT_OUT_TDM,
-            detail=f"The file's metadata says {embedded.mining_reserved_by}.",
-        )
-    stated = [] if candidate.permit is None else [candidate.permit.statement]
-    permit = judge([*stated, *embedded.statements], intended_use)
-    if isinstance(permit, Refusal):
-        return permit
-    sighting = Sighting(
-        image_id=image.image_id,
-        source=candidate.source,
-        source_item_id=candidate.source_item_id,
-        page_url=candidate.page_url,
-        image_url=candidate.image_url,
-        licence=permit.licence,
-        author=candidate.author or embedded.author,
-        evidence=Evidence(
-            licence_read_from=permit.statement.read_from,
-            licence_text=permit.statement.text,
-            version=candidate.version or candidate.sha1,
-            host_files=picture.host_files,
-            headers=picture.headers,
-            crawler=crawler,
-        ),
-        seen_at=utc_now(),
-    )
-    return image, sighting
-
-
-def _sha1(content: bytes) -> str:
-    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    record = rejected(candidate.source, candidate.source_item_id, candidate.image_url, refusal)
+    return Settled(picture.entry, str(refusal.reason), (record,))

@@ -7,7 +7,7 @@ from crawlers.items import Refusal
 from crawlers.terms import Terms
 from mirrorset.records import Reason
 
-_MEDIA_TYPES = frozenset({"image/jpeg", "image/png", "image/webp"})
+_MEDIA_TYPES = frozenset({"image/jpeg", "image/png", "image/webp", "image/avif"})
 # "flickr:no_cv=1" is three words, "No AI training" one: Flickr itself keeps a tag without blanks.
 _WORD_END = re.compile("[:=]")
 _PUNCTUATION = re.compile(r"[\W_]+")

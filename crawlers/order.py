@@ -64,7 +64,8 @@ class CrawlOrder(Record):
     the listing names are considered. contact: mail address or page where the crawled can reach us,
     sent with every request. max_bytes: larger files are refused. allow_addresses: networks that
     may be connected to though they are not public. shards: processes that share the work, each with
-    hosts of its own. is_dry_run: listings and pages are read and counted, no picture is asked for
+    hosts of its own. dask_scheduler: address of the cluster whose workers run them ("" for this
+    machine). is_dry_run: listings and pages are read and counted, no picture is asked for
     and nothing is kept. recheck: not the listing, but what the source's crawl found before is asked
     for again.
     """
@@ -82,6 +83,7 @@ class CrawlOrder(Record):
     politeness: Politeness = Politeness()
     allow_addresses: tuple[IPvAnyNetwork, ...] = ()
     shards: int = Field(default=1, ge=1)
+    dask_scheduler: str = ""
     is_dry_run: bool = False
     recheck: RecheckTerms | None = None
 

@@ -5,6 +5,9 @@ import random
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+#: Request.meta key: what to await before the request is sent.
+TURN = "turn"
+
 #: A pause asked for is lengthened by up to this share, so that many crawlers do not return as one.
 _JITTER = 0.1
 

@@ -17,17 +17,22 @@ from aiohttp import TCPConnector
 from scrapy import Request
 from scrapy.core.downloader.handlers._aiohttp import AiohttpDownloadHandler
 from scrapy.crawler import Crawler
+from scrapy.http import Response
+
+from crawlers.pacing import TURN
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# Not global, though Python's tables say otherwise or nothing: "this network" and former site-local.
-_NEVER = (ipaddress.ip_network("0.0.0.0/8"), ipaddress.ip_network("fec0::/10"))
+# Special-purpose blocks of IANA's registries that Python's tables lack, or lack in some versions.
+_NEVER = tuple(map(ipaddress.ip_network, ("0.0.0.0/8", "192.0.0.0/24", "2001::/23", "3fff::/20")))
+# All that IANA allocates unicast addresses of IPv6 from (RFC 4291, 2.4).
+_UNICAST = ipaddress.ip_network("2000::/3")
 # NAT64 (RFC 6052, RFC 8215): the last 32 bits are an IPv4 address.
 _NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 
 
-# aiohttp keeps of an error sometimes only the words: these tell a refusal from a lost connection.
+# aiohttp may join several errors into one: these words tell a refusal from a lost connection.
 _REFUSED = "is no public address"
 _ODD_SPELLING = "is not a canonical IPv4 address"
 
@@ -48,6 +53,7 @@ def is_public(address: Address) -> bool:
     return (
         address.is_global
         and not address.is_multicast
+        and (address.version == 4 or address in _UNICAST)
         and not any(address in network for network in _NEVER)
     )
 
@@ -104,14 +110,30 @@ class GuardedDownloadHandler(AiohttpDownloadHandler):
         # Scrapy makes the connector, and passes no factory on.
         connector._socket_factory = guard.make_socket
 
+    async def download_request(self, request: Request) -> Response:
+        """Scrapy's entry: the request is sent when its host's turn has come."""
+        if turn := request.meta.get(TURN):
+            await turn()
+        return await super().download_request(request)
+
     @asynccontextmanager
     async def _make_request(self, request: Request, timeout: float) -> AsyncIterator[Any]:
         try:
             async with super()._make_request(request, timeout) as response:
                 yield response
         except Exception as error:
-            if _REFUSED in str(error) or _ODD_SPELLING in str(error):
+            if refusal := _refusal(error):
                 raise ForbiddenAddressError(
-                    f"The address of {urlsplit(request.url).hostname} is refused: {error}."
+                    f"The address of {urlsplit(request.url).hostname} is refused: {refusal}."
                 ) from error
             raise
+
+
+def _refusal(error: BaseException | None) -> str:
+    """The words of the refusal that an error came from, or ""."""
+    said = ""
+    while error is not None:
+        if _REFUSED in str(error) or _ODD_SPELLING in str(error):
+            said = str(error)
+        error = error.__cause__ or error.__context__
+    return said

@@ -1,20 +1,16 @@
-"""Runs a crawl in child processes and follows them."""
+"""Runs a crawl in processes of its own and counts what comes of it."""
 
-import json
-import selectors
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 from crawlers.entries import as_candidate
 from crawlers.order import CrawlOrder, CrawlSummary, RecheckSummary, ShardOrder
+from crawlers.processes import done_by_processes
 from crawlers.recheck import (
     RELEASED,
     RENEWED,
@@ -23,12 +19,10 @@ from crawlers.recheck import (
     VERIFIED,
     source_for,
 )
-from mirrorset import errors
 from mirrorset.blobs import BlobStore
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.frontier import KNOWN, STORED, UNCHANGED, Frontier, open_run
-from mirrorset.errors import MirrorsetError, UnavailableError
-from mirrorset.files import write_text
+from mirrorset.errors import SettingsError
 from mirrorset.records import Reason
 
 OnProgress = Callable[[CrawlSummary], None]
@@ -53,6 +47,19 @@ def crawl(order: CrawlOrder, on_progress: OnProgress | None = None) -> CrawlSumm
     return _crawl(order, on_progress)
 
 
+def crawl_here(order: CrawlOrder) -> CrawlSummary:
+    """Crawl one source in this very process, once in its life: its event loop is the crawl's.
+
+    Raises what `crawl` raises.
+    """
+    from crawlers.shard import do_shard  # noqa: PLC0415  (whoever starts children needs no Scrapy)
+
+    BlobStore(order.blobs_url).clear_aside()
+    with _run(order) as (frontier, run):
+        do_shard(ShardOrder(order=order, run=run), report=lambda settled: None)
+        return _ended(frontier, order)
+
+
 def recheck(
     order: CrawlOrder, on_progress: Callable[[RecheckSummary], None] | None = None
 ) -> RecheckSummary:
@@ -60,105 +67,67 @@ def recheck(
 
     Each receipt's outcome is in the catalogue as soon as it is settled. Raises as `crawl` does.
     """
-    with Catalogue(order.catalogue_url) as catalogue:
-        source = source_for(order, catalogue)
-        began_with = [ask.url for ask in source.begin()]
-        run = open_run(catalogue, source.name, source.title, began_with)
-        frontier = Frontier(catalogue, source.name, source.title, run)
-        summary = _done(order, run, partial(_recheck_summary, frontier), on_progress)
+    with _run(order) as (frontier, run):
+        _follow(order, run, partial(_recheck_summary, frontier), on_progress)
+        summary = _recheck_summary(frontier)
         if not summary.waiting:
+            # What a page said this time is asked anew the next time.
             frontier.clear()
             frontier.end()
         return summary
 
 
 def _crawl(order: CrawlOrder, on_progress: OnProgress | None) -> CrawlSummary:
-    with Catalogue(order.catalogue_url) as catalogue:
-        source = source_for(order, catalogue)
-        began_with = [ask.url for ask in source.begin()]
-        start = order.start.model_dump(mode="json")
-        run = open_run(catalogue, source.name, source.title, began_with, start)
-        frontier = Frontier(catalogue, source.name, source.title, run)
-        summary = _done(order, run, partial(_summary, frontier, order), on_progress)
-        if not summary.waiting and not order.is_dry_run:
-            frontier.end()
-        return summary
+    with _run(order) as (frontier, run):
+        _follow(order, run, partial(_summary, frontier, order), on_progress)
+        return _ended(frontier, order)
 
 
-def _done(
+def _follow(
     order: CrawlOrder,
     run: int,
     summarise: Callable[[], S],
     on_progress: Callable[[S], None] | None,
-) -> S:
-    """Let the order's processes do the run; returns what it came to."""
+) -> None:
+    """Let the order's shards be done, and say how far they have come."""
     shards = [ShardOrder(order=order, run=run, index=index) for index in range(order.shards)]
-    with ExitStack() as stack:
-        children = [stack.enter_context(_started(shard)) for shard in shards]
-        look_at = 0.0
-        for _ in _followed(children, order):
-            if on_progress and (began_at := time.monotonic()) >= look_at:
-                on_progress(summarise())
-                # Counting a long frontier may not slow the crawl down.
-                took_s = time.monotonic() - began_at
-                look_at = began_at + max(_LOOK_EVERY_S, 20 * took_s)
-    return summarise()
+    look_at = 0.0
+    for _ in _done(order, shards):
+        if on_progress and (began_at := time.monotonic()) >= look_at:
+            on_progress(summarise())
+            # Counting a long frontier may not slow the crawl down.
+            took_s = time.monotonic() - began_at
+            look_at = began_at + max(_LOOK_EVERY_S, 20 * took_s)
 
 
-def _followed(children: Sequence["subprocess.Popen[bytes]"], order: CrawlOrder) -> Iterator[None]:
-    """Yield as items are settled, until all children have ended.
-
-    The fault of one ends all: the others may wait for what it would have found.
-    """
-    with selectors.DefaultSelector() as selector:
-        for child in children:
-            if child.stdout is not None:
-                selector.register(child.stdout, selectors.EVENT_READ, child)
-        while selector.get_map():
-            for key, _ in selector.select():
-                line = key.fileobj.readline()  # type: ignore[union-attr]
-                if not line:
-                    selector.unregister(key.fileobj)
-                    _require_well_ended(key.data, order)
-                    continue
-                said = json.loads(line)
-                if "fault" in said:
-                    kind: type[MirrorsetError] = getattr(errors, said["fault"])
-                    raise kind(f"{said['message']} The log is {order.log}.")
-                yield
-
-
-def _require_well_ended(child: "subprocess.Popen[bytes]", order: CrawlOrder) -> None:
-    # The child ends with its standard input, so that stays open until the child has ended.
-    if (status := child.wait()) != 0:
-        raise UnavailableError(
-            f"The crawl of {order.start.source} died (status {status}): what it finished is kept, "
-            f"run it again to go on; the log is {order.log}."
-        )
+def _done(order: CrawlOrder, shards: Sequence[ShardOrder]) -> Iterator[None]:
+    if not order.dask_scheduler:
+        return done_by_processes(shards)
+    try:
+        from crawlers.cluster import done_by_workers  # noqa: PLC0415  (an extra)
+    except ImportError:
+        raise SettingsError(
+            "dask_scheduler is set, but Dask is not installed: install requirements-cluster.lock."
+        ) from None
+    return done_by_workers(order.dask_scheduler, shards)
 
 
 @contextmanager
-def _started(shard: ShardOrder) -> Iterator["subprocess.Popen[bytes]"]:
-    log_path = shard.order.log
-    log_path.parent.mkdir(parents=True, exist_ok=True)
-    order_path = log_path.with_suffix(f".order-{shard.index}.json")
-    write_text(order_path, shard.model_dump_json(indent=2) + "\n")
-    with log_path.open("ab") as log, _child(order_path, log) as child:
-        yield child
-        # Leaving closes its standard input, and waits for the end that follows from it.
-        if child.stdin is not None:
-            child.stdin.close()
+def _run(order: CrawlOrder) -> Iterator[tuple[Frontier, int]]:
+    """The run to do now."""
+    with Catalogue(order.catalogue_url) as catalogue:
+        source = source_for(order, catalogue)
+        began_with = [ask.url for ask in source.begin()]
+        start = None if order.recheck else order.start.model_dump(mode="json")
+        run = open_run(catalogue, source.name, source.title, began_with, start)
+        yield Frontier(catalogue, source.name, source.title, run), run
 
 
-def _child(order_path: Path, log: BinaryIO) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "crawlers.child", str(order_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        # Ctrl-C reaches the parent alone, which then closes the child's standard input.
-        start_new_session=True,
-    )
+def _ended(frontier: Frontier, order: CrawlOrder) -> CrawlSummary:
+    summary = _summary(frontier, order)
+    if not summary.waiting and not order.is_dry_run:
+        frontier.end()
+    return summary
 
 
 def _summary(frontier: Frontier, order: CrawlOrder) -> CrawlSummary:

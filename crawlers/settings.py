@@ -24,6 +24,16 @@ _UNUSED_SPIDER = (
     "urllength.UrlLengthMiddleware",
     "depth.DepthMiddleware",
 )
+# The frontier counts; each of these is called for every answer.
+_UNUSED_EXTENSIONS = (
+    "corestats.CoreStats",
+    "logcount.LogCount",
+    "logstats.LogStats",
+    "closespider.CloseSpider",
+    "feedexport.FeedExporter",
+    "memusage.MemoryUsage",
+    "spiderstate.SpiderState",
+)
 
 
 def scrapy_settings(shard: ShardOrder) -> dict[str, Any]:
@@ -53,6 +63,7 @@ def scrapy_settings(shard: ShardOrder) -> dict[str, Any]:
         "SPIDER_MIDDLEWARES": {f"scrapy.spidermiddlewares.{name}": None for name in _UNUSED_SPIDER},
         "ITEM_PIPELINES": {"crawlers.keeper.Keeper": 100},
         "ROBOTSTXT_OBEY": False,
+        "EXTENSIONS": {f"scrapy.extensions.{name}": None for name in _UNUSED_EXTENSIONS},
         "AUTOTHROTTLE_ENABLED": True,
         "AUTOTHROTTLE_START_DELAY": polite.start_delay_s,
         "AUTOTHROTTLE_MAX_DELAY": polite.max_delay_s,

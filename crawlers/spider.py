@@ -20,6 +20,7 @@ from scrapy.http.request import NO_CALLBACK
 from scrapy.spidermiddlewares.httperror import HttpError
 from twisted.python.failure import Failure
 
+from crawlers.decoders import Decoders
 from crawlers.embedded import HEAD_BYTES, read_embedded
 from crawlers.entries import as_ask, as_candidate, entry_of, item_of
 from crawlers.gatekeeper import (
@@ -105,12 +106,14 @@ class CrawlSpider(scrapy.Spider):
         order: CrawlOrder,
         source: Source[Any],
         frontier: Frontier,
+        decoders: Decoders,
         report: Callable[[int], None],
     ) -> None:
         super().__init__()
         self.order = order
         self.source = source
         self.frontier = frontier
+        self.decoders = decoders
         self.report = report
         self.under_way = UnderWay()
         self.fault: MirrorsetError | None = None
@@ -172,14 +175,22 @@ class CrawlSpider(scrapy.Spider):
             return []
         # A slow host may not fill the window.
         most = 4 * self.order.politeness.concurrency_per_host
-        busy = [host for host, number in self.under_way.by_host.items() if host and number >= most]
-        return await asyncio.to_thread(
+        entries = await asyncio.to_thread(
             self.frontier.take,
             min(count, most),
             list(self.under_way.entries),
-            busy,
+            [host for host, number in self.under_way.by_host.items() if host and number >= most],
             is_item_taken=not self.order.is_dry_run,
         )
+        return list(self._with_room(entries, most))
+
+    def _with_room(self, entries: list[Entry], most: int) -> Iterator[Entry]:
+        """The entries that leave no host with more than `most` under way."""
+        by_host = Counter(self.under_way.by_host)
+        for entry in entries:
+            if not entry.host or by_host[entry.host] < most:
+                by_host[entry.host] += 1
+                yield entry
 
     async def _allowance(self, cap: int) -> int:
         """Entries that may still be taken today; each process keeps to its part."""

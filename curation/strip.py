@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 from PIL import Image
 
+from curation.strip_avif import strip_avif
 from mirrorset.errors import InputError
 
 _ORIENTATION_TAG = 0x0112
@@ -27,7 +28,7 @@ _APP0, _APP1, _APP2, _APP14, _APP15 = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF
 
 
 def strip(content: bytes, media_type: str) -> bytes:
-    """The picture `content` ("image/jpeg", "image/png" or "image/webp") without its traces.
+    """The picture `content` (image/jpeg, image/png, image/webp or image/avif) without its traces.
 
     Raises InputError where the bytes are not built as their media type is.
     """
@@ -37,7 +38,7 @@ def strip(content: bytes, media_type: str) -> bytes:
         raise InputError(f"Pictures of type {media_type} cannot be stripped of traces.") from None
     try:
         return stripper(content, _orientation(content))
-    except (struct.error, IndexError, ValueError, OSError, SyntaxError) as error:
+    except (struct.error, IndexError, ValueError, OSError, SyntaxError, RuntimeError) as error:
         raise InputError(f"This {media_type} picture is not well-formed: {error}.") from None
 
 
@@ -178,4 +179,5 @@ _STRIPPERS: dict[str, Callable[[bytes, int], bytes]] = {
     "image/jpeg": _strip_jpeg,
     "image/png": _strip_png,
     "image/webp": _strip_webp,
+    "image/avif": lambda content, _: strip_avif(content),
 }

@@ -146,5 +146,6 @@ def order(
         politeness=params.politeness,
         allow_addresses=params.allow_addresses,
         shards=shards or params.shards,
+        dask_scheduler=workspace.settings.dask_scheduler,
         is_dry_run=is_dry_run,
     )

@@ -4,15 +4,18 @@ import hashlib
 import io
 import warnings
 
+import cv2
 import imagehash
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, features
 
+from mirrorset.anatomy import MOST_EXIF_PARTS, MOST_PARTS, dissect
 from mirrorset.errors import InputError
 from mirrorset.records import ImageRecord, Reason, Record
+from mirrorset.sniff import HEIC, Kind, hidden, sniff
 
-_FORMATS = ("JPEG", "PNG", "WEBP")
+_PHASH_SIZE = (32, 32)
 # EXIF 2.32, tag 0x0112: how the stored picture is to be turned.
 _TURNS: dict[object, Image.Transpose] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -23,23 +26,27 @@ _TURNS: dict[object, Image.Transpose] = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# A phone's JPEG may carry further pictures behind the first; Pillow then calls it MPO.
-_MEDIA_TYPES = {
-    "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",
-    "PNG": "image/png",
-    "WEBP": "image/webp",
-}
+# Pillow's names. A phone's JPEG may carry further pictures behind the first: MPO, opened by JPEG.
+_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP", "image/avif": "AVIF"}
+# Decoders that Pillow may have been built without.
+_OPTIONAL = {"image/webp": "webp", "image/avif": "avif"}
 
 
 class PixelParams(Record):
-    """What counts as a usable picture.
+    """What counts as a usable picture, and how much work a file may ask for.
 
     min_side_px: shorter side. max_pixels: width × height beyond which bytes are not decoded.
+    max_scans: passes a progressive JPEG may make; ordinary ones make 10, and libjpeg-turbo's own
+    fuzz targets allow 500. max_scan_pixels: width × height × scans. A few hundred bytes make one
+    more scan of a huge picture ("Two Issues with the JPEG Standard", libjpeg-turbo.org), and a
+    decoder in a thread cannot be interrupted, so its time is bounded here: a scan takes about
+    1 ns a pixel.
     """
 
     min_side_px: int = 200
     max_pixels: int = 100_000_000
+    max_scans: int = 500
+    max_scan_pixels: int = 2_000_000_000
 
 
 class UnusableImageError(Exception):
@@ -54,14 +61,13 @@ class UnusableImageError(Exception):
 def inspect(content: bytes, params: PixelParams) -> ImageRecord:
     """The ImageRecord of `content`, its type sniffed from the bytes.
 
-    Raises UnusableImageError (NOT_AN_IMAGE, DECOMPRESSION_BOMB, TRUNCATED, TOO_SMALL).
+    A file is whole by its structure: its last byte is there, and its decoder did not stop. What
+    the decoder fills in without a word, as libjpeg does for a scan that ends early in a file that
+    goes on to its end, is not noticed.
+
+    Raises UnusableImageError (NOT_AN_IMAGE, DECOMPRESSION_BOMB, TRUNCATED, POLYGLOT, TOO_SMALL).
     """
-    media_type, upright = _upright(content, params.max_pixels)
-    if min(upright.size) < params.min_side_px:
-        raise UnusableImageError(
-            Reason.TOO_SMALL,
-            f"{upright.width}×{upright.height} px, under {params.min_side_px} px on a side.",
-        )
+    media_type, upright = _upright(content, params)
     rgb = np.asarray(upright)
     return ImageRecord(
         image_id=hashlib.sha256(content).hexdigest(),
@@ -70,7 +76,7 @@ def inspect(content: bytes, params: PixelParams) -> ImageRecord:
         width_px=upright.width,
         height_px=upright.height,
         pixel_hash=pixel_hash(rgb),
-        phash=str(imagehash.phash(upright)),
+        phash=phash(rgb),
     )
 
 
@@ -80,19 +86,27 @@ def decode(content: bytes) -> NDArray[np.uint8]:
     Raises InputError where the bytes are no whole picture.
     """
     try:
-        return np.asarray(_upright(content, PixelParams().max_pixels)[1])
+        return np.asarray(_upright(content, PixelParams(min_side_px=1))[1])
     except UnusableImageError as unusable:
         raise InputError(f"This picture cannot be decoded: {unusable.detail}") from None
 
 
 def pixel_hash(rgb: NDArray[np.uint8]) -> str:
     """sha256 over the shape and the bytes of (H, W, 3) uint8 pixels."""
-    return hashlib.sha256(repr(rgb.shape).encode() + rgb.tobytes()).hexdigest()
+    digest = hashlib.sha256(repr(rgb.shape).encode())
+    digest.update(np.ascontiguousarray(rgb).data)
+    return digest.hexdigest()
 
 
 def phash(rgb: NDArray[np.uint8]) -> str:
-    """64-bit DCT hash of (H, W, 3) uint8 pixels as 16 hex digits (imagehash.phash)."""
-    return str(imagehash.phash(Image.fromarray(rgb)))
+    """64-bit DCT hash of (H, W, 3) uint8 pixels as 16 hex digits.
+
+    imagehash.phash of the picture averaged to 32 × 32 grey pixels, the size that it works on: its
+    own resampling takes ten times as long, and the two differ in a bit or two.
+    """
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, _PHASH_SIZE, interpolation=cv2.INTER_AREA)
+    return str(imagehash.phash(Image.fromarray(small)))
 
 
 def hamming(a: str, b: str) -> int:
@@ -100,43 +114,102 @@ def hamming(a: str, b: str) -> int:
     return (int(a, 16) ^ int(b, 16)).bit_count()
 
 
-def _upright(content: bytes, max_pixels: int) -> tuple[str, Image.Image]:
-    """Media type and upright RGB picture, its size checked before any pixel is decoded.
+def _upright(content: bytes, params: PixelParams) -> tuple[str, Image.Image]:
+    """Media type and upright RGB picture; all that the file claims is judged before decoding.
 
     Every fault becomes UnusableImageError: Pillow's parsers raise whatever corrupt bytes lead to.
     """
+    kind = sniff(content)
+    _refuse_unreadable(kind)
+    _refuse_misbuilt(content, kind, params)
     with warnings.catch_warnings():
-        # The size is judged below, by our own limit; other warnings are of corrupt metadata.
+        # The size is judged by our own limit; other warnings are of corrupt metadata.
         warnings.simplefilter("ignore")
         try:
-            image = Image.open(io.BytesIO(content), formats=list(_FORMATS))
-        except Image.DecompressionBombError:
-            raise UnusableImageError(
-                Reason.DECOMPRESSION_BOMB, f"The header claims far more than {max_pixels} pixels."
-            ) from None
+            image = Image.open(io.BytesIO(content), formats=[_FORMATS[kind.media_type]])
         except Exception as error:
+            if _is_limit(error):
+                raise _bomb(f"Its metadata or pixels are too large to be read: {error}.") from error
             raise UnusableImageError(
-                Reason.NOT_AN_IMAGE, "The bytes are no JPEG, PNG or WebP picture."
+                Reason.NOT_AN_IMAGE, f"The file begins as {kind.name}, but is not built as one."
             ) from error
         with image:
-            if image.width * image.height > max_pixels:
-                raise UnusableImageError(
-                    Reason.DECOMPRESSION_BOMB,
-                    f"The header claims {image.width}×{image.height} px, over {max_pixels} pixels.",
-                )
+            _refuse_size(image.width, image.height, params)
             try:
                 rgb = _rgb(image)
             except Exception as error:
+                if _is_limit(error):
+                    raise _bomb(f"Its metadata are too large to be read: {error}.") from error
                 raise UnusableImageError(
                     Reason.TRUNCATED, f"The picture is damaged or ends early: {error}."
                 ) from error
             turn = _TURNS.get(_orientation(image))
-            upright = rgb if turn is None else rgb.transpose(turn)
-            return _MEDIA_TYPES[str(image.format)], upright
+            return kind.media_type, rgb if turn is None else rgb.transpose(turn)
+
+
+def _refuse_unreadable(kind: Kind) -> None:
+    """By name; HEIC for want of a decoder, others because mirrorset reads no such files."""
+    feature = _OPTIONAL.get(kind.media_type)
+    if kind == HEIC or (feature and not features.check(feature)):
+        raise UnusableImageError(
+            Reason.NOT_AN_IMAGE, f"The file is {kind.name}, for which there is no decoder here."
+        )
+    if not kind.media_type:
+        raise UnusableImageError(
+            Reason.NOT_AN_IMAGE, f"The file is {kind.name}, not a JPEG, PNG, WebP or AVIF picture."
+        )
+
+
+def _refuse_misbuilt(content: bytes, kind: Kind, params: PixelParams) -> None:
+    """By the file's own structure, before its decoder is given a byte."""
+    anatomy = dissect(content, kind.media_type)
+    width, height, scans = anatomy.width_px, anatomy.height_px, anatomy.scans
+    if anatomy.is_animated:
+        raise UnusableImageError(
+            Reason.NOT_AN_IMAGE, f"The file is an animated {kind.name.split()[1]}."
+        )
+    if width * height > params.max_pixels:
+        raise _bomb(f"The header claims {width}×{height} px, over {params.max_pixels} pixels.")
+    if scans > params.max_scans or width * height * scans > params.max_scan_pixels:
+        raise _bomb(
+            f"{scans} scans of {width}×{height} px: over {params.max_scans} scans or "
+            f"{params.max_scan_pixels} pixels in all scans."
+        )
+    if anatomy.parts > MOST_PARTS or anatomy.exif_parts > MOST_EXIF_PARTS:
+        raise _bomb(
+            f"The file is made of over {MOST_PARTS} parts, or over {MOST_EXIF_PARTS} of EXIF."
+        )
+    if anatomy.end is None:
+        raise UnusableImageError(Reason.TRUNCATED, "The file ends before its picture does.")
+    if other := hidden(content, anatomy.end):
+        raise UnusableImageError(
+            Reason.POLYGLOT, f"The file is {kind.name} and {other.name} at once."
+        )
+
+
+def _refuse_size(width: int, height: int, params: PixelParams) -> None:
+    if width * height > params.max_pixels:
+        raise _bomb(f"The header claims {width}×{height} px, over {params.max_pixels} pixels.")
+    if min(width, height) < params.min_side_px:
+        raise UnusableImageError(
+            Reason.TOO_SMALL, f"{width}×{height} px, under {params.min_side_px} px on a side."
+        )
+
+
+def _bomb(detail: str) -> UnusableImageError:
+    return UnusableImageError(Reason.DECOMPRESSION_BOMB, detail)
+
+
+def _is_limit(error: Exception) -> bool:
+    """Whether one of Pillow's limits was met: most of them raise a ValueError without a class."""
+    limits = ("too large", "Too much memory", "exceeds limit")
+    return any(words in str(error) for words in limits)
 
 
 def _rgb(image: Image.Image) -> Image.Image:
     image.load()
+    if image.mode == "RGB":
+        return image
     if image.mode.startswith("I"):
         # 16-bit grey, which Pillow would clip to white: the high byte, as it does for colour.
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")

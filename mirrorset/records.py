@@ -116,6 +116,7 @@ class Reason(StrEnum):
     CHECKSUM = "checksum"
     NOT_AN_IMAGE = "not_an_image"
     TRUNCATED = "truncated"
+    POLYGLOT = "polyglot"
     DECOMPRESSION_BOMB = "decompression_bomb"
     TOO_SMALL = "too_small"
     DUPLICATE_PIXELS = "duplicate_pixels"

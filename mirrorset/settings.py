@@ -21,13 +21,16 @@ class Settings(BaseSettings):
     """Settings of one workspace; paths and URLs left empty lie below the workspace.
 
     catalogue_url: SQLAlchemy address. blobs_url: fsspec address of the original bytes.
-    cache: folder of verified model weights and fetched packages, shared between workspaces.
+    dask_scheduler: address of a Dask cluster that crawls on several machines ("tcp://…:8786"); ""
+    for this machine. cache: folder of verified model weights and fetched packages, shared between
+    workspaces.
     """
 
     model_config = SettingsConfigDict(env_prefix="MIRRORSET_", frozen=True, extra="forbid")
 
     catalogue_url: str = ""
     blobs_url: str = ""
+    dask_scheduler: str = ""
     cache: Path = Path(platformdirs.user_cache_dir("mirrorset"))
 
     @classmethod

@@ -24,6 +24,7 @@ _WORDS = {
     Reason.CHECKSUM: "Bytes differ from the stated checksum",
     Reason.NOT_AN_IMAGE: "Not an image",
     Reason.TRUNCATED: "File ends early",
+    Reason.POLYGLOT: "Picture and another file at once",
     Reason.DECOMPRESSION_BOMB: "Decompression bomb",
     Reason.TOO_SMALL: "Too few pixels",
     Reason.DUPLICATE_PIXELS: "Same pixels as another image",

@@ -60,3 +60,12 @@ def test_one_unknown_statement_refuses(unknown: str) -> None:
 
 def test_noncommercial_allows_research() -> None:
     assert isinstance(judged(BY_NC), Permit)
+
+
+def test_consent_is_stated_by_ones_own_consent_id_alone() -> None:
+    stranger = judged("consented")
+    assert isinstance(stranger, Refusal)
+    assert stranger.reason is Reason.LICENCE_UNKNOWN
+    own = judge([Statement(read_from="manifest.csv:consent_id=17", text="consented")], "commercial")
+    assert isinstance(own, Permit)
+    assert own.licence.code == "CONSENT"

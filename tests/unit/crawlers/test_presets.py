@@ -3,8 +3,8 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from crawlers.order import CommonsStart
 from crawlers.presets import expanded, names, preset
+from crawlers.sources.commons import CommonsStart
 from mirrorset.errors import SettingsError
 
 # How each source may be entered: exactly one of these.

@@ -1,3 +1,4 @@
+import contextlib
 import io
 import struct
 import zlib
@@ -13,7 +14,12 @@ from mirrorset.errors import InputError
 from mirrorset.pixels import decode
 
 MEDIA_TYPES = {".jpg": "image/jpeg", ".png": "image/png"}
-FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
+FORMATS = {
+    "image/jpeg": "JPEG",
+    "image/png": "PNG",
+    "image/webp": "WEBP",
+    "image/avif": "AVIF",
+}
 SECRET = b"SN-0123456789"
 GPS, BODY_SERIAL_NUMBER, ORIENTATION, MAKE = 0x8825, 0xA431, 0x0112, 0x010F
 
@@ -130,6 +136,53 @@ def test_png_text_and_time_go():
     assert b"tIME" not in strip(timed, "image/png")
 
 
+def with_boxes(avif: bytes, *boxes: tuple[bytes, bytes]) -> bytes:
+    return avif + b"".join(
+        struct.pack(">I", len(payload) + 8) + kind + payload for kind, payload in boxes
+    )
+
+
+def test_boxes_and_bytes_that_make_no_avif_picture_go():
+    whole = traced("image/avif")
+    mdat = whole.index(b"mdat") - 4
+    unused = struct.pack(">I", len(whole) - mdat + len(SECRET)) + whole[mdat + 4 :] + SECRET
+    for content in (
+        with_boxes(whole, (b"free", SECRET), (b"uuid", SECRET * 2), (b"skip", SECRET)),
+        whole[:mdat] + unused,
+        whole + SECRET,
+    ):
+        stripped = strip(content, "image/avif")
+        assert SECRET not in stripped
+        assert np.array_equal(decode(stripped), decode(whole))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
+def test_avif_keeps_its_transparency_and_greys(mode):
+    rng = np.random.default_rng(5)
+    shape = (24, 40, 4) if mode == "RGBA" else (24, 40)
+    out = io.BytesIO()
+    Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(out, "AVIF", xmp=SECRET)
+    stripped = strip(out.getvalue(), "image/avif")
+    assert SECRET not in stripped
+    with (
+        Image.open(io.BytesIO(out.getvalue())) as before,
+        Image.open(io.BytesIO(stripped)) as after,
+    ):
+        assert np.array_equal(before, after)
+
+
+AVIF = traced("image/avif", 6)
+
+
+@given(st.lists(st.tuples(st.integers(0, 700), st.integers(0, 255)), max_size=4))
+def test_no_bytes_of_an_avif_raise_anything_else(changes):
+    content = bytearray(AVIF)
+    for at, value in changes:
+        content[at % len(content)] = value
+    with contextlib.suppress(InputError):
+        strip(bytes(content), "image/avif")
+
+
 @given(st.binary(max_size=64))
 def test_jpeg_segments_of_any_content_are_dropped(payload):
     jpeg = strip(traced("image/jpeg"), "image/jpeg")
@@ -145,6 +198,7 @@ def test_jpeg_segments_of_any_content_are_dropped(payload):
         (traced("image/png"), "image/gif"),
         (traced("image/webp"), "image/png"),
         (b"no picture", "image/webp"),
+        (traced("image/png"), "image/avif"),
     ],
 )
 def test_what_it_cannot_strip_it_refuses(content, media_type):

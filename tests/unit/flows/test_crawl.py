@@ -2,7 +2,8 @@
 
 import pytest
 
-from crawlers.order import CommonsStart, GalleryStart
+from crawlers.sources.commons import CommonsStart
+from crawlers.sources.gallery import GalleryStart
 from flows.crawl import require_answerable, title
 from mirrorset.errors import SettingsError
 from mirrorset.params import Responsible

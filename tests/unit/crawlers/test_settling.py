@@ -1,13 +1,15 @@
 import hashlib
+import struct
 from collections.abc import Callable
 
 import pytest
 from PIL import Image
 
-from crawlers.items import Candidate, Permit, Picture, Statement
-from crawlers.keeper import settle
+from crawlers.items import Candidate, Permit, Picture, Refusal, Statement
+from crawlers.settling import settle
+from mirrorset.catalogue.frontier import Entry, Kind
 from mirrorset.pixels import PixelParams
-from mirrorset.records import Licence, Reason, Rejected
+from mirrorset.records import Licence, Reason
 
 CC0 = "https://creativecommons.org/publicdomain/zero/1.0/"
 PERMIT = Permit(
@@ -26,21 +28,23 @@ def picture(content: bytes, sha1: str = "", permit: Permit | None = PERMIT) -> P
         permit=permit,
         sha1=sha1,
     )
-    return Picture(candidate, content, {"etag": '"1"'}, "0" * 64)
+    entry = Entry("item:h.org/ada.html", Kind.ITEM, candidate.image_url, {})
+    return Picture(entry, candidate, content, {"etag": '"1"'}, {"robots.txt": "0" * 64})
 
 
 def test_a_good_picture_becomes_image_and_sighting(encoded: Callable[..., bytes]) -> None:
     content = encoded("JPEG")
     sha1 = hashlib.sha1(content, usedforsecurity=False).hexdigest()
     settled = settle(picture(content, sha1=sha1.upper()), PixelParams(), "research", "mirrorset/0")
-    assert not isinstance(settled, Rejected)
+    assert not isinstance(settled, Refusal)
     image, sighting = settled
     assert image.image_id == sighting.image_id == hashlib.sha256(content).hexdigest()
     assert (sighting.source_item_id, sighting.author) == ("h.org/ada.html", "Ada")
     assert sighting.evidence.model_dump() == {
         "licence_read_from": "a rel=license",
         "licence_text": CC0,
-        "robots_sha256": "0" * 64,
+        "version": sha1.upper(),
+        "host_files": {"robots.txt": "0" * 64},
         "headers": {"etag": '"1"'},
         "crawler": "mirrorset/0",
     }
@@ -71,23 +75,36 @@ def test_bytes_that_do_not_pass(encoded: Callable[..., bytes], kind: str, reason
         "reserved": picture(encoded("JPEG", xmp=mining)),
     }[kind]
     settled = settle(fetched, PixelParams(), "research", "mirrorset/0")
-    assert isinstance(settled, Rejected)
+    assert isinstance(settled, Refusal)
     assert settled.reason is reason
-    assert settled.item_id == "gallery:h.org/ada.html"
-    assert settled.image_url == "http://h.org/ada.jpg"
-    assert settled.detail
-    assert settled.step == "crawl"
+    assert settled.detail.endswith(".")
+    assert not settled.is_retryable
 
 
 def test_an_error_of_our_own_ends_one_item(
-    encoded: Callable[..., bytes], caplog: pytest.LogCaptureFixture
+    encoded: Callable[..., bytes],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    unlicensed = picture(encoded("JPEG"), permit=None)
-    settled = settle(unlicensed, PixelParams(), "research", "mirrorset/0")
-    assert isinstance(settled, Rejected)
+    def fail(_: bytes) -> None:
+        raise struct.error("unpack requires a buffer of 4 bytes")
+
+    monkeypatch.setattr("crawlers.settling.read_embedded", fail)
+    settled = settle(picture(encoded("JPEG")), PixelParams(), "research", "mirrorset/0")
+    assert isinstance(settled, Refusal)
     assert settled.reason is Reason.NOT_AN_IMAGE
-    assert "without a permit" in settled.detail
+    assert "requires a buffer" in settled.detail
     assert "Traceback" in caplog.text
+
+
+def test_where_the_page_is_silent_the_file_must_speak(encoded: Callable[..., bytes]) -> None:
+    silent = settle(picture(encoded("JPEG"), permit=None), PixelParams(), "research", "mirrorset/0")
+    assert isinstance(silent, Refusal)
+    assert silent.reason is Reason.LICENCE_MISSING
+    speaking = picture(encoded("JPEG", xmp=stating("CC BY 4.0")), permit=None)
+    settled = settle(speaking, PixelParams(), "research", "mirrorset/0")
+    assert not isinstance(settled, Refusal)
+    assert settled[1].licence.code == "CC-BY"
 
 
 def stating(licence: str) -> bytes:
@@ -112,7 +129,7 @@ def test_the_file_may_restrict_what_the_page_allows(
 ) -> None:
     content = encoded("JPEG", xmp=stating(stated))
     settled = settle(picture(content), PixelParams(), "research", "mirrorset/0")
-    if isinstance(settled, Rejected):
+    if isinstance(settled, Refusal):
         assert settled.reason is outcome
     else:
         assert settled[1].licence.code == outcome
@@ -123,4 +140,4 @@ def test_a_name_in_the_file_contradicts_no_licence(encoded: Callable[..., bytes]
     exif[0x8298] = "© 2020 Ada"
     content = encoded("JPEG", exif=exif)
     settled = settle(picture(content), PixelParams(), "research", "mirrorset/0")
-    assert not isinstance(settled, Rejected)
+    assert not isinstance(settled, Refusal)

@@ -1,0 +1,46 @@
+"""The room's own entry: `python -m crawlers ORDER.json` does one order, without any flow.
+
+ORDER.json holds a `crawlers.order.CrawlOrder`. Its counts are printed as one JSON line.
+"""
+
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from crawlers.order import CrawlOrder
+from crawlers.run import crawl, crawl_here, recheck
+from mirrorset.errors import InputError, MirrorsetError
+from mirrorset.records import Record
+
+
+def main(order_path: Path) -> int:
+    """Do the order; the exit status is that of the error, if there is one."""
+    try:
+        order = _read(order_path)
+        if order.recheck:
+            summary: Record = recheck(order)
+        else:
+            summary = crawl_here(order) if order.shards == 1 else crawl(order)
+    except MirrorsetError as error:
+        sys.stderr.write(f"mirrorset: {error}\n")
+        return error.exit_code
+    sys.stdout.write(summary.model_dump_json() + "\n")
+    return 0
+
+
+def _read(order_path: Path) -> CrawlOrder:
+    try:
+        return CrawlOrder.model_validate_json(order_path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{order_path}: {field}: {first['msg']}.") from None
+    except OSError as error:
+        raise InputError(f"{order_path} cannot be read: {error.strerror}.") from None
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m crawlers ORDER.json")
+    sys.exit(main(Path(sys.argv[1])))

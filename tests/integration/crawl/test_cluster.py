@@ -1,0 +1,66 @@
+"""Shards on Dask workers: the same crawl as in one process."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from distributed import LocalCluster
+from loopback import Site, fill_gallery, kept, ordered, serving
+
+from crawlers.order import CrawlOrder, CrawlSummary
+from crawlers.run import crawl
+from crawlers.sources.urls import UrlsStart
+from mirrorset.errors import MirrorsetError, UnavailableError
+
+
+@pytest.fixture
+def sites() -> Iterator[list[Site]]:
+    with serving("127.0.0.2") as a, serving("127.0.0.3") as b, serving("127.0.0.4") as c:
+        for site in (a, b, c):
+            fill_gallery(site, 12)
+        yield [a, b, c]
+
+
+def listed(folder: Path, sites: list[Site], **changes: object) -> CrawlOrder:
+    """An order of all pictures of the sites."""
+    rows = [f"{site.url}/i/{n}.jpg,CC BY 4.0" for n in range(12) for site in sites]
+    folder.mkdir(parents=True)
+    (folder / "list.csv").write_text("url,license\n" + "\n".join(rows) + "\n")
+    return ordered(folder, UrlsStart(path=str(folder / "list.csv")), **changes)
+
+
+def test_workers_do_what_one_process_does(sites: list[Site], tmp_path: Path) -> None:
+    alone = listed(tmp_path / "alone", sites)
+    assert crawl(alone) == CrawlSummary(found=36, stored=36)
+    for site in sites:
+        site.forget()
+    with LocalCluster(
+        n_workers=2, threads_per_worker=2, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        shared = listed(
+            tmp_path / "shared", sites, shards=3, dask_scheduler=cluster.scheduler_address
+        )
+        assert crawl(shared) == CrawlSummary(found=36, stored=36)
+    assert kept(shared).images == kept(alone).images
+    for site in sites:
+        # One worker a host: its rules are asked for once, and each picture once.
+        assert site.gets("/robots.txt") == 1
+        assert all(site.gets(f"/i/{n}.jpg") == 1 for n in range(12))
+
+
+def test_a_fault_of_one_shard_ends_all(sites: list[Site], tmp_path: Path) -> None:
+    order = listed(tmp_path / "faulty", sites, shards=3)
+    (tmp_path / "faulty" / "blobs").write_text("a file where a folder should be")
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=2, dashboard_address=None, host="127.0.0.1"
+        ) as cluster,
+        pytest.raises(MirrorsetError, match=r"The log is .*crawl\.log"),
+    ):
+        crawl(order.model_copy(update={"dask_scheduler": cluster.scheduler_address}))
+
+
+def test_a_scheduler_that_does_not_answer(sites: list[Site], tmp_path: Path) -> None:
+    order = listed(tmp_path / "lost", sites, shards=2, dask_scheduler="tcp://127.0.0.1:9")
+    with pytest.raises(UnavailableError, match="No Dask scheduler answers at"):
+        crawl(order)

@@ -19,6 +19,7 @@ from crawlers.items import Candidate, Permit, Refusal, Settled, Statement
 from crawlers.order import CrawlOrder, RecheckTerms
 from crawlers.source import Answer, Ask, Found, Source
 from crawlers.sources import source_of
+from crawlers.text import clean
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.frontier import Entry, Item
 from mirrorset.catalogue.receipts import due, receipt_of
@@ -219,7 +220,7 @@ def refused(
         refusal = refusal.model_copy(update={"reason": Reason.GONE})
     if refusal.is_retryable or refusal.reason not in _ENDING:
         return Settled(entry, UNREACHABLE)
-    why = {"reason": refusal.reason, "detail": refusal.detail}
+    why = {"reason": refusal.reason, "detail": clean(refusal.detail)}
     if checked.quarantine is not None:
         return Settled(entry, STILL_QUARANTINED, (checked.quarantine.model_copy(update=why),))
     sighting = checked.sighting
@@ -228,7 +229,7 @@ def refused(
         source=sighting.source,
         source_item_id=sighting.source_item_id,
         reason=refusal.reason,
-        detail=refusal.detail,
+        detail=clean(refusal.detail),
         since=at,
         expires_at=at + stay,
     )

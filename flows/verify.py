@@ -141,7 +141,7 @@ def _summary(
 def releases_with(workspace: Workspace, image_ids: Set[str]) -> dict[str, int]:
     """How many of the images each release that lies in the workspace holds; none without any."""
     counts = {
-        f"{folder.parent.name} {folder.name}": len(image_ids.intersection(_image_ids(folder)))
+        f"{folder.parent.name} {folder.name}": sum(one in image_ids for one in _image_ids(folder))
         for folder in _release_folders(workspace)
     }
     return {release: count for release, count in counts.items() if count}

@@ -11,8 +11,10 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from demo_run import MIRRORSET
 from loopback import (
     BY,
     Answer,
@@ -33,6 +35,7 @@ from crawlers.sources.commons import CommonsStart
 from crawlers.sources.gallery import GalleryStart
 from crawlers.sources.urls import UrlsStart
 from mirrorset.catalogue import Catalogue
+from mirrorset.receipts import read_receipts
 from mirrorset.records import Quarantine, Reason, Sighting, Verification, utc_now
 
 ND = BY.replace("/by/", "/by-nd/")
@@ -334,16 +337,6 @@ def test_a_use_that_was_changed_is_judged_anew(site: Site, tmp_path: Path) -> No
     )
 
 
-def test_two_crawls_that_found_one_item_check_it_once(site: Site, tmp_path: Path) -> None:
-    order, _ = wiki(site, tmp_path)
-    start = order.start.model_copy(update={"search": "people"})
-    other = order.model_copy(update={"start": start})
-    assert crawl(other).already_known == 1
-    site.forget()
-    found = [verified(one) for one in (order, other)]
-    assert sorted(one.verified for one in found) == [0, 1]
-
-
 def test_processes_share_a_recheck(tmp_path: Path) -> None:
     with serving("127.0.0.1") as pages, serving("127.0.0.2") as pictures:
         order = gallery(pages, tmp_path, "0123")
@@ -401,3 +394,66 @@ def test_a_killed_recheck_goes_on_where_it_was(site: Site, tmp_path: Path) -> No
     )
     asked = [path for method, path in site.asked if method == "HEAD"]
     assert len(asked) == len(set(asked)) < 11
+
+
+# --- the commands -----------------------------------------------------------------------------
+
+
+def command(*arguments: str, code: int = 0) -> Any:
+    """What `mirrorset … --json` says."""
+    finished = subprocess.run(
+        [MIRRORSET, *arguments, "--json"], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert finished.returncode == code, finished.stderr
+    return json.loads(finished.stdout) if finished.stdout else finished.stderr
+
+
+@pytest.fixture
+def workspace(site: Site, tmp_path: Path) -> Path:
+    """A workspace with a gallery of two pictures, crawled."""
+    home = tmp_path / "faces"
+    command("init", str(home))
+    for n in range(2):
+        site.answers |= {f"/p/{n}.html": page(f"/i/{n}.jpg"), f"/i/{n}.jpg": Answer(photograph(n))}
+    site.answers["/sitemap.xml"] = sitemap(site, ["/p/0.html", "/p/1.html"])
+    params = home / "params.yaml"
+    source = f"[{{source: gallery, url: {site.url}/sitemap.xml}}]\n  allow_addresses: [127.0.0.0/8]"
+    params.write_text(params.read_text().replace("sources: []", f"sources: {source}"))
+    return home
+
+
+def test_the_commands_tell_what_a_quarantine_concerns(site: Site, workspace: Path) -> None:
+    at_home = ("--home", str(workspace))
+    (plan,) = command("crawl", "--dry-run", *at_home).values()
+    assert plan == {"found": 2, "would_fetch": {"CC-BY": 2}, "rejected": {}}
+    (crawled,) = command("crawl", *at_home).values()
+    assert crawled["stored"] == 2
+
+    exported = workspace / "receipts.jsonl"
+    assert command("crawl", "receipts", "--out", str(exported), *at_home)["receipts"] == 2
+    first, second = read_receipts(exported)
+    (shown,) = command("crawl", "receipts", first.image_id[:10], *at_home)["receipts"]
+    assert shown == first.model_dump(mode="json")
+    readable = subprocess.run(
+        [MIRRORSET, "crawl", "receipts", first.image_id, *at_home],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert first.receipt_id[:12] in readable
+    assert first.licence_text in readable
+    assert "No receipt is kept" in command("crawl", "receipts", "0" * 64, *at_home, code=3)
+    assert "--out" in command("crawl", "receipts", *at_home, code=2)
+
+    release = workspace / "data/releases/faces/0.1.0"
+    release.mkdir(parents=True)
+    (release / "release.json").write_text("{}")
+    (release / "ATTRIBUTION.csv").write_text(f"image_id\n{first.image_id}\n{second.image_id}\n")
+    subprocess.run(["git", "tag", "faces-0.0.1"], cwd=workspace, check=True)
+    assert command("verify-licences", *at_home)["checked"] == 0
+    site.answers[urlsplit(first.image_url).path] = Answer(b"no", 410)
+    found = command("verify-licences", "--all", *at_home)
+    assert (found["checked"], found["verified"]) == (2, 1)
+    assert found["quarantined"] == {"gone": 1}
+    assert (found["in_quarantine"], found["to_erase"], found["orphans"]) == (1, 0, 0)
+    assert found["releases"] == {"faces 0.1.0": 1}
+    assert found["releases_not_here"] == ["faces-0.0.1"]
+    assert found["unasked"] == {}

@@ -1,5 +1,7 @@
 """What verification knows of receipts; crawls remember where they began."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -24,7 +26,7 @@ def upgrade() -> None:
     )
 
 
-def _create(name: str, *columns: sa.Column) -> None:
+def _create(name: str, *columns: sa.Column[Any]) -> None:
     op.create_table(
         name,
         sa.Column("image_id", sa.String(64), nullable=False),

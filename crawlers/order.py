@@ -20,7 +20,8 @@ class Politeness(Record):
     timeout_s: a whole answer must be there by then. retries: further attempts after a 429, a 5xx
     or a lost connection. longest_wait_s: a Retry-After beyond this is not waited for, and a host
     with a longer Crawl-delay is left alone. max_redirects: of one request. daily_cap: requests to
-    a source in a day (UTC); what is beyond waits in the frontier. None: no cap.
+    a source in a day (UTC); what is beyond waits in the frontier. Of what was begun below it, the
+    rules of a new host and retries may exceed it by a few. None: no cap.
     """
 
     min_delay_s: float = Field(default=0.0, ge=0)

@@ -10,7 +10,7 @@ from curation.datasheet import datasheet
 from curation.documents import Tally, write_attribution, write_labels_json
 from curation.images import write_images
 from curation.labels import write_labels
-from curation.records import Receipt
+from curation.records import Attribution
 from curation.split import content_digest
 from mirrorset.blobs import BlobStore
 from mirrorset.errors import InputError
@@ -29,7 +29,7 @@ def build(
     version: str,
     responsible: Responsible,
 ) -> ReleaseCard:
-    """Write the release `folder` from items.jsonl and receipts.jsonl of `work`.
+    """Write the release `folder` from items.jsonl and attributions.jsonl of `work`.
 
     What stood at `folder` is replaced. Memory holds one shard's labels at a time. Raises
     InputError where there is no item, or an image is not in `blobs`.
@@ -45,11 +45,13 @@ def build(
             )
         digest = content_digest(
             read_records(work / "items.jsonl", DatasetItem),
-            read_records(work / "receipts.jsonl", Receipt),
+            read_records(work / "attributions.jsonl", Attribution),
             dataset.intended_use,
         )
         write_labels_json(aside / "labels.json", tally)
-        write_attribution(aside / "ATTRIBUTION.csv", read_records(work / "receipts.jsonl", Receipt))
+        write_attribution(
+            aside / "ATTRIBUTION.csv", read_records(work / "attributions.jsonl", Attribution)
+        )
         title = f"{dataset.name} {version}"
         write_text(
             aside / "DATASHEET.md",
@@ -70,10 +72,10 @@ def build(
     return card
 
 
-def _rows(work: Path) -> Iterator[tuple[DatasetItem, Receipt]]:
+def _rows(work: Path) -> Iterator[tuple[DatasetItem, Attribution]]:
     return zip(
         read_records(work / "items.jsonl", DatasetItem),
-        read_records(work / "receipts.jsonl", Receipt),
+        read_records(work / "attributions.jsonl", Attribution),
         strict=True,
     )
 
@@ -81,19 +83,19 @@ def _rows(work: Path) -> Iterator[tuple[DatasetItem, Receipt]]:
 def _write_shard(
     folder: Path,
     shard: int,
-    rows: list[tuple[DatasetItem, Receipt]],
+    rows: list[tuple[DatasetItem, Attribution]],
     blobs: BlobStore,
     tally: Tally,
 ) -> None:
     images = folder / "images" / f"{shard:05d}.parquet"
-    write_images(images, (receipt.image for _, receipt in rows), blobs)
+    write_images(images, (attribution.image for _, attribution in rows), blobs)
     for split in get_args(Split):
         write_labels(
             folder / "labels" / f"{split}-{shard:05d}.parquet",
-            ((item, receipt) for item, receipt in rows if item.split == split),
+            ((item, attribution) for item, attribution in rows if item.split == split),
         )
-    for item, receipt in rows:
-        tally.add(item, receipt)
+    for item, attribution in rows:
+        tally.add(item, attribution)
 
 
 def _checksums(folder: Path) -> dict[str, str]:

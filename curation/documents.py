@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import get_args
 
-from curation.records import Receipt
+from curation.records import Attribution
 from curation.select import main_face
 from faces.schema import load_schema
 from faces.slices import Slice, selfie_slice_of, slice_of
@@ -57,15 +57,15 @@ class Tally:
         """How many groups of near-duplicates they belong to."""
         return len(self._group_ids)
 
-    def add(self, item: DatasetItem, receipt: Receipt) -> None:
+    def add(self, item: DatasetItem, attribution: Attribution) -> None:
         """Count one item."""
         self.splits[item.split] += 1
         self.unreviewed[item.split] += item.annotation.origin == "model"
-        faces, image = item.annotation.faces, receipt.image
+        faces, image = item.annotation.faces, attribution.image
         self.slices[slice_of(main_face(faces))] += 1
         self.selfies[selfie_slice_of(faces, image.width_px, image.height_px)] += 1
-        self.sources[receipt.sighting.source] += 1
-        self.licences[_licence(receipt.sighting.licence)] += 1
+        self.sources[attribution.sighting.source] += 1
+        self.licences[_licence(attribution.sighting.licence)] += 1
         self._group_ids.add(item.group_id)
         self._add_vocabulary(item.annotation)
 
@@ -105,13 +105,13 @@ def write_labels_json(path: Path, tally: Tally) -> None:
     write_text(path, json.dumps(labels, indent=1) + "\n")
 
 
-def write_attribution(path: Path, receipts: Iterable[Receipt]) -> None:
+def write_attribution(path: Path, attributions: Iterable[Attribution]) -> None:
     """One row an image: who made it, under which licence, and where that was read."""
     with path.open("w", encoding="utf-8", newline="") as out:
         table = csv.DictWriter(out, _ATTRIBUTION, lineterminator="\n")
         table.writeheader()
-        for receipt in receipts:
-            table.writerow(_attribution(receipt.sighting))
+        for attribution in attributions:
+            table.writerow(_attribution(attribution.sighting))
 
 
 def _attribution(sighting: Sighting) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation.records import Receipt
+from curation.records import Attribution
 from mirrorset.records import DatasetItem, Face
 
 
@@ -85,24 +85,24 @@ LABELS = pa.schema(
 )
 
 
-def write_labels(path: Path, rows: Iterable[tuple[DatasetItem, Receipt]]) -> None:
+def write_labels(path: Path, rows: Iterable[tuple[DatasetItem, Attribution]]) -> None:
     """Write one shard of labels; without rows it holds the columns all the same."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    table = pa.Table.from_pylist([_row(item, receipt) for item, receipt in rows], LABELS)
+    table = pa.Table.from_pylist([_row(item, attribution) for item, attribution in rows], LABELS)
     with pq.ParquetWriter(path, LABELS, compression="zstd") as writer:
         if table.num_rows:  # `datasets` cannot read a row group without rows
             writer.write_table(table)
 
 
-def _row(item: DatasetItem, receipt: Receipt) -> dict[str, Any]:
-    annotation, sighting = item.annotation, receipt.sighting
+def _row(item: DatasetItem, attribution: Attribution) -> dict[str, Any]:
+    annotation, sighting = item.annotation, attribution.sighting
     return {
         "image_id": item.image_id,
         "split": item.split,
         "group_id": item.group_id,
         "image_shard": item.image_shard,
-        "width_px": receipt.image.width_px,
-        "height_px": receipt.image.height_px,
+        "width_px": attribution.image.width_px,
+        "height_px": attribution.image.height_px,
         "faces": [_face(face) for face in annotation.faces],
         "tags": _pairs(annotation.tags),
         "masks": [mask.model_dump() for mask in annotation.masks],

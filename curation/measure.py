@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from curation.documents import Tally
-from curation.records import Receipt
+from curation.records import Attribution
 from curation.snapshot import read_rejected
 from faces.slices import GRID, SELFIES, suppressed
 from mirrorset.files import read_records, write_text
@@ -26,12 +26,12 @@ def measure(snapshot: Path, work: Path, data: Path) -> None:
     """
     tally = Tally()
     group_sizes: Counter[str] = Counter()
-    for item, receipt in zip(
+    for item, attribution in zip(
         read_records(work / "items.jsonl", DatasetItem),
-        read_records(work / "receipts.jsonl", Receipt),
+        read_records(work / "attributions.jsonl", Attribution),
         strict=True,
     ):
-        tally.add(item, receipt)
+        tally.add(item, attribution)
         group_sizes[item.group_id] += 1
     reasons = Counter(rejected.reason.value for rejected in _all_rejected(snapshot, work))
     cells = suppressed(tally.slices, GRID)

@@ -4,7 +4,7 @@ selected.jsonl         Selected       by `select`, in order of image_id
 rejected.jsonl         Rejected       by `select`
 groups.jsonl           GroupMember    by `group`, in order of image_id
 items.jsonl            DatasetItem    by `split`, in order of image_shard, then image_id
-receipts.jsonl         Receipt        by `split`, line for line beside items.jsonl
+attributions.jsonl     Attribution    by `split`, line for line beside items.jsonl
 conflicts.jsonl        Rejected       by `split`
 """
 
@@ -19,7 +19,7 @@ class Selected(Record):
     annotation: Annotation
 
 
-class Receipt(Record):
+class Attribution(Record):
     """What a release must say of an image besides its labels."""
 
     image: ImageRecord

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from curation.ledger import split_conflicts
-from curation.records import GroupMember, Receipt, Selected
+from curation.records import Attribution, GroupMember, Selected
 from curation.select import Counts
 from curation.snapshot import read_ledger
 from mirrorset.errors import InputError
@@ -17,7 +17,7 @@ from mirrorset.records import DatasetItem, IntendedUse, LedgerEntry, Reason
 
 
 def split(snapshot: Path, work: Path) -> Counts:
-    """Write items.jsonl, receipts.jsonl and conflicts.jsonl into `work`.
+    """Write items.jsonl, attributions.jsonl and conflicts.jsonl into `work`.
 
     Items come in order of image_shard, then image_id, so that the shards are built in one pass.
     Raises InputError where a selected image is not in the snapshot's ledger.
@@ -44,9 +44,9 @@ def split(snapshot: Path, work: Path) -> Counts:
             (_item(selected, ledger) for selected in _at(lines, places)),
         )
         write_records(
-            work / "receipts.jsonl",
+            work / "attributions.jsonl",
             (
-                Receipt(image=selected.image, sighting=selected.sighting)
+                Attribution(image=selected.image, sighting=selected.sighting)
                 for selected in _at(lines, places)
             ),
         )
@@ -58,24 +58,24 @@ def split(snapshot: Path, work: Path) -> Counts:
 
 
 def content_digest(
-    items: Iterable[DatasetItem], receipts: Iterable[Receipt], intended_use: IntendedUse
+    items: Iterable[DatasetItem], attributions: Iterable[Attribution], intended_use: IntendedUse
 ) -> str:
     """sha256 over what a release says, in any order, without the times at which it was found out.
 
     Covered are the intended use, image ids, groups, splits, all of the annotation but `made_at`,
-    and of the receipts source, author, licence, where that was read, and the addresses' hosts and
-    paths. The number of the image shard is layout, not content; so is the port of an address.
-    receipts: line for line beside the items.
+    and of the attributions source, author, licence, where that was read, and the addresses' hosts
+    and paths. The number of the image shard is layout, not content; so is the port of an address.
+    attributions: line for line beside the items.
     """
     lines = sorted(
-        f"{item.image_id} {hashlib.sha256(_content(item, receipt)).hexdigest()}\n"
-        for item, receipt in zip(items, receipts, strict=True)
+        f"{item.image_id} {hashlib.sha256(_content(item, attribution)).hexdigest()}\n"
+        for item, attribution in zip(items, attributions, strict=True)
     )
     return hashlib.sha256("".join([f"{intended_use}\n", *lines]).encode()).hexdigest()
 
 
-def _content(item: DatasetItem, receipt: Receipt) -> bytes:
-    sighting = receipt.sighting
+def _content(item: DatasetItem, attribution: Attribution) -> bytes:
+    sighting = attribution.sighting
     content = {
         "item": item.model_dump(
             mode="json", exclude={"image_shard": True, "annotation": {"made_at"}}

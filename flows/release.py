@@ -6,7 +6,7 @@ from collections.abc import Set
 from pathlib import Path
 
 from curation.ledger import LedgerParams, mint
-from curation.records import GroupMember, Receipt
+from curation.records import Attribution, GroupMember
 from curation.split import content_digest
 from flows.engine import flow, task
 from flows.progress import bar
@@ -104,7 +104,7 @@ def choose_version(workspace: Workspace, wanted: str | None) -> ReleaseState:
         version=wanted or last.version,
         digest=content_digest(
             read_records(workspace.work / "items.jsonl", DatasetItem),
-            read_records(workspace.work / "receipts.jsonl", Receipt),
+            read_records(workspace.work / "attributions.jsonl", Attribution),
             workspace.dataset.intended_use,
         ),
         responsible=workspace.responsible,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from curation.build import build
-from curation.records import Receipt
+from curation.records import Attribution
 from faces.registry import fetch, load_registry
 from mirrorset.blobs import BlobStore
 from mirrorset.errors import InputError, IntegrityError, SettingsError
@@ -118,10 +118,10 @@ def make_release(
             image_shard=0,
             annotation=annotation,
         )
-        rows.append((item, Receipt(image=record, sighting=sighting)))
+        rows.append((item, Attribution(image=record, sighting=sighting)))
     rows.sort(key=lambda row: row[0].image_id)
     write_records(work / "items.jsonl", (item for item, _ in rows))
-    write_records(work / "receipts.jsonl", (receipt for _, receipt in rows))
+    write_records(work / "attributions.jsonl", (attribution for _, attribution in rows))
     release = work / "release"
     build(
         work,

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from curation.build import build
-from curation.records import Receipt
+from curation.records import Attribution
 from faces.profiles import load_profile
 from mirrorset.blobs import BlobStore
 from mirrorset.files import write_records
@@ -163,7 +163,7 @@ def browser_in(profile: Path) -> Iterator[Browser]:
             process.wait(timeout=30)
 
 
-def _receipt(content: bytes, name: str) -> Receipt:
+def _attribution(content: bytes, name: str) -> Attribution:
     image = inspect(content, PixelParams())
     sighting = Sighting(
         image_id=image.image_id,
@@ -176,7 +176,7 @@ def _receipt(content: bytes, name: str) -> Receipt:
         evidence=Evidence(licence_read_from="manifest", licence_text="CC-BY-4.0", crawler="test"),
         seen_at=AT,
     )
-    return Receipt(image=image, sighting=sighting)
+    return Attribution(image=image, sighting=sighting)
 
 
 @pytest.fixture(scope="module")
@@ -206,9 +206,9 @@ def page(shared_data: Path, model_cache: Path, tmp_path_factory: pytest.TempPath
             image_shard=place // 4,
             annotation=annotation,
         )
-        rows.append((item, _receipt(content, name)))
+        rows.append((item, _attribution(content, name)))
     write_records(folder / "work" / "items.jsonl", [item for item, _ in rows])
-    write_records(folder / "work" / "receipts.jsonl", [receipt for _, receipt in rows])
+    write_records(folder / "work" / "attributions.jsonl", [attribution for _, attribution in rows])
     release = folder / "release"
     build(
         folder / "work",

@@ -10,7 +10,7 @@ import pytest
 import mirrorset
 from curation.build import build
 from curation.labels import LABELS, write_labels
-from curation.records import Receipt
+from curation.records import Attribution
 from curation.split import content_digest
 from mirrorset.errors import InputError
 from mirrorset.params import DatasetParams, Responsible
@@ -42,7 +42,7 @@ def test_every_label_comes_back_as_it_went_in(portraits, release_of, tmp_path):
     card = release_of(portraits[:5], "1.0.0")
     annotations = {portrait.image.image_id: portrait.annotation for portrait in portraits[:5]}
     by_id = {
-        portrait.image.image_id: Receipt(image=portrait.image, sighting=portrait.sighting)
+        portrait.image.image_id: Attribution(image=portrait.image, sighting=portrait.sighting)
         for portrait in portraits[:5]
     }
     items = list(mirrorset.load(tmp_path / "releases" / "1.0.0"))
@@ -57,8 +57,8 @@ def test_every_label_comes_back_as_it_went_in(portraits, release_of, tmp_path):
         )
         for item in items
     ]
-    receipts = [by_id[item.image_id] for item in items]
-    assert card.digest == content_digest(items, receipts, "research")
+    attributions = [by_id[item.image_id] for item in items]
+    assert card.digest == content_digest(items, attributions, "research")
 
 
 def test_image_shards_hold_stripped_bytes_with_the_same_pixels(portraits, release_of, tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 
 from curation.ledger import LedgerParams, mint
-from curation.records import GroupMember, Receipt
+from curation.records import Attribution, GroupMember
 from curation.select import SelectParams, select
 from curation.split import content_digest, split
 from mirrorset.errors import InputError
@@ -35,9 +35,11 @@ def test_items_follow_the_ledger_in_order_of_shards(
     prepare(snapshot, tmp_path, members)
     assert split(snapshot, tmp_path).kept == 5
     items = list(read_records(tmp_path / "items.jsonl", DatasetItem))
-    receipts = list(read_records(tmp_path / "receipts.jsonl", Receipt))
+    attributions = list(read_records(tmp_path / "attributions.jsonl", Attribution))
     assert [item.image_shard for item in items] == [0, 1, 1, 2, 9]
-    assert [item.image_id for item in items] == [receipt.image.image_id for receipt in receipts]
+    assert [item.image_id for item in items] == [
+        attribution.image.image_id for attribution in attributions
+    ]
     by_id = {entry.image_id: entry for entry in entries}
     for item in items:
         entry = by_id[item.image_id]
@@ -88,16 +90,16 @@ def test_the_digest_is_over_content_alone(portraits, members, entries):
         )
         for entry in entries
     ]
-    receipts = [
-        Receipt(image=by_id[item.image_id].image, sighting=by_id[item.image_id].sighting)
+    attributions = [
+        Attribution(image=by_id[item.image_id].image, sighting=by_id[item.image_id].sighting)
         for item in items
     ]
 
-    def digest_of(items, receipts=receipts, use="research"):
-        return content_digest(items, receipts, use)
+    def digest_of(items, attributions=attributions, use="research"):
+        return content_digest(items, attributions, use)
 
     digest = digest_of(items)
-    assert digest_of(reversed(items), reversed(receipts)) == digest
+    assert digest_of(reversed(items), reversed(attributions)) == digest
     assert digest_of(items, use="commercial") != digest
 
     def changed(item, **annotation):
@@ -110,16 +112,16 @@ def test_the_digest_is_over_content_alone(portraits, members, entries):
         assert digest_of([changed(items[0], **change), *items[1:]]) != digest
     for change in ({"split": "val" if items[0].split != "val" else "test"}, {"group_id": "x"}):
         assert digest_of([items[0].model_copy(update=change), *items[1:]]) != digest
-    assert digest_of(items[1:], receipts[1:]) != digest
+    assert digest_of(items[1:], attributions[1:]) != digest
 
     def seen_otherwise(**sighting):
-        update = {"sighting": receipts[0].sighting.model_copy(update=sighting)}
-        return [receipts[0].model_copy(update=update), *receipts[1:]]
+        update = {"sighting": attributions[0].sighting.model_copy(update=sighting)}
+        return [attributions[0].model_copy(update=update), *attributions[1:]]
 
-    page = receipts[0].sighting.page_url
+    page = attributions[0].sighting.page_url
     for change in ({"seen_at": utc_now()}, {"page_url": page.replace(":8080", ":9")}):
         assert digest_of(items, seen_otherwise(**change)) == digest
-    evidence = receipts[0].sighting.evidence.model_copy(update={"licence_text": "all mine"})
+    evidence = attributions[0].sighting.evidence.model_copy(update={"licence_text": "all mine"})
     for change in (
         {"licence": normalise("CC BY-NC 2.0")},
         {"author": "B. Another"},

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from curation.build import build
-from curation.records import Receipt
+from curation.records import Attribution
 from mirrorset.blobs import BlobStore
 from mirrorset.files import write_records
 from mirrorset.licences import normalise
@@ -88,7 +88,7 @@ def make_release(tmp_path: Path) -> Callable[..., Path]:
         rows = sorted((_row(image, blobs) for image in drawn), key=lambda row: row[0].image_id)
         work = tmp_path / "work"
         write_records(work / "items.jsonl", [item for item, _ in rows])
-        write_records(work / "receipts.jsonl", [receipt for _, receipt in rows])
+        write_records(work / "attributions.jsonl", [attribution for _, attribution in rows])
         folder = tmp_path / "releases" / "faces" / "0.1.0"
         build(
             work,
@@ -103,7 +103,7 @@ def make_release(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-def _row(drawn: Drawn, blobs: BlobStore) -> tuple[DatasetItem, Receipt]:
+def _row(drawn: Drawn, blobs: BlobStore) -> tuple[DatasetItem, Attribution]:
     content = _picture(drawn.colour)
     image = inspect(content, PixelParams())
     blobs.put(content)
@@ -138,7 +138,7 @@ def _row(drawn: Drawn, blobs: BlobStore) -> tuple[DatasetItem, Receipt]:
         evidence=Evidence(licence_read_from="link", licence_text=drawn.licence, crawler="test"),
         seen_at=AT,
     )
-    return item, Receipt(image=image, sighting=sighting)
+    return item, Attribution(image=image, sighting=sighting)
 
 
 def _picture(colour: int) -> bytes:

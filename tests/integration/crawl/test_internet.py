@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -417,7 +418,7 @@ def a_crawl_delay_is_kept(net: Internet) -> int:
     for host in net.hosts.values():
         if host.delay_s:
             at = [one.at for one in host.asked]
-            gaps = [after - before for before, after in zip(at, at[1:], strict=False)]
+            gaps = [after - before for before, after in pairwise(at)]
             assert min(gaps) >= host.delay_s - _NEAR_S, gaps
             cases += len(gaps)
     return cases

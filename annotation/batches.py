@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pydantic import Field
 
 from annotation.schema import LabelSchema
-from mirrorset.records import Annotation, Batch, Record, Verdict
+from mirrorset.records import Annotation, Batch, Quarantine, Record, Verdict
 
 ADULT = "adult"
 
@@ -26,13 +26,16 @@ def plan_batches(
     batches: Iterable[Batch],
     schema: LabelSchema,
     params: BatchParams,
+    quarantines: Iterable[Quarantine] = (),
 ) -> list[Batch]:
     """Batches of the images that are in none of `batches` yet, those of lowest confidence first.
 
-    Only images whose verdict "adult" passed and that no person has labelled. The same input gives
+    Only images whose verdict "adult" passed, whose licence is in no doubt (`quarantines`) and that
+    no person has labelled. The same input gives
     the same batches; give `batches` those of the catalogue and those of `Exchange.batches`.
     """
     adult = {verdict.image_id for verdict in verdicts if verdict.check == ADULT and verdict.passed}
+    doubted = {quarantine.image_id for quarantine in quarantines if quarantine.is_active}
     out = {image_id for batch in batches for image_id in batch.image_ids}
     by_image: dict[str, Annotation] = {}
     seen_by_people = set()
@@ -41,7 +44,8 @@ def plan_batches(
             by_image[annotation.image_id] = annotation
         else:
             seen_by_people.add(annotation.image_id)
-    waiting = [by_image[image_id] for image_id in (by_image.keys() & adult) - out - seen_by_people]
+    wanted = (by_image.keys() & adult) - doubted - out - seen_by_people
+    waiting = [by_image[image_id] for image_id in wanted]
     waiting.sort(key=lambda one: (confidence(one, schema.skeleton.name), one.image_id))
     ids = [annotation.image_id for annotation in waiting]
     return [

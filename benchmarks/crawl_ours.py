@@ -1,5 +1,6 @@
 """mirrorset's crawl with every gate on: fresh workspaces, and one run in each measured."""
 
+import json
 import shutil
 import sqlite3
 import sys
@@ -16,12 +17,16 @@ from mirrorset.workspace import init
 _BIN = Path(sys.executable).parent
 
 #: How a server of one's own may be treated: no delays, sixteen requests at a time.
-_POLITENESS = {
-    "start_delay_s": 0,
-    "max_delay_s": 0,
-    "target_concurrency": 16,
-    "concurrency_per_host": 16,
+_OWN_SERVER = {
+    "politeness": {
+        "start_delay_s": 0,
+        "max_delay_s": 0,
+        "target_concurrency": 16,
+        "concurrency_per_host": 16,
+    },
+    "allow_addresses": ["127.0.0.0/8"],
 }
+_CONTACT = "https://localhost/"
 
 
 @dataclass(frozen=True)
@@ -46,21 +51,40 @@ def crawl(
     has_prefect: by `mirrorset crawl`, with its orchestrator, instead of by the crawl room alone.
     """
     shutil.copytree(empty, folder, symlinks=True)
-    params = {
-        "dataset": {"name": "benchmark", "intended_use": "research"},
-        "crawl": {
-            "sources": [source],
-            "politeness": _POLITENESS,
-            "allow_addresses": ["127.0.0.0/8"],
-        },
-    }
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
-    command = [str(_BIN / "mirrorset"), "crawl", "--home", str(folder)]
-    if not has_prefect:
-        room = Path(__file__).with_name("crawl_room.py")
-        command = [sys.executable, str(room), str(folder)]
+    command = _by_command_line(folder, source) if has_prefect else _by_room(folder, source)
     measured = run(command, folder / "log.txt")
     return OurRun(measured, images, _steady(folder, images))
+
+
+def _by_command_line(folder: Path, source: dict[str, Any]) -> list[str]:
+    params = {
+        "dataset": {"name": "benchmark", "intended_use": "research"},
+        "responsible": {
+            "controller": "a benchmark",
+            "legal_basis": "pictures of one's own",
+            "contact": _CONTACT,
+            "retention_days": 1,
+        },
+        "crawl": {"sources": [source], **_OWN_SERVER},
+    }
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    return [str(_BIN / "mirrorset"), "crawl", "--home", str(folder)]
+
+
+def _by_room(folder: Path, source: dict[str, Any]) -> list[str]:
+    private = folder / ".mirrorset"
+    order = {
+        "start": source,
+        "intended_use": "research",
+        "catalogue_url": f"sqlite:///{private}/catalogue.sqlite",
+        "blobs_url": str(private / "blobs"),
+        "log": str(private / "logs" / "crawl.log"),
+        "contact": _CONTACT,
+        **_OWN_SERVER,
+    }
+    file = folder / "order.json"
+    file.write_text(json.dumps(order))
+    return [sys.executable, "-m", "crawlers", str(file)]
 
 
 def _steady(folder: Path, images: int) -> float:

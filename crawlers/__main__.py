@@ -9,15 +9,19 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from crawlers.order import CrawlOrder
-from crawlers.run import crawl, crawl_here
+from crawlers.run import crawl, crawl_here, recheck
 from mirrorset.errors import InputError, MirrorsetError
+from mirrorset.records import Record
 
 
 def main(order_path: Path) -> int:
     """Do the order; the exit status is that of the error, if there is one."""
     try:
         order = _read(order_path)
-        summary = crawl_here(order) if order.shards == 1 else crawl(order)
+        if order.recheck:
+            summary: Record = recheck(order)
+        else:
+            summary = crawl_here(order) if order.shards == 1 else crawl(order)
     except MirrorsetError as error:
         sys.stderr.write(f"mirrorset: {error}\n")
         return error.exit_code

@@ -81,6 +81,11 @@ def read_embedded(content: bytes) -> Embedded:
     )
 
 
+def is_embedded(read_from: str) -> bool:
+    """Whether a licence was read from a picture file, by the name of its place."""
+    return read_from.startswith(("xmp ", "iptc ", "exif "))
+
+
 def _is_about_licences(notice: str) -> bool:
     return normalise(notice) is not None or _ABOUT_LICENCES.search(notice) is not None
 

@@ -33,6 +33,10 @@ HOST_FILES = "host_files"
 
 _RULES_MAX_BYTES = 4_000_000
 _RULES_REDIRECTS = 5
+# RFC 9309, 2.4: a robots.txt is not used for longer than a day.
+_RULES_LAST_S = 86_400.0
+# Hosts whose rules are held in memory.
+_MOST_RULES = 10_000
 # Answers to HEAD that say nothing about GET.
 _HEAD_NOT_SPOKEN = (400, 403, 405, 501)
 
@@ -58,7 +62,7 @@ class Gatekeeper:
         self._agent = order.robots_agent
         self._max_bytes = order.max_bytes
         self._longest_wait_s = order.politeness.longest_wait_s
-        self._rules: dict[str, asyncio.Task[HostRules]] = {}
+        self._rules: dict[str, tuple[float, asyncio.Task[HostRules]]] = {}
         self._introductions: dict[str, asyncio.Lock] = {}
         self._introduced: set[str] = set()
         self.pacer = Pacer()
@@ -140,9 +144,13 @@ class Gatekeeper:
     async def _rules_of(self, url: str) -> HostRules:
         parts = urlsplit(url)
         root = f"{parts.scheme}://{parts.netloc}/"
-        if root not in self._rules:
-            self._rules[root] = asyncio.ensure_future(self._read_rules(root))
-        return await self._rules[root]
+        now = asyncio.get_running_loop().time()
+        if root not in self._rules or now - self._rules[root][0] > _RULES_LAST_S:
+            if len(self._rules) >= _MOST_RULES:
+                # The oldest; whoever needs them again reads them again.
+                del self._rules[next(iter(self._rules))]
+            self._rules[root] = (now, asyncio.ensure_future(self._read_rules(root)))
+        return await self._rules[root][1]
 
     async def _read_rules(self, root: str) -> HostRules:
         robots = await self._ask(urljoin(root, "/robots.txt"))

@@ -4,7 +4,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, IPvAnyNetwork, model_validator
+from pydantic import AwareDatetime, Field, IPvAnyNetwork, model_validator
 
 from crawlers.sources import Start
 from crawlers.terms import Terms
@@ -35,6 +35,27 @@ class Politeness(Record):
     daily_cap: int | None = Field(default=None, ge=1)
 
 
+class VerifyParams(Record):
+    """How often receipts are checked again, and how long a picture may wait in quarantine.
+
+    every_days: since a receipt was last seen or found to hold. quarantine_days: a picture that no
+    check has released by then is due for erasure.
+    """
+
+    every_days: int = Field(default=30, ge=1)
+    quarantine_days: int = Field(default=30, ge=1)
+
+
+class RecheckTerms(Record):
+    """Which receipts are checked again, and how long one that fails may wait in quarantine.
+
+    due_before: receipts that were last found to hold before this time, and all in quarantine.
+    """
+
+    due_before: AwareDatetime
+    quarantine_days: int = Field(default=30, ge=1)
+
+
 class CrawlOrder(Record):
     """One crawl of one source.
 
@@ -45,7 +66,8 @@ class CrawlOrder(Record):
     may be connected to though they are not public. shards: processes that share the work, each with
     hosts of its own. dask_scheduler: address of the cluster whose workers run them ("" for this
     machine). is_dry_run: listings and pages are read and counted, no picture is asked for
-    and nothing is kept.
+    and nothing is kept. recheck: not the listing, but what the source's crawl found before is asked
+    for again.
     """
 
     start: Start
@@ -63,6 +85,7 @@ class CrawlOrder(Record):
     shards: int = Field(default=1, ge=1)
     dask_scheduler: str = ""
     is_dry_run: bool = False
+    recheck: RecheckTerms | None = None
 
     @model_validator(mode="after")
     def _is_contactable(self) -> Self:
@@ -114,3 +137,21 @@ class CrawlSummary(Record):
     already_known: int = 0
     waiting: int = 0
     would_fetch: dict[str, int] = Field(default_factory=dict)
+
+
+class RecheckSummary(Record):
+    """Counts of one run of a re-check: each receipt that was due is in one of them.
+
+    verified: hold as they were. renewed: hold under another licence, which the new receipt states.
+    released: hold again, and are out of quarantine. quarantined: hold no longer, by reason.
+    still_quarantined: as before. unreachable: nobody could tell; asked again next time. waiting:
+    beyond the daily cap, or after a fault.
+    """
+
+    verified: int = 0
+    renewed: int = 0
+    released: int = 0
+    quarantined: dict[Reason, int] = Field(default_factory=dict)
+    still_quarantined: int = 0
+    unreachable: int = 0
+    waiting: int = 0

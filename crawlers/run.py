@@ -5,11 +5,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
 
 from crawlers.entries import as_candidate
-from crawlers.order import CrawlOrder, CrawlSummary, ShardOrder
+from crawlers.order import CrawlOrder, CrawlSummary, RecheckSummary, ShardOrder
 from crawlers.processes import done_by_processes
-from crawlers.sources import source_of
+from crawlers.recheck import (
+    RELEASED,
+    RENEWED,
+    STILL_QUARANTINED,
+    UNREACHABLE,
+    VERIFIED,
+    source_for,
+)
 from mirrorset.blobs import BlobStore
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.frontier import KNOWN, STORED, UNCHANGED, Frontier, open_run
@@ -17,6 +26,7 @@ from mirrorset.errors import SettingsError
 from mirrorset.records import Reason
 
 OnProgress = Callable[[CrawlSummary], None]
+S = TypeVar("S", CrawlSummary, RecheckSummary)
 
 _LOOK_EVERY_S = 0.5
 
@@ -50,17 +60,44 @@ def crawl_here(order: CrawlOrder) -> CrawlSummary:
         return _ended(frontier, order)
 
 
+def recheck(
+    order: CrawlOrder, on_progress: Callable[[RecheckSummary], None] | None = None
+) -> RecheckSummary:
+    """Check the receipts of what the order's source found before, as `order.recheck` says.
+
+    Each receipt's outcome is in the catalogue as soon as it is settled. Raises as `crawl` does.
+    """
+    with _run(order) as (frontier, run):
+        _follow(order, run, partial(_recheck_summary, frontier), on_progress)
+        summary = _recheck_summary(frontier)
+        if not summary.waiting:
+            # What a page said this time is asked anew the next time.
+            frontier.clear()
+            frontier.end()
+        return summary
+
+
 def _crawl(order: CrawlOrder, on_progress: OnProgress | None) -> CrawlSummary:
     with _run(order) as (frontier, run):
-        shards = [ShardOrder(order=order, run=run, index=index) for index in range(order.shards)]
-        look_at = 0.0
-        for _ in _done(order, shards):
-            if on_progress and (began_at := time.monotonic()) >= look_at:
-                on_progress(_summary(frontier, order))
-                # Counting a long frontier may not slow the crawl down.
-                took_s = time.monotonic() - began_at
-                look_at = began_at + max(_LOOK_EVERY_S, 20 * took_s)
+        _follow(order, run, partial(_summary, frontier, order), on_progress)
         return _ended(frontier, order)
+
+
+def _follow(
+    order: CrawlOrder,
+    run: int,
+    summarise: Callable[[], S],
+    on_progress: Callable[[S], None] | None,
+) -> None:
+    """Let the order's shards be done, and say how far they have come."""
+    shards = [ShardOrder(order=order, run=run, index=index) for index in range(order.shards)]
+    look_at = 0.0
+    for _ in _done(order, shards):
+        if on_progress and (began_at := time.monotonic()) >= look_at:
+            on_progress(summarise())
+            # Counting a long frontier may not slow the crawl down.
+            took_s = time.monotonic() - began_at
+            look_at = began_at + max(_LOOK_EVERY_S, 20 * took_s)
 
 
 def _done(order: CrawlOrder, shards: Sequence[ShardOrder]) -> Iterator[None]:
@@ -78,10 +115,11 @@ def _done(order: CrawlOrder, shards: Sequence[ShardOrder]) -> Iterator[None]:
 @contextmanager
 def _run(order: CrawlOrder) -> Iterator[tuple[Frontier, int]]:
     """The run to do now."""
-    source = source_of(order.start, order.terms)
     with Catalogue(order.catalogue_url) as catalogue:
+        source = source_for(order, catalogue)
         began_with = [ask.url for ask in source.begin()]
-        run = open_run(catalogue, source.name, source.title, began_with)
+        start = None if order.recheck else order.start.model_dump(mode="json")
+        run = open_run(catalogue, source.name, source.title, began_with, start)
         yield Frontier(catalogue, source.name, source.title, run), run
 
 
@@ -108,4 +146,18 @@ def _summary(frontier: Frontier, order: CrawlOrder) -> CrawlSummary:
         rejected={Reason(name): number for name, number in sorted(outcomes.items())},
         waiting=0 if order.is_dry_run else sum(counts.pending.values()),
         would_fetch=dict(sorted(would_fetch.items())),
+    )
+
+
+def _recheck_summary(frontier: Frontier) -> RecheckSummary:
+    counts = frontier.counts()
+    outcomes = Counter(counts.outcomes)
+    return RecheckSummary(
+        verified=outcomes.pop(VERIFIED, 0),
+        renewed=outcomes.pop(RENEWED, 0),
+        released=outcomes.pop(RELEASED, 0),
+        still_quarantined=outcomes.pop(STILL_QUARANTINED, 0),
+        unreachable=outcomes.pop(UNREACHABLE, 0),
+        quarantined={Reason(name): number for name, number in sorted(outcomes.items())},
+        waiting=sum(counts.pending.values()),
     )

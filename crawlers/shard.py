@@ -13,9 +13,10 @@ from twisted.python.failure import Failure
 
 from crawlers.decoders import Decoders
 from crawlers.order import ShardOrder
+from crawlers.recheck import source_for
+from crawlers.recheck_spider import RecheckSpider
 from crawlers.secrets import MaskedFormatter
 from crawlers.settings import scrapy_settings
-from crawlers.sources import source_of
 from crawlers.spider import CrawlSpider
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.frontier import Frontier, Shard
@@ -44,14 +45,14 @@ def do_shard(
     on_started()
     try:
         with Catalogue(order.catalogue_url) as catalogue:
-            source = source_of(order.start, order.terms)
+            source = source_for(order, catalogue)
             frontier = Frontier(
                 catalogue, source.name, source.title, shard.run, Shard(shard.index, order.shards)
             )
             process = AsyncCrawlerProcess(scrapy_settings(shard))
             for handler in logging.root.handlers:
                 handler.setFormatter(MaskedFormatter(_LOG_FORMAT))
-            crawler = process.create_crawler(CrawlSpider)
+            crawler = process.create_crawler(RecheckSpider if order.recheck else CrawlSpider)
             for signal in (signals.spider_error, signals.item_error):
                 crawler.signals.connect(partial(_on_error, crawler), signal=signal, weak=False)
             process.crawl(crawler, order, source, frontier, decoders, report)

@@ -60,7 +60,6 @@ Outcome = Request | Picture | Unchanged | Settled
 
 _LISTING_MAX_BYTES = 60_000_000
 _PAGE_MAX_BYTES = 10_000_000
-_READ_STATUSES = (304, 401)
 # An API says so of what was removed, and its source reads it.
 _GONE = (404, 410)
 # How long a process waits before it looks again whether others found something for its hosts.
@@ -263,9 +262,7 @@ class CrawlSpider(scrapy.Spider):
                 API: ask.is_api,
                 LISTING: not is_page,
                 "download_maxsize": _PAGE_MAX_BYTES if is_page else _LISTING_MAX_BYTES,
-                "handle_httpstatus_list": [*_READ_STATUSES, *(_GONE if ask.is_api else ())]
-                if is_page
-                else [401],
+                "handle_httpstatus_list": _read_statuses(ask),
                 "redirect_times": entry.hops,
             },
             # What has begun is finished before more of the listing is asked for.
@@ -295,7 +292,8 @@ class CrawlSpider(scrapy.Spider):
                 self.fail(error)
                 self.release(entry)
                 return
-            found = [self._refused_page(entry, unreadable(error))]
+            later = Refusal(reason=Reason.HTTP_ERROR, detail=str(error), is_retryable=True)
+            found = [self._refused_page(entry, later)]
         except Exception as error:
             # What one page does to us must not end the crawl.
             if entry.kind == Kind.LISTING:
@@ -407,7 +405,7 @@ class CrawlSpider(scrapy.Spider):
             entry,
             candidate,
             content=response.body,
-            headers=_receipt_headers(response),
+            headers=receipt_headers(response),
             host_files=response.meta.get(HOST_FILES, {}),
         )
 
@@ -429,8 +427,11 @@ class CrawlSpider(scrapy.Spider):
             self.release(entry)
             return None
         refused = self._refused_page(entry, refusal)
-        await self._settling(entry, partial(self.frontier.settle_refused, entry, refused))
+        await self._settling(entry, partial(self._settle_refused, entry, refused))
         return None
+
+    def _settle_refused(self, entry: Entry, refused: Rejected) -> None:
+        self.frontier.settle_refused(entry, refused)
 
     def _refusal_of(self, failure: Failure) -> Refusal:
         error = failure.value
@@ -499,6 +500,16 @@ class CrawlSpider(scrapy.Spider):
         self.release(entry)
 
 
+def _read_statuses(ask: Ask) -> list[int]:
+    """Answers other than a success that are no failure yet."""
+    is_page = ask.kind == "page"
+    return [
+        *([304] if is_page else []),
+        *([401] if ask.is_api else []),
+        *(_GONE if ask.is_api and is_page else []),
+    ]
+
+
 def _answer(response: Response) -> Answer:
     headers = {
         name.decode("latin-1").lower(): b", ".join(response.headers.getlist(name)).decode("latin-1")
@@ -513,7 +524,8 @@ def _conditions(entry: Entry) -> dict[str, str]:
     return {name: value for name, value in asked.items() if value}
 
 
-def _receipt_headers(response: Response) -> dict[str, str]:
+def receipt_headers(response: Response) -> dict[str, str]:
+    """The headers that bear on a picture's use, for its receipt."""
     return {
         name: clean(value.decode("latin-1"))
         for name in _RECEIPT_HEADERS

@@ -15,12 +15,23 @@ from curation.snapshot import (
     read_candidates,
     read_ledger,
     read_rejected,
+    unquarantined,
 )
 from mirrorset.errors import LicenceError
 from mirrorset.files import write_records
 from mirrorset.geometry import area
 from mirrorset.licences import refusal
-from mirrorset.records import Annotation, Face, IntendedUse, Reason, Record, Rejected
+from mirrorset.records import (
+    Annotation,
+    Face,
+    IntendedUse,
+    Licence,
+    Quarantine,
+    Reason,
+    Record,
+    Rejected,
+    Sighting,
+)
 
 _STOP = "do_not_use"  # the annotators' tag
 
@@ -137,7 +148,13 @@ def _judge(
             detail="No annotation: label the image with `mirrorset prelabel`.",
             is_retryable=True,
         )
-    sighting = binding_sighting(candidate.sightings, intended_use)
+    if quarantine := _quarantine(candidate, intended_use):
+        return _rejected(
+            candidate.image.image_id,
+            quarantine.reason,
+            f"In quarantine since {quarantine.since:%Y-%m-%d}: {quarantine.detail}",
+        )
+    sighting = binding_sighting(unquarantined(candidate), intended_use)
     if sighting is None:
         return _rejected(
             candidate.image.image_id, Reason.LICENCE_MISSING, "No sighting tells a licence."
@@ -153,6 +170,25 @@ def _judge(
         if refusal_and_detail := gate(selected, candidate, params):
             return _rejected(candidate.image.image_id, *refusal_and_detail)
     return selected
+
+
+def _quarantine(candidate: Candidate, use: IntendedUse) -> Quarantine | None:
+    """The quarantine that keeps an image out, or None.
+
+    An opt-out or a licence withdrawn at one place counts for all. A picture that is gone from one
+    place may stay where another shows it under the very licence that bound it before.
+    """
+    quarantines = candidate.quarantines
+    said_no = next((one for one in quarantines if one.reason is not Reason.GONE), None)
+    if said_no is not None or not quarantines:
+        return said_no
+    bound_by = binding_sighting(candidate.sightings, use)
+    still_bound_by = binding_sighting(unquarantined(candidate), use)
+    return None if _licence(bound_by) == _licence(still_bound_by) else quarantines[0]
+
+
+def _licence(sighting: Sighting | None) -> Licence | None:
+    return None if sighting is None else sighting.licence
 
 
 _Refusal = tuple[Reason, str] | None

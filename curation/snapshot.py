@@ -12,23 +12,25 @@ from mirrorset.records import (
     ImageRecord,
     IntendedUse,
     LedgerEntry,
+    Quarantine,
     Rejected,
     Sighting,
     Verdict,
 )
 
-R = TypeVar("R", Sighting, Annotation, Verdict)
+R = TypeVar("R", Sighting, Annotation, Verdict, Quarantine)
 
 _ORIGINS_BEST_FIRST = ("gold", "human", "model")
 
 
 class Candidate(NamedTuple):
-    """All that the snapshot knows of one image."""
+    """All that the snapshot knows of one image; of quarantines, those that have not ended."""
 
     image: ImageRecord
     sightings: Sequence[Sighting]
     annotations: Sequence[Annotation]
     verdicts: Sequence[Verdict]
+    quarantines: Sequence[Quarantine] = ()
 
 
 def read_candidates(snapshot: Path) -> Iterator[Candidate]:
@@ -39,6 +41,7 @@ def read_candidates(snapshot: Path) -> Iterator[Candidate]:
     sightings = _Follower(snapshot / "sightings.jsonl", Sighting)
     annotations = _Follower(snapshot / "annotations.jsonl", Annotation)
     verdicts = _Follower(snapshot / "verdicts.jsonl", Verdict)
+    quarantines = _Follower(snapshot / "quarantine.jsonl", Quarantine)
     previous = ""
     for image in read_records(snapshot / "images.jsonl", ImageRecord):
         if image.image_id <= previous:
@@ -49,6 +52,7 @@ def read_candidates(snapshot: Path) -> Iterator[Candidate]:
             sightings.of(image.image_id),
             annotations.of(image.image_id),
             verdicts.of(image.image_id),
+            [one for one in quarantines.of(image.image_id) if one.is_active],
         )
 
 
@@ -79,6 +83,12 @@ def best_annotation(annotations: Sequence[Annotation]) -> Annotation | None:
         ),
         default=None,
     )
+
+
+def unquarantined(candidate: Candidate) -> list[Sighting]:
+    """The sightings whose receipts hold, as far as is known."""
+    held = {(one.source, one.source_item_id) for one in candidate.quarantines}
+    return [one for one in candidate.sightings if (one.source, one.source_item_id) not in held]
 
 
 def binding_sighting(sightings: Sequence[Sighting], use: IntendedUse) -> Sighting | None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, IPvAnyNetwork, field_validator
 
-from crawlers.order import CrawlOrder, CrawlSummary, Politeness
+from crawlers.order import CrawlOrder, CrawlSummary, Politeness, VerifyParams
 from crawlers.presets import expanded
 from crawlers.run import crawl as crawl_source
 from crawlers.sources import Start, source_of
@@ -33,6 +33,7 @@ class CrawlParams(Record):
     sources: starts and presets. limit: pages and items of each listing that are considered, or
     None for all of them. max_bytes: larger files are refused. allow_addresses: networks that may be
     connected to though they are not public ("127.0.0.0/8"). shards: processes that share a crawl.
+    verify: how often receipts are checked.
     """
 
     sources: tuple[Start, ...] = ()
@@ -42,6 +43,7 @@ class CrawlParams(Record):
     politeness: Politeness = Politeness()
     allow_addresses: tuple[IPvAnyNetwork, ...] = ()
     shards: int = Field(default=1, ge=1)
+    verify: VerifyParams = VerifyParams()
 
     @field_validator("sources", mode="before")
     @classmethod
@@ -84,7 +86,7 @@ def crawl_one(
         ingest(workspace.spool, catalogue)
     progress = bar(f"crawl {start.source}")
     return crawl_source(
-        _order(workspace, start, shards, is_dry_run),
+        order(workspace, start, shards, is_dry_run),
         lambda so_far: progress.to(
             so_far.stored + so_far.already_known + sum(so_far.rejected.values()), so_far.found
         ),
@@ -126,7 +128,10 @@ def _is_this_machine(address: str) -> bool:
         return host == "localhost"
 
 
-def _order(workspace: Workspace, start: Start, shards: int | None, is_dry_run: bool) -> CrawlOrder:
+def order(
+    workspace: Workspace, start: Start, shards: int | None = None, is_dry_run: bool = False
+) -> CrawlOrder:
+    """The order to crawl `start` as params.yaml says."""
     params = workspace.params("crawl", CrawlParams)
     return CrawlOrder(
         start=start,

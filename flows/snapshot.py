@@ -9,6 +9,7 @@ from mirrorset.records import (
     Annotation,
     ImageRecord,
     LedgerEntry,
+    Quarantine,
     Record,
     Rejected,
     Sighting,
@@ -21,6 +22,7 @@ _FILES: dict[str, type[Record]] = {
     "sightings.jsonl": Sighting,
     "annotations.jsonl": Annotation,
     "verdicts.jsonl": Verdict,
+    "quarantine.jsonl": Quarantine,
     "rejected.jsonl": Rejected,
     "ledger.jsonl": LedgerEntry,
 }

@@ -102,7 +102,8 @@ def phash(rgb: NDArray[np.uint8]) -> str:
     """64-bit DCT hash of (H, W, 3) uint8 pixels as 16 hex digits.
 
     imagehash.phash of the picture averaged to 32 × 32 grey pixels, the size that it works on: its
-    own resampling takes ten times as long, and the two differ in a bit or two.
+    own resampling takes five times as long. On 356 photographs the two were equal 309 times, and
+    differed in two bits (46) or four (1).
     """
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, _PHASH_SIZE, interpolation=cv2.INTER_AREA)

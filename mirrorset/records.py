@@ -128,6 +128,38 @@ class Reason(StrEnum):
     SPLIT_CONFLICT = "split_conflict"
 
 
+class Verification(Record):
+    """The last time that a sighting's receipt was found to hold still."""
+
+    image_id: Sha256
+    source: str
+    source_item_id: str
+    verified_at: AwareDatetime
+
+
+class Quarantine(Record):
+    """A sighting whose receipt holds no longer: its image waits, neither shown nor released.
+
+    reason, detail: as of the last check. expires_at: a quarantine that nothing has ended by then is
+    due for erasure; its image never returns by itself. released_at: when the receipt was found to
+    hold again, or None while it does not.
+    """
+
+    image_id: Sha256
+    source: str
+    source_item_id: str
+    reason: Reason
+    detail: str
+    since: AwareDatetime
+    expires_at: AwareDatetime
+    released_at: AwareDatetime | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the image still waits."""
+        return self.released_at is None
+
+
 class Rejected(Record):
     """A record that did not pass, kept to be looked at.
 

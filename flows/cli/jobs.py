@@ -13,6 +13,8 @@ annotate = typer.Typer(
     help="Send images to annotators in CVAT and take back what they return.", no_args_is_help=True
 )
 app.add_typer(annotate, name="annotate")
+crawl = typer.Typer(invoke_without_command=True)
+app.add_typer(crawl, name="crawl")
 
 
 @app.command()
@@ -44,17 +46,116 @@ def init(
     )
 
 
-@app.command()
-def crawl(home: Home = HERE, is_json: Json = False) -> None:
+@crawl.callback()
+def crawl_sources(
+    context: typer.Context,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes that share each source, every host asked by one of them alone; "
+            "params.yaml says it otherwise.",
+        ),
+    ] = None,
+    is_dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Read listings and pages and count what would be fetched; fetch and keep nothing.",
+        ),
+    ] = False,
+    home: Home = HERE,
+    is_json: Json = False,
+) -> None:
     """Crawl the sources of params.yaml: original bytes, a licence receipt for each.
 
-    What is known already is not fetched again; what is refused is counted by reason.
+    What is known already is not fetched again; what is refused is counted by reason. A crawl that
+    was stopped or killed goes on where it was.
+
+    `mirrorset crawl receipts IMAGE_ID` shows what was kept of an image's licence.
     """
+    if context.invoked_subcommand is not None:
+        return
     from flows.crawl import crawl as run
 
     with working(is_json, home):
-        result = run(home)
-    show(result, is_json, "Crawled")
+        result = run(home, shards=shards, is_dry_run=is_dry_run)
+    if not is_dry_run:
+        show(result, is_json, "Crawled")
+        return
+    counts = {
+        name: {"found": one.found, "would_fetch": one.would_fetch, "rejected": one.rejected}
+        for name, one in result.items()
+    }
+    show(counts, is_json, "Nothing was fetched or kept; a crawl would do this")
+
+
+@crawl.command()
+def receipts(
+    image: Annotated[
+        str | None,
+        typer.Argument(metavar="IMAGE_ID", help="The id, or its first 8 digits or more."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Without IMAGE_ID: the file that gets all receipts, one a line as JSON."),
+    ] = None,
+    home: Home = HERE,
+    is_json: Json = False,
+) -> None:
+    """Show where an image's licence was read, in whose words and when; or export all receipts.
+
+    A receipt's id is a hash of the rest of it: whoever has the file can tell that nothing in it
+    was changed.
+    """
+    if (image is None) == (out is None):
+        raise SettingsError("Give an IMAGE_ID to look at, or --out FILE.jsonl to export them all.")
+    from mirrorset.catalogue.receipts import sightings_of
+    from mirrorset.receipts import receipt, write_receipts
+    from mirrorset.records import Sighting
+    from mirrorset.workspace import open_workspace
+
+    with open_workspace(home).catalogue() as catalogue:
+        if out is not None:
+            count = write_receipts(out, catalogue.read(Sighting))
+            show({"receipts": count, "file": str(out)}, is_json, "Exported")
+            return
+        if image is not None:
+            shown = [receipt(sighting) for sighting in sightings_of(catalogue, image)]
+    if is_json:
+        show({"receipts": shown}, is_json, "")
+        return
+    for one in shown:
+        show(one, is_json, f"Receipt {one.receipt_id[:12]}")
+
+
+@app.command()
+def verify_licences(
+    is_all: Annotated[
+        bool, typer.Option("--all", help="Check every receipt, however recently it was checked.")
+    ] = False,
+    home: Home = HERE,
+    is_json: Json = False,
+) -> None:
+    """Ask again whether each picture may be used; put those in quarantine that may not.
+
+    Asked are the receipts that were not checked for 30 days (crawl: verify: every_days), and all in
+    quarantine. A picture that is gone, private, under a licence that no longer allows the use, or
+    opted out is neither shown to annotators nor released; after 30 days (quarantine_days) it is due
+    for erasure. The releases that hold it are listed. A server in trouble changes nothing.
+    """
+    from flows.verify import verify as run
+
+    with working(is_json, home):
+        result = run(home, is_all)
+    show(result, is_json, "Verified")
+    if result.releases and not is_json:
+        typer.echo("Release again: the next version leaves these images out.")
+    if result.unasked:
+        raise UnavailableError(
+            f"{len(result.unasked)} sources could not be asked: run it again later; "
+            f"{'; '.join(result.unasked.values())}"
+        )
 
 
 @app.command()

@@ -106,7 +106,7 @@ class Item:
     """An item found: a candidate's content, and what the source says of its present state.
 
     version: the source's own mark of the bytes, or "". statement: the words of its licence, ""
-    where only the file has them.
+    where only the file has them. is_asked_again: whatever is known of it.
     """
 
     source_item_id: str
@@ -114,6 +114,7 @@ class Item:
     content: Mapping[str, Any]
     version: str = ""
     statement: str = ""
+    is_asked_again: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,11 +158,18 @@ def place(url: str) -> str:
     return f"{parts.hostname or ''}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
 
 
-def open_run(catalogue: Catalogue, source: str, title: str, began_with: Sequence[str]) -> int:
+def open_run(
+    catalogue: Catalogue,
+    source: str,
+    title: str,
+    began_with: Sequence[str],
+    start: Mapping[str, Any] | None = None,
+) -> int:
     """The number of the run to do now: the unfinished one, or a new one.
 
-    began_with: the addresses of the first listings. Where they moved since the unfinished run
-    began, its entries are stale, and a new run begins; what was kept is known to it.
+    start: where it looks, by which what it finds can be asked for again; None for a run that only
+    does that. began_with: the addresses of the first listings. Where they moved since the
+    unfinished run began, its entries are stale, and a new run begins; what was kept is known to it.
     """
     crawl_id = crawl_id_of(title)
     with catalogue.writing() as connection:
@@ -173,6 +181,7 @@ def open_run(catalogue: Catalogue, source: str, title: str, began_with: Sequence
             "source": source,
             "title": title,
             "run": run,
+            "start": start,
             "began_with": list(began_with),
             "began_at": utc_now(),
             "ended_at": None,
@@ -343,6 +352,11 @@ class Frontier:
                 update(crawls).where(crawls.c.crawl_id == self._crawl_id).values(ended_at=utc_now())
             )
 
+    def clear(self) -> None:
+        """Forget all entries: what a later run finds is asked for whatever came of it before."""
+        with self._catalogue.writing() as connection:
+            connection.execute(frontier.delete().where(frontier.c.crawl_id == self._crawl_id))
+
     def _is_pending(self, is_item_taken: bool) -> ColumnElement[bool]:
         return and_(
             frontier.c.crawl_id == self._crawl_id,
@@ -410,7 +424,9 @@ class Frontier:
             for item in some:
                 key = _ITEM_PREFIX + item.source_item_id
                 entry = Entry(key, Kind.ITEM, item.url, item.content, parent)
-                if sighting := seen.get(item.source_item_id):
+                if item.is_asked_again:
+                    rows.append((entry, None))
+                elif sighting := seen.get(item.source_item_id):
                     rows.append(_as_seen(entry, item, sighting, before.get(key)))
                 elif _is_as_refused(entry, refused_at.get(item.source_item_id), before.get(key)):
                     rows.append((entry, KNOWN))

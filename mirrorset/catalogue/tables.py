@@ -30,10 +30,12 @@ from mirrorset.records import (
     Batch,
     ImageRecord,
     LedgerEntry,
+    Quarantine,
     Record,
     Rejected,
     Sighting,
     Verdict,
+    Verification,
 )
 
 
@@ -92,6 +94,28 @@ sightings = Table(
     Column("author", Text, nullable=False),
     Column("evidence", JSON, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
+)
+
+verifications = Table(
+    "verifications",
+    metadata,
+    _image_id(),
+    Column("source", String(40), primary_key=True),
+    Column("source_item_id", Text, primary_key=True),
+    Column("verified_at", UtcDateTime, nullable=False),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    _image_id(),
+    Column("source", String(40), primary_key=True),
+    Column("source_item_id", Text, primary_key=True),
+    Column("reason", String(40), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("released_at", UtcDateTime),
 )
 
 annotations = Table(
@@ -158,6 +182,7 @@ crawls = Table(
     Column("source", String(40), nullable=False),
     Column("title", Text, nullable=False),
     Column("run", Integer, nullable=False),
+    Column("start", JSON(none_as_null=True)),
     Column("began_with", JSON, nullable=False),
     Column("began_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
@@ -198,6 +223,8 @@ request_counts = Table(
 TABLE_OF: dict[type[Record], Table] = {
     ImageRecord: images,
     Sighting: sightings,
+    Verification: verifications,
+    Quarantine: quarantine,
     Annotation: annotations,
     Verdict: verdicts,
     Rejected: rejected,

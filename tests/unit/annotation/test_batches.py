@@ -4,7 +4,7 @@ import pytest
 
 from annotation.batches import BatchParams, confidence, make_batch, plan_batches
 from annotation.schema import LabelSchema
-from mirrorset.records import Annotation, Face, Verdict
+from mirrorset.records import Annotation, Face, Quarantine, Reason, Verdict, utc_now
 
 
 def adult(image_id: str, passed: bool = True) -> Verdict:
@@ -63,6 +63,27 @@ def test_only_adults_that_nobody_has_or_had(
     (batch,) = plan_batches([*annotations, people], verdicts, [out], schema, BatchParams(size=2))
     assert batch.image_ids == (zero.image_id,)
     assert two.image_id not in batch.image_ids
+
+
+def test_what_is_in_quarantine_is_shown_to_nobody(
+    annotations: list[Annotation], schema: LabelSchema
+) -> None:
+    held, *others = annotations
+    passed = [adult(one.image_id) for one in annotations]
+    quarantine = Quarantine(
+        image_id=held.image_id,
+        source="gallery",
+        source_item_id="a",
+        reason=Reason.GONE,
+        detail="",
+        since=utc_now(),
+        expires_at=utc_now(),
+    )
+    ended = quarantine.model_copy(update={"released_at": utc_now()})
+    (batch,) = plan_batches(annotations, passed, [], schema, BatchParams(), [quarantine])
+    assert set(batch.image_ids) == {one.image_id for one in others}
+    (batch,) = plan_batches(annotations, passed, [], schema, BatchParams(), [ended])
+    assert held.image_id in batch.image_ids
 
 
 def test_nothing_waiting_no_batch(schema: LabelSchema) -> None:

@@ -35,6 +35,7 @@ from mirrorset.records import (
     Origin,
     Pose,
     Quality,
+    Quarantine,
     Record,
     Rejected,
     Sighting,
@@ -241,6 +242,7 @@ def snapshot_of(tmp_path: Path, blobs: BlobStore) -> SnapshotOf:
         *,
         ledger: Iterable[LedgerEntry] = (),
         rejected: Iterable[Rejected] = (),
+        quarantines: Iterable[Quarantine] = (),
         without: Sequence[str] = (),
     ) -> Path:
         folder = tmp_path / "snapshot"
@@ -252,6 +254,7 @@ def snapshot_of(tmp_path: Path, blobs: BlobStore) -> SnapshotOf:
             "annotations": [portrait.annotation for portrait in portraits],
             "verdicts": [verdict for portrait in portraits for verdict in portrait.verdicts],
             "ledger": list(ledger),
+            "quarantine": list(quarantines),
         }
         for name, records in files.items():
             kept = [] if name in without else sorted(records, key=lambda record: record.image_id)

@@ -6,7 +6,7 @@ from curation.records import Selected
 from curation.select import SelectParams, select
 from mirrorset.errors import InputError, LicenceError
 from mirrorset.files import read_records
-from mirrorset.records import LedgerEntry, ModelRef, Pose, Reason, Rejected, utc_now
+from mirrorset.records import LedgerEntry, ModelRef, Pose, Quarantine, Reason, Rejected, utc_now
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 NON_COMMERCIAL = ModelRef(
@@ -90,6 +90,54 @@ def test_the_most_restrictive_licence_counts(portraits, snapshot_of, tmp_path):
     also(snapshot, "sightings", again.but(licence="CC BY-ND 4.0", source="wiki").sighting)
     _, rejected = run(snapshot, tmp_path)
     assert rejected[again.image.image_id].reason == Reason.NO_DERIVATIVES
+
+
+def quarantine(sighting, reason=Reason.GONE, **changes):
+    return Quarantine(
+        image_id=sighting.image_id,
+        source=sighting.source,
+        source_item_id=sighting.source_item_id,
+        reason=reason,
+        detail="The server answered 404.",
+        since=AT,
+        expires_at=AT + timedelta(days=30),
+        **changes,
+    )
+
+
+def test_what_is_in_quarantine_stays_out_until_it_is_released(portraits, snapshot_of, tmp_path):
+    sighting = portraits[0].sighting
+    _, rejected = run(
+        snapshot_of(portraits[:2], quarantines=[quarantine(sighting, Reason.NO_DERIVATIVES)]),
+        tmp_path,
+    )
+    (only,) = rejected.values()
+    assert (only.item_id, only.reason) == (sighting.image_id, Reason.NO_DERIVATIVES)
+    assert only.detail == "In quarantine since 2026-01-02: The server answered 404."
+    ended = quarantine(sighting, released_at=AT)
+    assert len(run(snapshot_of(portraits[:2], quarantines=[ended]), tmp_path)[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("reason", "licence_elsewhere", "is_in"),
+    [
+        (Reason.GONE, "CC BY 4.0", True),
+        (Reason.GONE, "CC0", False),
+        (Reason.OPT_OUT_NOAI, "CC BY 4.0", False),
+        (Reason.NO_DERIVATIVES, "CC BY 4.0", False),
+        (Reason.LICENCE_UNKNOWN, "CC BY 4.0", False),
+    ],
+)
+def test_another_sighting_stands_in_only_for_what_is_gone(
+    portraits, snapshot_of, tmp_path, reason, licence_elsewhere, is_in
+):
+    shown = portraits[0]
+    snapshot = snapshot_of([shown], quarantines=[quarantine(shown.sighting, reason)])
+    elsewhere = shown.but(licence=licence_elsewhere, source="wiki").sighting
+    also(snapshot, "sightings", elsewhere)
+    selected, rejected = run(snapshot, tmp_path)
+    assert [record.sighting for record in selected] == [elsewhere] * is_in
+    assert [record.reason for record in rejected.values()] == [reason] * (not is_in)
 
 
 def by_people(portrait, by, **changes):

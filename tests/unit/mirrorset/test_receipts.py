@@ -75,7 +75,7 @@ def test_a_receipt_says_all_that_its_sighting_says() -> None:
 
 def test_the_hash_of_a_receipt_never_changes() -> None:
     assert receipt(SIGHTING).receipt_id == (
-        "a66ca102cde600ea557afb3dd2172196bdb336943c4768e27bcb548ee8b1038a"
+        "8a73b762e245e1ddc2753baa7a8236d1325547b9a4ed22391ff1145591ad604c"
     )
 
 

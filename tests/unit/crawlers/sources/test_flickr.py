@@ -114,7 +114,7 @@ def test_a_search_asks_for_usable_licences_and_what_a_receipt_needs(flickr: Flic
     question = asked(ask)
     assert question["method"] == "flickr.photos.search"
     assert (question["format"], question["nojsoncallback"]) == ("json", "1")
-    assert question["license"] == "1,2,4,5,9,10,11,12,14,15"
+    assert question["license"] == "1,2,4,5,7,8,9,10,11,12,14,15"
     assert (question["tags"], question["tag_mode"], question["page"]) == ("portrait", "any", "1")
     assert question["per_page"] == "500"
     assert "api_key" not in question
@@ -125,7 +125,7 @@ def test_a_search_asks_for_usable_licences_and_what_a_receipt_needs(flickr: Flic
 
 
 def test_commercial_use_asks_for_no_noncommercial_licence() -> None:
-    assert usable_licences("commercial") == ["4", "5", "9", "10", "11", "12"]
+    assert usable_licences("commercial") == ["4", "5", "8", "9", "10", "11", "12"]
 
 
 def test_a_window_of_days_is_asked_for_in_seconds() -> None:
@@ -178,7 +178,7 @@ def test_the_table_is_what_flickr_answered() -> None:
     [
         ("0", Reason.LICENCE_UNKNOWN), ("1", "CC-BY-NC-SA"), ("2", "CC-BY-NC"),
         ("3", Reason.NO_DERIVATIVES), ("4", "CC-BY"), ("5", "CC-BY-SA"),
-        ("6", Reason.NO_DERIVATIVES), ("7", Reason.LICENCE_UNKNOWN), ("9", "CC0"), ("10", "PD"),
+        ("6", Reason.NO_DERIVATIVES), ("7", "NKC"), ("8", "PD"), ("9", "CC0"), ("10", "PD"),
         ("11", "CC-BY"), ("12", "CC-BY-SA"), ("13", Reason.NO_DERIVATIVES), ("14", "CC-BY-NC"),
         ("15", "CC-BY-NC-SA"), ("16", Reason.NO_DERIVATIVES), ("17", Reason.LICENCE_UNKNOWN),
         ("", Reason.LICENCE_MISSING), (None, Reason.LICENCE_MISSING), (4, "CC-BY"),

@@ -79,11 +79,11 @@ class Gatekeeper:
         It does so where it leaves, behind Scrapy's queues: what waits in these would not know that
         a host has asked for a pause. Raises MovedError where the host is another process's.
         """
-        parts = urlsplit(request.url)
-        if not self._shard.owns(parts.hostname or "") and not request.meta.get(API):
+        host = _host(request.url)
+        if not self._shard.owns(urlsplit(request.url).hostname or "") and not request.meta.get(API):
             raise MovedError(request.url)
         if request.meta.get(API):
-            request.meta[TURN] = partial(self.pacer.turn, parts.netloc, 0)
+            request.meta[TURN] = partial(self.pacer.turn, host, 0)
             return
         rules = await self._rules_of(request.url)
         if refusal := rules.refusal(request.url, self._agent):
@@ -92,14 +92,14 @@ class Gatekeeper:
         # Written so that "nan" is too long as well.
         if not delay_s <= self._longest_wait_s:
             detail = (
-                f"The robots.txt of {parts.netloc} asks for {delay_s:g} s between requests, "
+                f"The robots.txt of {host} asks for {delay_s:g} s between requests, "
                 f"over longest_wait_s ({self._longest_wait_s:g} s)."
             )
             raise RefusedError(Refusal(reason=Reason.ROBOTS, detail=detail))
         request.meta[HOST_FILES] = rules.evidence
         if request.meta.get(PICTURE) and request.method == "GET":
-            await self._introduce(request, parts.netloc)
-        request.meta[TURN] = partial(self.pacer.turn, parts.netloc, delay_s)
+            await self._introduce(request, host)
+        request.meta[TURN] = partial(self.pacer.turn, host, delay_s)
 
     def process_response(self, request: Request, response: Response) -> Response:
         """Raise RefusedError where a successful answer's headers opt out."""
@@ -142,8 +142,7 @@ class Gatekeeper:
             self._introduced.add(host)
 
     async def _rules_of(self, url: str) -> HostRules:
-        parts = urlsplit(url)
-        root = f"{parts.scheme}://{parts.netloc}/"
+        root = f"{urlsplit(url).scheme}://{_host(url)}/"
         now = asyncio.get_running_loop().time()
         if root not in self._rules or now - self._rules[root][0] > _RULES_LAST_S:
             if len(self._rules) >= _MOST_RULES:
@@ -214,10 +213,13 @@ class RetryAfter:
             )
             gatekeeper = self._crawler.get_downloader_middleware(Gatekeeper)
             if gatekeeper is not None:
-                gatekeeper.pacer.pause(
-                    urlsplit(request.url).netloc, min(wait_s, self._longest_wait_s)
-                )
+                gatekeeper.pacer.pause(_host(request.url), min(wait_s, self._longest_wait_s))
         return response
+
+
+def _host(url: str) -> str:
+    """Name and port; a user before them, as any page may write, makes no other host."""
+    return urlsplit(url).netloc.rpartition("@")[2].lower()
 
 
 def http_refusal(status: int) -> Refusal:

@@ -17,7 +17,7 @@ from aiohttp import TCPConnector
 from scrapy import Request
 from scrapy.core.downloader.handlers._aiohttp import AiohttpDownloadHandler
 from scrapy.crawler import Crawler
-from scrapy.http import Response
+from scrapy.http import Headers, Response
 
 from crawlers.pacing import TURN
 
@@ -115,6 +115,11 @@ class GuardedDownloadHandler(AiohttpDownloadHandler):
         if turn := request.meta.get(TURN):
             await turn()
         return await super().download_request(request)
+
+    @staticmethod
+    def _extract_headers(response: Any) -> Headers:
+        # As bytes: Scrapy cannot encode what aiohttp could not decode, such as a Latin-1 file name.
+        return Headers(list(response.raw_headers))
 
     @asynccontextmanager
     async def _make_request(self, request: Request, timeout: float) -> AsyncIterator[Any]:

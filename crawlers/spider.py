@@ -359,7 +359,7 @@ class CrawlSpider(scrapy.Spider):
             },
             meta={
                 PICTURE: True,
-                "handle_httpstatus_list": [304],
+                "handle_httpstatus_list": [304] if _conditions(entry) else [],
                 "redirect_times": entry.hops,
             },
             priority=2,
@@ -441,7 +441,8 @@ class CrawlSpider(scrapy.Spider):
             return forbidden(error)
         if isinstance(error, HttpError):
             return http_refusal(error.response.status)
-        if isinstance(error, DownloadCancelledError):
+        # What swells beyond the limit as it is unpacked is ignored by Scrapy, and says so.
+        if isinstance(error, DownloadCancelledError) or "DOWNLOAD_MAXSIZE" in str(error):
             meta = failure.request.meta if hasattr(failure, "request") else {}
             return too_large(meta.get("download_maxsize", self.order.max_bytes))
         is_final = isinstance(error, IgnoreRequest | NotSupported | ValueError)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -240,3 +241,15 @@ def test_a_name_is_judged_by_what_it_leads_to_when_the_socket_is_made(tmp_path: 
         assert hosts <= {"fine.test", "both.test"}
         for name in ("inside", "metadata", "mapped", "scoped", "rebinding"):
             assert reasons[name] is Reason.FORBIDDEN_ADDRESS, (name, reasons)
+
+
+def test_a_user_before_a_host_makes_no_other_host(outer: Site, tmp_path: Path) -> None:
+    outer.answers["/robots.txt"] = Answer(b"User-agent: *\nCrawl-delay: 0.3\n")
+    for number in range(3):
+        outer.answers[f"/{number}.jpg"] = Answer(photograph(number))
+    host = outer.url.removeprefix("http://")
+    addresses = [f"http://user{number}:secret@{host}/{number}.jpg" for number in range(3)]
+    assert crawl(listed(tmp_path, addresses, "127.0.0.2/32")).stored == 3
+    assert outer.gets("/robots.txt") == 1
+    at = [one.at for one in outer.log if one.path.endswith(".jpg")]
+    assert min(after - before for before, after in pairwise(at)) > 0.2

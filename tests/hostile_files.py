@@ -192,7 +192,7 @@ def _archives_programs_videos() -> Iterator[HostileFile]:
         "a PostScript document", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\xc5\xd0\xd3\xc6" + REST
     )
     yield from _named("a ZIP archive", ZIP)
-    yield from _named("a gzip archive", gzip.compress(JPEG, 1), gzip.compress(bytes(10**6)))
+    yield from _named("a gzip archive", gzip.compress(JPEG, 1, mtime=0), gzip.compress(bytes(10**6)))
     yield from _named("a bzip2 archive", bz2.compress(JPEG))
     yield from _named("an xz archive", lzma.compress(JPEG, preset=0))
     yield from _named("a RAR archive", b"Rar!\x1a\x07\x01\0" + REST)
@@ -317,7 +317,7 @@ def _polyglots() -> Iterator[HostileFile]:
             yield both(f"{picture} and {trailer}", content + behind, trailer)
     others = {
         "7z archive": seven,
-        "gzip archive": gzip.compress(b"a line"),
+        "gzip archive": gzip.compress(b"a line", mtime=0),
         "program (ELF)": b"\x7fELF\2\1\1" + bytes(64),
         "program (Windows)": b"MZ\x90\0" + bytes(64),
         "program (Java": b"\xca\xfe\xba\xbe\0\0\0\x41",

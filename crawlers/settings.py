@@ -2,7 +2,20 @@
 
 from typing import Any
 
+from scrapy.logformatter import LogFormatter
+
 from crawlers.order import ShardOrder
+
+
+class Terse(LogFormatter):
+    """Leaves out the lines for each answer and item, which Scrapy makes before it drops them."""
+
+    def crawled(self, *_: Any) -> None:  # type: ignore[override]
+        """No line."""
+
+    def scraped(self, *_: Any) -> None:  # type: ignore[override]
+        """No line."""
+
 
 #: Entries of the frontier that one process has under way.
 WINDOW = 256
@@ -88,4 +101,5 @@ def scrapy_settings(shard: ShardOrder) -> dict[str, Any]:
         "TELNETCONSOLE_ENABLED": False,
         "REMOTE_CONTROL_ENABLED": False,
         "LOG_LEVEL": "INFO",
+        "LOG_FORMATTER": "crawlers.settings.Terse",
     }

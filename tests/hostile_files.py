@@ -192,7 +192,9 @@ def _archives_programs_videos() -> Iterator[HostileFile]:
         "a PostScript document", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"\xc5\xd0\xd3\xc6" + REST
     )
     yield from _named("a ZIP archive", ZIP)
-    yield from _named("a gzip archive", gzip.compress(JPEG, 1, mtime=0), gzip.compress(bytes(10**6)))
+    yield from _named(
+        "a gzip archive", gzip.compress(JPEG, 1, mtime=0), gzip.compress(bytes(10**6))
+    )
     yield from _named("a bzip2 archive", bz2.compress(JPEG))
     yield from _named("an xz archive", lzma.compress(JPEG, preset=0))
     yield from _named("a RAR archive", b"Rar!\x1a\x07\x01\0" + REST)

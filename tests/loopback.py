@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import threading
 import time
 from collections import Counter
@@ -17,7 +18,9 @@ from urllib.parse import parse_qs, urlsplit
 from PIL import Image
 from skimage import data
 
-from crawlers.order import CrawlOrder, Politeness
+from crawlers.order import CrawlOrder, Politeness, ShardOrder
+from crawlers.processes import done_by_processes
+from crawlers.shard import do_shard
 from crawlers.sources import Start
 from mirrorset.catalogue import Catalogue
 from mirrorset.records import ImageRecord, Reason, Rejected, Sighting
@@ -259,6 +262,23 @@ def ordered(folder: Path, start: Start, **changes: Any) -> CrawlOrder:
         contact="crawl@example.org",
         **settings,
     )
+
+
+def done_here(shards: Sequence[ShardOrder]) -> Iterator[None]:
+    """As crawlers.processes.done_by_processes, but one shard alone is done in this process."""
+    if len(shards) > 1:
+        yield from done_by_processes(shards)
+        return
+    log_path = shards[0].order.log
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    log = logging.FileHandler(log_path)
+    logging.root.addHandler(log)
+    try:
+        do_shard(shards[0], report=lambda settled: None)
+    finally:
+        logging.root.removeHandler(log)
+        log.close()
+    yield
 
 
 @dataclass(frozen=True)

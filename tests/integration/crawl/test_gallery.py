@@ -219,6 +219,7 @@ def test_a_listing_that_cannot_be_had(
         crawl(ordered(tmp_path, GalleryStart(url=f"{site.url}/sitemap.xml")))
 
 
+@pytest.mark.processes
 def test_a_store_that_cannot_keep_ends_the_crawl(site: Site, tmp_path: Path) -> None:
     fill_gallery(site, 3)
     (tmp_path / "blobs").write_text("a file where a folder should be")

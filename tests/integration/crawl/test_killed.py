@@ -17,9 +17,10 @@ from crawlers.sources.urls import UrlsStart
 from mirrorset.blobs import BlobStore
 from mirrorset.errors import InputError, UnavailableError
 
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/task").is_dir(), reason="finds the child in /proc"
-)
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the child in /proc"),
+]
 
 
 def gallery(site: Site) -> GalleryStart:

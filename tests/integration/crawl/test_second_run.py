@@ -62,29 +62,3 @@ def test_what_failed_for_a_time_is_tried_again(site: Site, tmp_path: Path) -> No
     fill_gallery(site, 2)
     assert crawl(order) == CrawlSummary(found=2, stored=2)
     assert kept(order).rejected == ()
-
-
-def test_a_dry_run_counts_and_keeps_nothing(site: Site, tmp_path: Path) -> None:
-    fill_gallery(site, 3)
-    site.answers["/p/2.html"] = page("/i/2.jpg", licence="")
-    order = ordered(tmp_path, GalleryStart(url=f"{site.url}/sitemap.xml"), is_dry_run=True)
-    assert crawl(order) == CrawlSummary(found=3, would_fetch={"CC-BY": 2, "in the file": 1})
-    assert not [path for _, path in site.asked if path.startswith("/i/")]
-    assert kept(order).settled == []
-    assert not (tmp_path / "blobs").exists()
-
-
-def test_a_daily_cap_leaves_the_rest_for_another_day(site: Site, tmp_path: Path) -> None:
-    fill_gallery(site, 8)
-    order = ordered(tmp_path, GalleryStart(url=f"{site.url}/sitemap.xml"))
-    capped = order.model_copy(
-        update={"politeness": order.politeness.model_copy(update={"daily_cap": 8})}
-    )
-    first = crawl(capped)
-    assert first.waiting > 0
-    # Host files, and what was under way, are counted when they have been asked for.
-    assert len(site.log) <= 8 + 4
-    asked = len(site.log)
-    assert crawl(capped).waiting == first.waiting
-    assert len(site.log) == asked
-    assert crawl(order) == CrawlSummary(found=8, stored=8)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from crawlers.secrets import masked
 from crawlers.text import clean
 from mirrorset.catalogue.frontier import Entry
 from mirrorset.licences import CONSENT, normalise, refusal
@@ -111,7 +112,7 @@ def rejected(source: str, source_item_id: str, image_url: str, refusal: Refusal)
         item_id=item_id(source, source_item_id),
         step="crawl",
         reason=refusal.reason,
-        detail=clean(refusal.detail),
+        detail=masked(clean(refusal.detail)),
         image_url=image_url,
         is_retryable=refusal.is_retryable,
     )

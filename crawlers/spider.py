@@ -49,6 +49,7 @@ from crawlers.reach import ForbiddenAddressError
 from crawlers.secrets import masked
 from crawlers.settings import WINDOW
 from crawlers.source import Answer, Ask, BusyError, Found, Source
+from crawlers.sources import read_page
 from crawlers.text import clean
 from mirrorset.catalogue.frontier import Entry, Frontier, Kind, host_of, place
 from mirrorset.errors import InputError, MirrorsetError, UnavailableError
@@ -272,34 +273,46 @@ class CrawlSpider(scrapy.Spider):
 
     async def on_answer(self, entry: Entry, response: Response) -> None:
         """Read a listing or page."""
-        if response.status == 304:
-            await self._settling(entry, partial(self.frontier.settle_unchanged_page, entry))
-            return
         if response.status == 401:
             await self._login_again(entry)
-            return
-        await self._read(entry, _answer(response))
+        elif response.status == 304 and not _conditions(entry):
+            await self._not_read(entry, http_refusal(304))
+        elif response.status == 304:
+            await self._settling(entry, partial(self.frontier.settle_unchanged_page, entry))
+        else:
+            await self._read(entry, _answer(response))
 
     async def _read(self, entry: Entry, answer: Answer) -> None:
-        ask = as_ask(entry)
         try:
-            found = await asyncio.to_thread(lambda: list(self.source.read(ask, answer)))
+            found = await self._found(as_ask(entry), answer)
         except BusyError as busy:
             await self._ask_later(entry, busy)
-            return
         except (UnavailableError, InputError) as error:
             if entry.kind == Kind.LISTING:
                 self.fail(error)
                 self.release(entry)
                 return
             later = Refusal(reason=Reason.HTTP_ERROR, detail=str(error), is_retryable=True)
-            found = [self._refused_page(entry, later)]
+            await self._not_read(entry, later)
         except Exception as error:
             # What one page does to us must not end the crawl.
             if entry.kind == Kind.LISTING:
                 raise
-            found = [self._refused_page(entry, unreadable(error))]
-        await self._settling(entry, partial(self._settle_found, entry, answer, found))
+            await self._not_read(entry, unreadable(error))
+        else:
+            await self._settling(entry, partial(self._settle_found, entry, answer, found))
+
+    async def _found(self, ask: Ask, answer: Answer) -> list[Found]:
+        if ask.kind == "page" and not ask.is_api:
+            # A stranger's page can keep its parser busy for minutes.
+            terms = self.source.terms
+            return await self.decoders.run(read_page, self.order.start, terms, ask, answer)
+        return await asyncio.to_thread(lambda: list(self.source.read(ask, answer)))
+
+    async def _not_read(self, entry: Entry, refusal: Refusal) -> None:
+        """Refuse a page for the item that it stands for."""
+        refused = self._refused_page(entry, refusal)
+        await self._settling(entry, partial(self._settle_refused, entry, refused))
 
     def _settle_found(self, entry: Entry, answer: Answer, found: list[Found]) -> None:
         if entry.kind == Kind.LISTING:
@@ -426,8 +439,7 @@ class CrawlSpider(scrapy.Spider):
             )
             self.release(entry)
             return None
-        refused = self._refused_page(entry, refusal)
-        await self._settling(entry, partial(self._settle_refused, entry, refused))
+        await self._not_read(entry, refusal)
         return None
 
     def _settle_refused(self, entry: Entry, refused: Rejected) -> None:

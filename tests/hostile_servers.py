@@ -371,11 +371,10 @@ def _addresses(root: str) -> Iterator[Hostile]:
     yield Hostile("a host that is none", b"", Reason.ROBOTS, "could not be read", unknown)
     label = f"http://{'a' * 300}.test/a.jpg"
     yield Hostile("a label of 300 letters", b"", Reason.ROBOTS, "could not be read", label)
-    # Read as browsers read it: what follows the backslash is a path.
     trick = f"http://{host}\\@169.254.169.254/a.jpg"
-    yield Hostile("a backslash before a host", b"", Reason.HTTP_ERROR, "404", trick)
+    yield Hostile("a backslash before a host", b"", Reason.NOT_AN_IMAGE, "no address", trick)
     user = f"http://{host}:80@169.254.169.254/a.jpg"
-    yield Hostile("a host that is a user", b"", Reason.FORBIDDEN_ADDRESS, "169.254", user)
+    yield Hostile("a host that is a user", b"", Reason.NOT_AN_IMAGE, "no address", user)
     tls = f"https://{host}/a.jpg"
     yield Hostile("TLS that is none", b"", Reason.ROBOTS, "could not be read", tls)
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from crawlers.source import Source
+from crawlers.source import Answer, Ask, Found, Source
 from crawlers.sources.commons import Commons, CommonsStart
 from crawlers.sources.flickr import Flickr, FlickrStart
 from crawlers.sources.folder import Folder, FolderStart
@@ -21,6 +21,11 @@ Start = Annotated[
 SOURCES: dict[str, type[Source[Any]]] = {
     source.name: source for source in (Commons, Openverse, Flickr, Urls, Gallery, Folder)
 }
+
+
+def read_page(start: Start, terms: Terms, ask: Ask, answer: Answer) -> list[Found]:
+    """What a page holds, read by a source of its own: for another process. Raises as it does."""
+    return list(source_of(start, terms).read(ask, answer))
 
 
 def source_of(start: Start, terms: Terms) -> Source[Any]:

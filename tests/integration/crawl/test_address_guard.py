@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -243,13 +242,9 @@ def test_a_name_is_judged_by_what_it_leads_to_when_the_socket_is_made(tmp_path: 
             assert reasons[name] is Reason.FORBIDDEN_ADDRESS, (name, reasons)
 
 
-def test_a_user_before_a_host_makes_no_other_host(outer: Site, tmp_path: Path) -> None:
-    outer.answers["/robots.txt"] = Answer(b"User-agent: *\nCrawl-delay: 0.3\n")
-    for number in range(3):
-        outer.answers[f"/{number}.jpg"] = Answer(photograph(number))
+def test_an_address_with_a_user_is_not_asked(outer: Site, tmp_path: Path) -> None:
     host = outer.url.removeprefix("http://")
-    addresses = [f"http://user{number}:secret@{host}/{number}.jpg" for number in range(3)]
-    assert crawl(listed(tmp_path, addresses, "127.0.0.2/32")).stored == 3
-    assert outer.gets("/robots.txt") == 1
-    at = [one.at for one in outer.log if one.path.endswith(".jpg")]
-    assert min(after - before for before, after in pairwise(at)) > 0.2
+    order = listed(tmp_path, [f"http://ada:secret@{host}/1.jpg"], "127.0.0.2/32")
+    assert crawl(order).rejected == {Reason.NOT_AN_IMAGE: 1}
+    assert outer.log == []
+    assert "secret" not in kept(order).rejected[0].model_dump_json()

@@ -28,6 +28,8 @@ _NAMESPACES = {
     "dc": "http://purl.org/dc/elements/1.1/",
     "plus": "http://ns.useplus.org/ldf/xmp/1.0/",
 }
+# What all metadata that is read here begins with, in JPEG, PNG, WebP and AVIF.
+_MARKS = (b"<rdf:RDF", b"Exif", b"EXIF", b"eXIf", b"8BIM", b"Raw profile type")
 _XMP_RDF = re.compile(rb"<rdf:RDF\b.*?</rdf:RDF>", re.DOTALL)
 
 _IPTC = _IPTC_BYLINE, _IPTC_COPYRIGHT = 80, 116
@@ -58,6 +60,8 @@ def read_embedded(content: bytes) -> Embedded:
     >>> read_embedded(b"no picture")
     Embedded(statements=(), author='', mining_reserved_by='')
     """
+    if not any(mark in content for mark in _MARKS):
+        return Embedded()
     xmp = _xmp(content)
     iptc, exif = _fields(content, _iptc), _fields(content, _exif)
     licences = (

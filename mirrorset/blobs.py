@@ -22,12 +22,11 @@ class BlobStore:
         """Keep `content`; returns its sha256. Putting the same bytes again writes nothing."""
         image_id = hashlib.sha256(content).hexdigest()
         path = self._path(image_id)
-        if not self._fs.exists(path):
-            if isinstance(self._fs, LocalFileSystem):
-                self._put_file(Path(path), content)
-            else:
-                # Object stores show an object when all of it is there.
-                self._fs.pipe_file(path, content)
+        if isinstance(self._fs, LocalFileSystem):
+            self._put_file(Path(path), content)
+        elif not self._fs.exists(path):
+            # Object stores show an object when all of it is there.
+            self._fs.pipe_file(path, content)
         return image_id
 
     def clear_aside(self) -> None:
@@ -56,10 +55,13 @@ class BlobStore:
         return bool(self._fs.exists(self._path(image_id)))
 
     def _put_file(self, path: Path, content: bytes) -> None:
+        if path.exists():
+            return
         aside = self._aside / secrets.token_hex(8)
-        self._aside.mkdir(parents=True, exist_ok=True)
+        for folder in (aside.parent, path.parent):
+            if not folder.exists():
+                folder.mkdir(parents=True, exist_ok=True)
         aside.write_bytes(content)
-        path.parent.mkdir(parents=True, exist_ok=True)
         aside.replace(path)
 
     @property

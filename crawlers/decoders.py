@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-import cv2
-
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -167,8 +165,6 @@ def _keep_memory() -> None:
 
 def _begin(parent_pid: int) -> None:
     """A killed parent cannot tell its processes to end: they look."""
-    # There is a process for each core already.
-    cv2.setNumThreads(1)
     _keep_memory()
 
     def watch() -> None:

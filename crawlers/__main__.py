@@ -13,6 +13,8 @@ from crawlers.run import crawl, crawl_here, recheck
 from mirrorset.errors import InputError, MirrorsetError
 from mirrorset.records import Record
 
+_INTERRUPTED = 130
+
 
 def main(order_path: Path) -> int:
     """Do the order; the exit status is that of the error, if there is one."""
@@ -21,10 +23,17 @@ def main(order_path: Path) -> int:
         if order.recheck:
             summary: Record = recheck(order)
         else:
-            summary = crawl_here(order) if order.shards == 1 else crawl(order)
+            is_plain = order.shards == 1 and not order.is_dry_run
+            summary = crawl_here(order) if is_plain else crawl(order)
     except MirrorsetError as error:
         sys.stderr.write(f"mirrorset: {error}\n")
         return error.exit_code
+    except OSError as error:
+        sys.stderr.write(f"mirrorset: {error.filename} cannot be used: {error.strerror}.\n")
+        return InputError.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("mirrorset: Stopped; run it again to go on where it was.\n")
+        return _INTERRUPTED
     sys.stdout.write(summary.model_dump_json() + "\n")
     return 0
 
@@ -34,7 +43,7 @@ def _read(order_path: Path) -> CrawlOrder:
         return CrawlOrder.model_validate_json(order_path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
         raise InputError(f"{order_path}: {field}: {first['msg']}.") from None
     except OSError as error:
         raise InputError(f"{order_path} cannot be read: {error.strerror}.") from None

@@ -32,7 +32,14 @@ _KEPT_BYTES = 64_000_000
 
 
 class UndecodableError(Exception):
-    """The work took too long, or ended its process."""
+    """The work took too long, or ended its process.
+
+    is_retryable: something else may have ended the process, as when memory was short.
+    """
+
+    def __init__(self, said: str, is_retryable: bool = False) -> None:
+        super().__init__(said)
+        self.is_retryable = is_retryable
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,9 @@ class Decoders:
             said = f"It could not be decoded within {self._timeout_s:g} s."
             return None, UndecodableError(said)
         except Exception:
-            return None, UndecodableError("Decoding it ended the process that tried.")
+            return None, UndecodableError(
+                "Decoding it ended the process that tried.", is_retryable=True
+            )
         else:
             return outcome
         finally:

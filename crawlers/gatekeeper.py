@@ -103,7 +103,8 @@ class Gatekeeper:
 
     def process_response(self, request: Request, response: Response) -> Response:
         """Raise RefusedError where a successful answer's headers opt out."""
-        if response.status < 300 and (refusal := self._header_refusal(request, response.headers)):
+        is_answer = response.status < 300 or response.status == 304
+        if is_answer and (refusal := self._header_refusal(request, response.headers)):
             raise RefusedError(refusal)
         return response
 
@@ -219,7 +220,10 @@ class RetryAfter:
 
 def _host(url: str) -> str:
     """Name and port; a user before them, as any page may write, makes no other host."""
-    return urlsplit(url).netloc.rpartition("@")[2].lower()
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    return host if parts.port in (None, usual) else f"{host}:{parts.port}"
 
 
 def http_refusal(status: int) -> Refusal:

@@ -18,7 +18,7 @@ from crawlers.spider import CrawlSpider
 from mirrorset.blobs import BlobStore
 from mirrorset.catalogue.frontier import STORED, UNCHANGED
 from mirrorset.errors import MirrorsetError
-from mirrorset.records import Reason, Record, utc_now
+from mirrorset.records import Reason, Record, Sighting, utc_now
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +75,26 @@ class Keeper:
         if isinstance(item, Unchanged):
             return Settled(item.entry, UNCHANGED, await asyncio.to_thread(self._renewed, item))
         try:
-            return await self._spider.decoders.run(keep, item, self._order)
+            settled = await self._spider.decoders.run(keep, item, self._order)
         except UndecodableError as error:
-            return _refused(item, Refusal(reason=Reason.NOT_AN_IMAGE, detail=str(error)))
+            refusal = Refusal(
+                reason=Reason.NOT_AN_IMAGE, detail=str(error), is_retryable=error.is_retryable
+            )
+            return _refused(item, refusal)
+        if settled.outcome == STORED and (item.entry.etag or item.entry.last_modified):
+            return await asyncio.to_thread(self._as_before, settled)
+        return settled
+
+    def _as_before(self, settled: Settled) -> Settled:
+        """Unchanged, where a server that was asked for changes sent the same again."""
+        sighting = next(record for record in settled.records if isinstance(record, Sighting))
+        kept = self._spider.frontier.sighting(sighting.source_item_id)
+        is_same = kept is not None and (kept.image_id, kept.licence, kept.author) == (
+            sighting.image_id,
+            sighting.licence,
+            sighting.author,
+        )
+        return Settled(settled.entry, UNCHANGED) if is_same else settled
 
     def _renewed(self, item: Unchanged) -> tuple[Record, ...]:
         """The sighting of unchanged bytes under the licence that its source states now."""

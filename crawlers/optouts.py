@@ -58,8 +58,9 @@ class HostRules:
         """The rules that a host's answers spell; None for what was not asked for."""
         answers = {"robots.txt": robots, "tdmrep.json": tdmrep, "ai.txt": ai_txt}
         rules, robots_sha256 = read_robots(*robots)
+        is_told = all(_is_told(*answer) for answer in (tdmrep, ai_txt) if answer)
         return cls(
-            robots=rules,
+            robots=rules if is_told else None,
             robots_sha256=robots_sha256,
             reservations=read_tdmrep(*tdmrep) if tdmrep else (),
             ai_txt=read_ai_txt(*ai_txt) if ai_txt else None,
@@ -72,7 +73,7 @@ class HostRules:
         if self.robots is None:
             return Refusal(
                 reason=Reason.ROBOTS,
-                detail=f"The robots.txt of {_host(url)} could not be read, "
+                detail=f"The robots.txt of {_host(url)} or a file like it could not be read, "
                 "so the host is left alone.",
                 is_retryable=True,
             )
@@ -96,6 +97,11 @@ class HostRules:
     def crawl_delay_s(self, agent: str) -> float:
         """Seconds that robots.txt asks to leave between two requests."""
         return self.robots.delay_s(agent) if self.robots else 0.0
+
+
+def _is_told(status: int, _body: bytes) -> bool:
+    """Whether an answer tells what a host says, or that it says nothing: no server in trouble."""
+    return status < 500 and status != 429
 
 
 def read_robots(status: int, body: bytes) -> tuple[Robots | None, str]:

@@ -64,11 +64,12 @@ class CrawlOrder(Record):
     address. log: file that receives the crawl's log. limit: how many of the pages and items that
     the listing names are considered. contact: mail address or page where the crawled can reach us,
     sent with every request. max_bytes: larger files are refused. allow_addresses: networks that
-    may be connected to though they are not public. shards: processes that share the work, each with
-    hosts of its own. dask_scheduler: address of the cluster whose workers run them ("" for this
-    machine). is_dry_run: listings and pages are read and counted, no picture is asked for
-    and nothing is kept. recheck: not the listing, but what the source's crawl found before is asked
-    for again.
+    may be connected to though they are not public. is_answered_for: whether somebody is named who
+    answers for asking other people's servers; else only allow_addresses are asked. shards:
+    processes that share the work, each with hosts of its own. dask_scheduler: address of the
+    cluster whose workers run them ("" for this machine). is_dry_run: listings and pages are read
+    and counted, no picture is asked for and nothing is kept. recheck: not the listing, but what the
+    source's crawl found before is asked for again.
     """
 
     start: Start
@@ -83,6 +84,7 @@ class CrawlOrder(Record):
     pixels: PixelParams = PixelParams()
     politeness: Politeness = Politeness()
     allow_addresses: tuple[IPvAnyNetwork, ...] = ()
+    is_answered_for: bool = True
     shards: int = Field(default=1, ge=1)
     dask_scheduler: str = ""
     is_dry_run: bool = False
@@ -129,7 +131,7 @@ class CrawlSummary(Record):
     found: items that the source listed. stored: sightings written, each with its image.
     already_known: unchanged since an earlier run. waiting: beyond the daily cap, or after a fault.
     would_fetch: of a dry run, items by the code of their licence ("in the file" where only the
-    picture can tell).
+    picture can tell). fault: why it could not be crawled to its end, or "".
     """
 
     found: int = 0
@@ -138,6 +140,7 @@ class CrawlSummary(Record):
     already_known: int = 0
     waiting: int = 0
     would_fetch: dict[str, int] = Field(default_factory=dict)
+    fault: str = ""
 
 
 class RecheckSummary(Record):

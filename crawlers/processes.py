@@ -11,7 +11,6 @@ from typing import BinaryIO
 from crawlers.order import ShardOrder
 from mirrorset import errors
 from mirrorset.errors import MirrorsetError, UnavailableError
-from mirrorset.files import write_text
 
 _LOOK_EVERY_S = 1.0
 
@@ -47,10 +46,16 @@ def _started(shard: ShardOrder) -> Iterator[Child]:
     log_path = shard.order.log
     log_path.parent.mkdir(parents=True, exist_ok=True)
     order_path = log_path.with_suffix(f".order-{shard.index}.json")
-    write_text(order_path, shard.model_dump_json(indent=2) + "\n")
-    with log_path.open("ab") as log, _child(str(order_path), log) as child:
-        yield child
-        # Leaving closes its standard input, and waits for the end that follows from it.
+    # It may name a database's password.
+    order_path.unlink(missing_ok=True)
+    order_path.touch(mode=0o600)
+    order_path.write_text(shard.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    try:
+        with log_path.open("ab") as log, _child(str(order_path), log) as child:
+            yield child
+            # Leaving closes its standard input, and waits for the end that follows from it.
+    finally:
+        order_path.unlink(missing_ok=True)
 
 
 def _child(order_path: str, log: BinaryIO) -> Child:

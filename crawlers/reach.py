@@ -34,6 +34,7 @@ _NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1:
 
 # aiohttp may join several errors into one: these words tell a refusal from a lost connection.
 _REFUSED = "is no public address"
+_UNANSWERED = "is other people's, and nobody answers for asking it"
 _ODD_SPELLING = "is not a canonical IPv4 address"
 
 
@@ -75,12 +76,16 @@ def _wrapped(address: Address) -> Address | None:
 class AddressGuard:
     """Makes sockets to public addresses, and to networks that are allowed by name."""
 
-    def __init__(self, allowed: Sequence[Network]) -> None:
+    def __init__(self, allowed: Sequence[Network], is_answered_for: bool = True) -> None:
+        """is_answered_for: somebody is named who answers for asking other people's servers."""
         self._allowed = tuple(allowed)
+        self._is_answered_for = is_answered_for
 
     def allows(self, address: Address) -> bool:
         """Whether a socket may connect to `address`."""
-        return is_public(address) or any(
+        if self._is_answered_for and is_public(address):
+            return True
+        return any(
             address in network for network in self._allowed if network.version == address.version
         )
 
@@ -91,9 +96,11 @@ class AddressGuard:
         """
         family, kind, protocol, _, at = info
         host = str(at[0]).partition("%")[0]
-        if not self.allows(ipaddress.ip_address(host)):
-            raise OSError(f"{host} {_REFUSED}, and allow_addresses does not list it")
-        return socket.socket(family=family, type=kind, proto=protocol)
+        if self.allows(ipaddress.ip_address(host)):
+            return socket.socket(family=family, type=kind, proto=protocol)
+        if is_public(ipaddress.ip_address(host)):
+            raise OSError(f"{host} {_UNANSWERED}: params.yaml lacks some of `responsible`")
+        raise OSError(f"{host} {_REFUSED}, and allow_addresses does not list it")
 
 
 class GuardedDownloadHandler(AiohttpDownloadHandler):
@@ -103,7 +110,8 @@ class GuardedDownloadHandler(AiohttpDownloadHandler):
 
     def __init__(self, crawler: Crawler) -> None:
         super().__init__(crawler)
-        guard = AddressGuard(crawler.settings["CRAWL_ORDER"].allow_addresses)
+        order = crawler.settings["CRAWL_ORDER"]
+        guard = AddressGuard(order.allow_addresses, order.is_answered_for)
         connector = self._session.connector
         if not isinstance(connector, TCPConnector) or not hasattr(connector, "_socket_factory"):
             raise RuntimeError("this version of aiohttp has no socket factory to guard")
@@ -138,7 +146,7 @@ def _refusal(error: BaseException | None) -> str:
     """The words of the refusal that an error came from, or ""."""
     said = ""
     while error is not None:
-        if _REFUSED in str(error) or _ODD_SPELLING in str(error):
+        if any(words in str(error) for words in (_REFUSED, _UNANSWERED, _ODD_SPELLING)):
             said = str(error)
         error = error.__cause__ or error.__context__
     return said

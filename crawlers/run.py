@@ -21,7 +21,7 @@ from crawlers.recheck import (
 )
 from mirrorset.blobs import BlobStore
 from mirrorset.catalogue import Catalogue
-from mirrorset.catalogue.frontier import KNOWN, STORED, UNCHANGED, Frontier, open_run
+from mirrorset.catalogue.frontier import KNOWN, STORED, UNCHANGED, Frontier, Kind, open_run
 from mirrorset.errors import SettingsError
 from mirrorset.records import Reason
 
@@ -144,7 +144,11 @@ def _summary(frontier: Frontier, order: CrawlOrder) -> CrawlSummary:
         stored=stored,
         already_known=known,
         rejected={Reason(name): number for name, number in sorted(outcomes.items())},
-        waiting=0 if order.is_dry_run else sum(counts.pending.values()),
+        waiting=sum(
+            number
+            for kind, number in counts.pending.items()
+            if not (order.is_dry_run and kind == Kind.ITEM)
+        ),
         would_fetch=dict(sorted(would_fetch.items())),
     )
 

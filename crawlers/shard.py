@@ -18,6 +18,7 @@ from crawlers.recheck_spider import RecheckSpider
 from crawlers.secrets import MaskedFormatter
 from crawlers.settings import scrapy_settings
 from crawlers.spider import CrawlSpider
+from mirrorset.blobs import BlobStore
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.frontier import Frontier, Shard
 from mirrorset.errors import MirrorsetError
@@ -47,7 +48,12 @@ def do_shard(
         with Catalogue(order.catalogue_url) as catalogue:
             source = source_for(order, catalogue)
             frontier = Frontier(
-                catalogue, source.name, source.title, shard.run, Shard(shard.index, order.shards)
+                catalogue,
+                source.name,
+                source.title,
+                shard.run,
+                Shard(shard.index, order.shards),
+                has_bytes=BlobStore(order.blobs_url).has,
             )
             process = AsyncCrawlerProcess(scrapy_settings(shard))
             for handler in logging.root.handlers:

@@ -197,7 +197,8 @@ class CrawlSpider(scrapy.Spider):
         """Entries that may still be taken today; each process keeps to its part."""
         made, self._requests_made = self._requests_made, 0
         had = await asyncio.to_thread(self.frontier.count_requests, made)
-        return (cap - had) // self.order.shards - len(self.under_way.entries)
+        # Rounded up, so that a small cap is not nobody's.
+        return -((had - cap) // self.order.shards) - len(self.under_way.entries)
 
     async def _is_over(self) -> bool:
         cap = self.order.politeness.daily_cap

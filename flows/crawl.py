@@ -4,19 +4,21 @@ import hashlib
 import ipaddress
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, IPvAnyNetwork, field_validator
+from pydantic import Field, IPvAnyNetwork, field_validator, model_validator
 
 from crawlers.order import CrawlOrder, CrawlSummary, Politeness, VerifyParams
 from crawlers.presets import expanded
 from crawlers.run import crawl as crawl_source
 from crawlers.sources import Start, source_of
+from crawlers.sources.folder import FolderStart
+from crawlers.sources.urls import UrlsStart
 from crawlers.terms import Terms
 from flows.engine import flow, task
 from flows.progress import bar
-from mirrorset.errors import SettingsError
+from mirrorset.errors import InputError, SettingsError, UnavailableError
 from mirrorset.params import Responsible
 from mirrorset.pixels import PixelParams
 from mirrorset.records import Record
@@ -50,6 +52,21 @@ class CrawlParams(Record):
     def _with_presets(cls, sources: Any) -> Any:
         return expanded(sources) if isinstance(sources, list) else sources
 
+    @model_validator(mode="after")
+    def _ids_of_one_place(self) -> Self:
+        """Item ids are an API's or a folder's own: two of a kind would mistake each other's."""
+        places: dict[str, str] = {}
+        for start in self.sources:
+            place = getattr(start, "api_url", "") or getattr(start, "path", "")
+            if start.source in ("gallery", "urls"):
+                continue
+            if places.setdefault(start.source, place) != place:
+                raise ValueError(
+                    f"{place} and {places[start.source]} would give their items the same ids: "
+                    f"a workspace crawls one {start.source} place"
+                )
+        return self
+
 
 @flow(name="crawl")
 def crawl(
@@ -61,7 +78,8 @@ def crawl(
     """Crawl `sources`, or those of params.yaml; what is known already is not fetched again.
 
     shards: overrides params.yaml. is_dry_run: only count what would be fetched.
-    Returns the counts of each source by its title. Raises SettingsError where no source is
+    Returns the counts of each source by its title; one that could not be crawled to its end says
+    why in `fault`, and the others are crawled all the same. Raises SettingsError where no source is
     configured, or where nobody answers for a crawl of other people's servers.
     """
     workspace = open_workspace(home)
@@ -70,10 +88,20 @@ def crawl(
         raise SettingsError(
             f"{workspace.params_file} lists no `crawl: sources:`: add one as docs/crawl.md shows."
         )
+    sources = tuple(_from_home(start, workspace.home) for start in sources)
     for start in sources:
         require_answerable(start, workspace.responsible)
     with workspace.locked():
-        return {title(start): crawl_one(workspace, start, shards, is_dry_run) for start in sources}
+        return {title(start): _crawled(workspace, start, shards, is_dry_run) for start in sources}
+
+
+def _crawled(
+    workspace: Workspace, start: Start, shards: int | None, is_dry_run: bool
+) -> CrawlSummary:
+    try:
+        return crawl_one(workspace, start, shards, is_dry_run)
+    except (UnavailableError, InputError, SettingsError) as error:
+        return CrawlSummary(fault=str(error))
 
 
 @task(name="crawl-source", retries=1, retry_delay_seconds=5)
@@ -104,13 +132,24 @@ def require_answerable(start: Start, responsible: Responsible) -> None:
     A server on this machine is one's own.
     """
     address = source_of(start, Terms()).address
-    missing = [name for name, value in responsible if not value]
+    missing = _missing(responsible)
     if missing and not _is_this_machine(address):
         raise SettingsError(
             f"Before {urlsplit(address).hostname or address} is crawled, `responsible:` in "
             f"params.yaml must state {', '.join(missing)}: faces are personal data, and somebody "
             "answers for them."
         )
+
+
+def _missing(responsible: Responsible) -> list[str]:
+    return [name for name, value in responsible if not value]
+
+
+def _from_home(start: Start, home: Path) -> Start:
+    """A start whose path, if it has one, is looked for in the workspace and not in this folder."""
+    if isinstance(start, UrlsStart | FolderStart) and "://" not in start.path:
+        return start.model_copy(update={"path": str(home / start.path)})
+    return start
 
 
 def _slug(text: str) -> str:
@@ -145,6 +184,7 @@ def order(
         pixels=params.pixels,
         politeness=params.politeness,
         allow_addresses=params.allow_addresses,
+        is_answered_for=not _missing(workspace.responsible),
         shards=shards or params.shards,
         dask_scheduler=workspace.settings.dask_scheduler,
         is_dry_run=is_dry_run,

@@ -8,15 +8,21 @@ from pathlib import Path
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from mirrorset.errors import InputError, IntegrityError
+from mirrorset.errors import InputError, IntegrityError, SettingsError
 
 
 class BlobStore:
     """A content-addressed store. A blob is whole or absent, and the same bytes are kept once."""
 
     def __init__(self, url: str) -> None:
-        """Open the store at `url`: a folder, "memory://…", "s3://bucket/prefix"…."""
-        self._fs, self._root = fsspec.core.url_to_fs(url, auto_mkdir=True)
+        """Open the store at `url`: a folder, "memory://…", "s3://bucket/prefix"….
+
+        Raises SettingsError where no such filesystem is known or installed.
+        """
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(url, auto_mkdir=True)
+        except (ImportError, ValueError) as error:
+            raise SettingsError(f"blobs_url {url!r} cannot be used: {error}.") from None
 
     def put(self, content: bytes) -> str:
         """Keep `content`; returns its sha256. Putting the same bytes again writes nothing."""

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from mirrorset.errors import SettingsError
 from mirrorset.records import IntendedUse, Record
@@ -35,6 +35,13 @@ class Responsible(Record):
     legal_basis: str = ""
     contact: str = ""
     retention_days: int | None = Field(default=None, ge=1)
+
+    @field_validator("contact")
+    @classmethod
+    def _can_be_contacted(cls, contact: str) -> str:
+        if contact and "@" not in contact and "://" not in contact:
+            raise ValueError("give a mail address or a page's address")
+        return contact
 
 
 #: Every section that some step reads (flows/sections.py says with which model).

@@ -6,7 +6,7 @@ from crawlers.pacing import retry_after_s
 from crawlers.source import Answer, BusyError
 from crawlers.text import read_json
 from mirrorset.errors import UnavailableError
-from mirrorset.records import utc_now
+from mirrorset.records import Record, utc_now
 
 # Where a busy server names no time.
 _WAIT_S = 5.0
@@ -40,3 +40,9 @@ def busy(answer: Answer, said: str) -> BusyError:
     """The error for an answer that says "later", with the wait that its Retry-After asks for."""
     stated = answer.headers.get("retry-after", "")
     return BusyError(said, retry_after_s(stated, utc_now()) or _WAIT_S)
+
+
+def elsewhere(start: Record) -> list[str]:
+    """What a title says of the start's api_url: "at ADDRESS" where it is not the usual one."""
+    told = start.model_dump(include={"api_url"}, exclude_defaults=True)
+    return [f"at {address}" for address in told.values()]

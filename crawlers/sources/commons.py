@@ -15,7 +15,7 @@ from crawlers.addresses import web_address
 from crawlers.items import Candidate, Refusal, Statement, judge, rejected, unreadable
 from crawlers.listed import file_refusal, tag_refusal
 from crawlers.source import Answer, Ask, Found, Source
-from crawlers.sources.api import as_object, busy, read_object
+from crawlers.sources.api import as_object, busy, elsewhere, read_object
 from crawlers.terms import Terms
 from mirrorset.errors import UnavailableError
 from mirrorset.records import Reason, Record, Rejected
@@ -103,9 +103,11 @@ class Commons(Source[CommonsStart]):
 
     @property
     def title(self) -> str:
-        """The source and its way in."""
+        """The source, its way in, and the wiki where it is another."""
         start = self.start
-        return f"{SOURCE} {start.search or start.category or start.user}"
+        ways = {"category": start.category, "user": start.user}
+        words = [f"{way} {value}" for way, value in ways.items() if value]
+        return " ".join([SOURCE, start.search, *words, *elsewhere(start)]).replace("  ", " ")
 
     @property
     def address(self) -> str:

@@ -17,7 +17,7 @@ from crawlers.addresses import web_address
 from crawlers.items import Candidate, Permit, Refusal, Statement, judge, rejected, unreadable
 from crawlers.listed import file_refusal, tag_refusal
 from crawlers.source import Answer, Ask, Found, Source
-from crawlers.sources.api import as_object, busy, read_object
+from crawlers.sources.api import as_object, busy, elsewhere, read_object
 from crawlers.terms import Terms
 from mirrorset.errors import SettingsError, UnavailableError
 from mirrorset.records import IntendedUse, Reason, Record, Rejected
@@ -57,6 +57,7 @@ _EXTRAS = (
     "license", "owner_name", "o_dims", "original_format", "last_update", "tags", "machine_tags",
     "media", *(f"url_{size}" for size in _SIZES),
 )  # fmt: skip
+_UNTOLD = {"source", "api_url", "page_size"}
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 # 105: service unavailable; 10: its search is. Both pass.
 _BUSY = frozenset({"10", "105"})
@@ -124,7 +125,9 @@ class Flickr(Source[FlickrStart]):
     def title(self) -> str:
         """The source and what is searched for."""
         start = self.start
-        return " ".join(word for word in (SOURCE, start.text, start.tags, start.user) if word)
+        asked = start.model_dump(mode="json", exclude_defaults=True, exclude=_UNTOLD)
+        words = [str(asked.pop("text", "")), *(f"{name} {value}" for name, value in asked.items())]
+        return " ".join(word for word in (SOURCE, *words, *elsewhere(start)) if word)
 
     @property
     def address(self) -> str:

@@ -41,6 +41,13 @@ class GalleryStart(Record):
     max_listings: int = Field(default=1000, ge=1)
     max_depth: int = Field(default=20, ge=0)
 
+    @field_validator("url")
+    @classmethod
+    def _is_an_address(cls, url: str) -> str:
+        if not web_address(url):
+            raise ValueError("give an address that begins with https:// or http://")
+        return url
+
     @field_validator("link_pattern")
     @classmethod
     def _is_a_pattern(cls, pattern: str) -> str:
@@ -188,9 +195,16 @@ def read_page(
     if len(page.images) == 1:
         return [_read_image(page.images[0], page_item_id, url, terms)]
     return [
-        _read_image(image, f"{page_item_id}#{urlsplit(image.url).path}", url, terms)
+        _read_image(image, f"{page_item_id}#{_place_on(image.url, url)}", url, terms)
         for image in page.images
     ]
+
+
+def _place_on(image_url: str, page_url: str) -> str:
+    """A picture's path and query, after its host where that is not the page's."""
+    place = page_id(image_url)
+    host = urlsplit(page_url).hostname or ""
+    return place.removeprefix(host) if place.startswith(f"{host}/") else place
 
 
 def _read_image(

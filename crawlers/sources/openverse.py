@@ -17,7 +17,7 @@ from crawlers.addresses import web_address
 from crawlers.items import Candidate, Refusal, Statement, judge, rejected, unreadable
 from crawlers.listed import file_refusal, tag_refusal
 from crawlers.source import Answer, Ask, Found, Source
-from crawlers.sources.api import as_object, read_object
+from crawlers.sources.api import as_object, elsewhere, read_object
 from crawlers.terms import Terms
 from mirrorset.errors import SettingsError, UnavailableError
 from mirrorset.licences import refusal
@@ -96,7 +96,9 @@ class Openverse(Source[OpenverseStart]):
     @property
     def title(self) -> str:
         """The source and what is searched for."""
-        return f"{SOURCE} {self.start.query}"
+        start = self.start
+        providers = [f"providers {start.providers}"] if start.providers else []
+        return " ".join([SOURCE, start.query, *providers, *elsewhere(start)])
 
     @property
     def address(self) -> str:

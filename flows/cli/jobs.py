@@ -80,14 +80,21 @@ def crawl_sources(
 
     with working(is_json, home):
         result = run(home, shards=shards, is_dry_run=is_dry_run)
+    told = {"found", "would_fetch", "rejected", "waiting", "fault"}
     if not is_dry_run:
-        show(result, is_json, "Crawled")
-        return
+        told = {"found", "stored", "already_known", "rejected", "waiting", "fault"}
     counts = {
-        name: {"found": one.found, "would_fetch": one.would_fetch, "rejected": one.rejected}
+        name: {
+            field: value
+            for field, value in one
+            if field in told and (is_json or value or field not in ("waiting", "fault"))
+        }
         for name, one in result.items()
     }
-    show(counts, is_json, "Nothing was fetched or kept; a crawl would do this")
+    title = "Nothing was fetched or kept; a first crawl would do this" if is_dry_run else "Crawled"
+    show(counts, is_json, title)
+    if any(one.fault for one in result.values()):
+        raise typer.Exit(UnavailableError.exit_code)
 
 
 @crawl.command()

@@ -133,7 +133,7 @@ class Counts:
 def host_of(url: str) -> str:
     """The host name that a rate limit counts by; "" for what is not fetched over HTTP."""
     parts = urlsplit(url)
-    return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
+    return (parts.hostname or "").rstrip(".") if parts.scheme in ("http", "https") else ""
 
 
 def host_number(host: str) -> int:
@@ -197,13 +197,21 @@ class Frontier:
     """The entries of one run of one crawl, as one of its processes sees them."""
 
     def __init__(
-        self, catalogue: Catalogue, source: str, title: str, run: int, shard: Shard | None = None
+        self,
+        catalogue: Catalogue,
+        source: str,
+        title: str,
+        run: int,
+        shard: Shard | None = None,
+        has_bytes: Callable[[str], bool] = lambda image_id: True,
     ) -> None:
+        """has_bytes: whether the blob store still holds an image: else it is asked for anew."""
         self._catalogue = catalogue
         self._source = source
         self._crawl_id = crawl_id_of(title)
         self._run = run
         self._shard = shard or Shard()
+        self._has_bytes = has_bytes
 
     def begin(self, listings: Sequence[Entry]) -> None:
         """Enter the first listings; those that are there already stay as they are."""
@@ -424,9 +432,11 @@ class Frontier:
             for item in some:
                 key = _ITEM_PREFIX + item.source_item_id
                 entry = Entry(key, Kind.ITEM, item.url, item.content, parent)
-                if item.is_asked_again:
+                sighting = seen.get(item.source_item_id)
+                is_lost = sighting is not None and not self._has_bytes(sighting.image_id)
+                if item.is_asked_again or is_lost:
                     rows.append((entry, None))
-                elif sighting := seen.get(item.source_item_id):
+                elif sighting is not None:
                     rows.append(_as_seen(entry, item, sighting, before.get(key)))
                 elif _is_as_refused(entry, refused_at.get(item.source_item_id), before.get(key)):
                     rows.append((entry, KNOWN))

@@ -19,7 +19,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+)
 
 from mirrorset.catalogue.tables import TABLE_OF, rejected
 from mirrorset.errors import InputError, SettingsError, UnavailableError
@@ -48,6 +55,10 @@ class Catalogue:
         except ArgumentError:
             raise SettingsError(
                 f"catalogue_url {url!r} is no database address: write sqlite:///PATH."
+            ) from None
+        except (ImportError, NoSuchModuleError) as error:
+            raise SettingsError(
+                f"catalogue_url needs a driver that is not installed: {error}."
             ) from None
         if address.get_backend_name() == "sqlite":
             if address.database:

@@ -2,11 +2,23 @@
 
 from pathlib import Path
 
-from loopback import Answer, Site, fill_gallery, kept, ordered, page, photograph, sitemap
+from loopback import (
+    BY,
+    Answer,
+    Site,
+    fill_gallery,
+    kept,
+    ordered,
+    page,
+    photograph,
+    serving,
+    sitemap,
+)
 
 from crawlers.order import CrawlSummary
 from crawlers.run import crawl
 from crawlers.sources.gallery import GalleryStart
+from mirrorset.blobs import BlobStore
 from mirrorset.records import Reason
 
 ETAG = {"ETag": '"1"'}
@@ -62,3 +74,54 @@ def test_what_failed_for_a_time_is_tried_again(site: Site, tmp_path: Path) -> No
     fill_gallery(site, 2)
     assert crawl(order) == CrawlSummary(found=2, stored=2)
     assert kept(order).rejected == ()
+
+
+def test_a_lost_blob_is_fetched_again(site: Site, tmp_path: Path) -> None:
+    fill_gallery(site, 3)
+    for n in range(3):
+        site.answers[f"/i/{n}.jpg"] = Answer(photograph(n), headers={"ETag": f'"{n}"'})
+    order = ordered(tmp_path, GalleryStart(url=f"{site.url}/sitemap.xml"))
+    crawl(order)
+    (lost, *_) = kept(order).images
+    blobs = BlobStore(order.blobs_url)
+    (path,) = Path(order.blobs_url).rglob(lost.image_id)
+    path.unlink()
+    assert crawl(order) == CrawlSummary(found=3, stored=1, already_known=2)
+    assert blobs.has(lost.image_id)
+
+
+def test_the_same_bytes_sent_again_change_nothing(site: Site, tmp_path: Path) -> None:
+    fill_gallery(site, 2)
+    modified = {"Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
+    for n in range(2):
+        site.answers[f"/i/{n}.jpg"] = Answer(photograph(n), headers=modified)
+    order = ordered(tmp_path, GalleryStart(url=f"{site.url}/sitemap.xml"))
+    crawl(order)
+    before = kept(order)
+    assert crawl(order) == CrawlSummary(found=2, already_known=2)
+    assert site.gets("/i/0.jpg") == 2, "this server knows no conditions"
+    assert kept(order) == before
+
+
+def test_pictures_that_differ_by_query_or_host_are_items_of_their_own(
+    site: Site, tmp_path: Path
+) -> None:
+    with serving("127.0.0.2") as other:
+        other.answers["/img.php"] = Answer(photograph(9))
+        site.answers["/img.php"] = lambda query: Answer(photograph(int(query["id"])))
+        shown = [f"/img.php?id={n}" for n in range(4)]
+        images = "".join(f'<img src="{src}">' for src in [*shown, f"{other.url}/img.php"])
+        licence = f'<a rel="license" href="{BY}">CC BY</a>'
+        site.answers["/p.html"] = Answer(f"<html>{images}{licence}</html>".encode())
+        site.answers["/sitemap.xml"] = sitemap(site, ["/p.html"])
+        order = ordered(tmp_path, GalleryStart(url=f"{site.url}/sitemap.xml"))
+        assert crawl(order) == CrawlSummary(found=5, stored=5)
+
+
+def test_nobody_answers_for_other_peoples_servers(site: Site, tmp_path: Path) -> None:
+    fill_gallery(site, 1)
+    site.answers["/p/0.html"] = page("http://93.184.215.14/x.jpg")
+    start = GalleryStart(url=f"{site.url}/sitemap.xml")
+    order = ordered(tmp_path, start, is_answered_for=False)
+    assert crawl(order).rejected == {Reason.FORBIDDEN_ADDRESS: 1}
+    assert "nobody answers for asking it" in kept(order).rejected[0].detail

@@ -96,7 +96,18 @@ def test_ai_txt_refuses_kinds_of_files(body: bytes, path: str, is_refused: bool)
     assert reason(host, path) is (Reason.OPT_OUT_NOAI if is_refused else None)
 
 
-@pytest.mark.parametrize("status", [404, 500, 301])
+@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("file", ["tdmrep", "ai_txt"])
+def test_a_file_beside_robots_txt_that_cannot_be_had_closes_the_host(
+    status: int, file: str
+) -> None:
+    rules = HostRules.read(OPEN, **{file: (status, b"")})
+    refusal = rules.refusal("http://h.org/a.jpg", "mirrorset")
+    assert refusal is not None
+    assert (refusal.reason, refusal.is_retryable) == (Reason.ROBOTS, True)
+
+
+@pytest.mark.parametrize("status", [404, 301])
 def test_a_missing_ai_txt_says_nothing(status: int) -> None:
     assert reason(HostRules.read(OPEN, ai_txt=(status, b"User-Agent: *\nDisallow: /"))) is None
 

@@ -222,6 +222,8 @@ def _host(url: str) -> str:
     """Name and port; a user before them, as any page may write, makes no other host."""
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
+    # An IPv6 address is told from its port by brackets.
+    host = f"[{host}]" if ":" in host else host
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     return host if parts.port in (None, usual) else f"{host}:{parts.port}"
 

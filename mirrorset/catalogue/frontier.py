@@ -465,12 +465,32 @@ class Frontier:
     def _enter_refused(
         self, connection: Connection, refused: Sequence[Rejected], parent: str
     ) -> None:
-        upsert(connection, refused)
+        upsert(connection, self._new_rejections(connection, refused))
         rows: list[tuple[Entry, str | None]] = []
         for one in refused:
             key = _ITEM_PREFIX + one.item_id.removeprefix(f"{self._source}:")
             rows.append((Entry(key, Kind.ITEM, one.image_url, {}, parent), str(one.reason)))
         self._write(connection, rows)
+
+    def _new_rejections(
+        self, connection: Connection, refused: Sequence[Rejected]
+    ) -> list[Rejected]:
+        """Those that say something else than what is kept: another port alone is nothing new."""
+        kept = {
+            row.item_id: (row.reason, row.detail, place(row.image_url))
+            for some in _portions(refused)
+            for row in connection.execute(
+                select(rejected).where(
+                    rejected.c.step == "crawl",
+                    rejected.c.item_id.in_([one.item_id for one in some]),
+                )
+            )
+        }
+        return [
+            one
+            for one in refused
+            if kept.get(one.item_id) != (str(one.reason), one.detail, place(one.image_url))
+        ]
 
     def _carry_over(self, connection: Connection, page_key: str) -> None:
         """Take what a page named in an earlier run into this one, as if it named it again."""

@@ -9,6 +9,7 @@ from loopback import BY, Answer, Site, Wiki, file_page, kept, ordered, photograp
 from crawlers.order import CrawlSummary
 from crawlers.run import crawl
 from crawlers.sources.commons import CommonsStart
+from mirrorset.blobs import BlobStore
 from mirrorset.catalogue import Catalogue
 from mirrorset.errors import UnavailableError
 from mirrorset.pixels import inspect
@@ -45,6 +46,7 @@ def test_commons_continues_waits_and_verifies(site: Site, tmp_path: Path) -> Non
     pages[4] = file_page(site, 5, photograph(5), mime="image/svg+xml")
     wiki = Wiki(site, pages)
     order = ordered(tmp_path, searched(site))
+    BlobStore(order.blobs_url).put(photograph(7))
     with Catalogue(order.catalogue_url) as catalogue:
         catalogue.upsert(
             [inspect(photograph(7), order.pixels), seen_before(site, 7, photograph(7))]

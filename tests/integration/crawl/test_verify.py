@@ -425,7 +425,8 @@ def workspace(site: Site, tmp_path: Path) -> Path:
 def test_the_commands_tell_what_a_quarantine_concerns(site: Site, workspace: Path) -> None:
     at_home = ("--home", str(workspace))
     (plan,) = command("crawl", "--dry-run", *at_home).values()
-    assert plan == {"found": 2, "would_fetch": {"CC-BY": 2}, "rejected": {}}
+    counted = {"found": 2, "would_fetch": {"CC-BY": 2}, "rejected": {}}
+    assert plan == {**counted, "waiting": 0, "fault": ""}
     (crawled,) = command("crawl", *at_home).values()
     assert crawled["stored"] == 2
 

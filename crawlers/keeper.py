@@ -13,6 +13,7 @@ from scrapy.crawler import Crawler
 from crawlers.decoders import UndecodableError
 from crawlers.items import Picture, Refusal, Settled, Unchanged, rejected
 from crawlers.order import CrawlOrder
+from crawlers.recheck import renewed
 from crawlers.settling import settle
 from crawlers.spider import CrawlSpider
 from mirrorset.blobs import BlobStore
@@ -102,14 +103,9 @@ class Keeper:
         sighting = self._spider.frontier.sighting(candidate.source_item_id)
         if permit is None or sighting is None or sighting.licence == permit.licence:
             return ()
-        evidence = sighting.evidence.model_copy(
-            update={
-                "licence_read_from": permit.statement.read_from,
-                "licence_text": permit.statement.text,
-            }
-        )
-        renewed = {"licence": permit.licence, "evidence": evidence, "seen_at": utc_now()}
-        return (sighting.model_copy(update=renewed),)
+        was = sighting.evidence
+        agent = self._order.user_agent
+        return (renewed(sighting, permit, agent, utc_now(), was.headers, was.host_files),)
 
     @property
     def _spider(self) -> CrawlSpider:

@@ -125,3 +125,21 @@ def test_nobody_answers_for_other_peoples_servers(site: Site, tmp_path: Path) ->
     order = ordered(tmp_path, start, is_answered_for=False)
     assert crawl(order).rejected == {Reason.FORBIDDEN_ADDRESS: 1}
     assert "nobody answers for asking it" in kept(order).rejected[0].detail
+
+
+def test_another_licence_for_the_same_bytes_renews_the_receipt(site: Site, tmp_path: Path) -> None:
+    share_alike = "https://creativecommons.org/licenses/by-sa/4.0/"
+    site.answers["/p.html"] = page("/i.jpg", ETag='"1"')
+    site.answers["/i.jpg"] = Answer(photograph(1), headers=ETAG)
+    site.answers["/sitemap.xml"] = sitemap(site, ["/p.html"])
+    order = ordered(tmp_path, GalleryStart(url=f"{site.url}/sitemap.xml"))
+    crawl(order)
+    (before,) = kept(order).sightings
+    site.answers["/p.html"] = page("/i.jpg", licence=share_alike, ETag='"2"')
+    assert crawl(order) == CrawlSummary(found=1, already_known=1)
+    (after,) = kept(order).sightings
+    assert (before.licence.code, after.licence.code) == ("CC-BY", "CC-BY-SA")
+    assert after.evidence.licence_text == share_alike
+    assert after.evidence.headers == before.evidence.headers
+    assert after.image_id == before.image_id
+    assert after.seen_at > before.seen_at

@@ -1,5 +1,7 @@
 """Keeping and reading records in SQLite (the default) or PostgreSQL, through SQLAlchemy."""
 
+import sqlite3
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +37,8 @@ from mirrorset.records import Annotation, Record, Rejected, Sighting
 R = TypeVar("R", bound=Record)
 
 _ROWS_A_STATEMENT = 500
+# How long SQLite waits for another process's transaction.
+_PATIENCE_S = 30
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Held until the transaction ends. PostgreSQL's number is our own, with no meaning beyond that.
 _LOCKS = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(77105116)"}
@@ -214,11 +218,19 @@ def _clear_rejections(connection: Connection, records: Sequence[Record]) -> None
         )
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute(f"PRAGMA busy_timeout={_PATIENCE_S * 1000}")
+    connection.execute("PRAGMA foreign_keys=ON")
+    # A change of the journal does not heed busy_timeout where another process writes: it fails.
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
 
 
 def _migrate(connection: Connection) -> None:

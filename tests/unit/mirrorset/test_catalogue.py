@@ -1,9 +1,11 @@
 """The catalogue keeps every kind of record, once, and its migrations make its tables."""
 
 import multiprocessing
+import sqlite3
 from datetime import UTC, datetime
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -172,6 +174,20 @@ def test_several_processes_open_a_new_catalogue_at_once(tmp_path: Path) -> None:
         for opener in openers:
             opener.join()
         assert [opener.exitcode for opener in openers] == [0] * 6
+
+
+def test_a_new_catalogue_waits_for_whoever_writes_it(tmp_path: Path) -> None:
+    # SQLite refuses at once, whatever its patience, to change the journal beside a writer.
+    path = tmp_path / "c.sqlite"
+    writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    writer.execute("CREATE TABLE other (x)")
+    writer.execute("BEGIN IMMEDIATE")
+    done = Timer(0.3, writer.execute, ("COMMIT",))
+    done.start()
+    with Catalogue(f"sqlite:///{path}") as catalogue:
+        assert catalogue.count(ImageRecord) == 0
+    done.join()
+    writer.close()
 
 
 def test_an_open_catalogue_is_not_migrated_again(catalogue: Catalogue, tmp_path: Path) -> None:

@@ -5,20 +5,16 @@ Items are settled in groups: while one group is being written, the next gathers.
 
 import asyncio
 import logging
+from collections.abc import Callable, Collection
 from functools import cache
-from typing import Self
 
-from scrapy.crawler import Crawler
-
-from crawlers.decoders import UndecodableError
+from crawlers.decoders import Decoders, UndecodableError
 from crawlers.items import Picture, Refusal, Settled, Unchanged, rejected
 from crawlers.order import CrawlOrder
 from crawlers.recheck import renewed
 from crawlers.settling import settle
-from crawlers.spider import CrawlSpider
 from mirrorset.blobs import BlobStore
-from mirrorset.catalogue.frontier import STORED, UNCHANGED
-from mirrorset.errors import MirrorsetError
+from mirrorset.catalogue.frontier import STORED, UNCHANGED, Entry, Frontier
 from mirrorset.records import Reason, Record, Sighting, utc_now
 
 logger = logging.getLogger(__name__)
@@ -26,57 +22,46 @@ logger = logging.getLogger(__name__)
 # A kill repeats what a group was gathering for.
 _GATHERING_S = 0.05
 
-Item = Picture | Unchanged | Settled
-
 
 class Keeper:
-    """Item pipeline: settles every item as image and sighting, as unchanged, or as rejected.
+    """Settles every item as image and sighting, as unchanged, or as rejected.
 
     A kill loses the items whose group was not written yet; their bytes may lie in the blob store
     already, where the next crawl finds them unchanged.
     """
 
-    def __init__(self, crawler: Crawler) -> None:
-        order: CrawlOrder = crawler.settings["CRAWL_ORDER"]
+    def __init__(
+        self,
+        order: CrawlOrder,
+        frontier: Frontier,
+        decoders: Decoders,
+        on_group: Callable[[Collection[Entry], bool], None],
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        """on_group: told the entries of a group, and whether it is written.
+
+        fail: told why one is not.
+        """
         self._order = order
-        self._crawler = crawler
+        self._frontier = frontier
+        self._decoders = decoders
+        self._on_group = on_group
+        self._fail = fail
         self._unwritten: list[Settled] = []
         self._has_items = asyncio.Event()
         self._is_closing = False
 
-    @classmethod
-    def from_crawler(cls, crawler: Crawler) -> Self:
-        return cls(crawler)
+    async def settled(self, item: Picture | Unchanged | Settled) -> Settled:
+        """What an item comes to; decoding is done by processes of its own.
 
-    def open_spider(self) -> None:
-        """Begin to write."""
-        self._writer = asyncio.ensure_future(self._write_groups())
-
-    async def process_item(self, item: Item) -> Item:
-        """Settle one item; decoding is done by processes of its own."""
-        try:
-            settled = await self._settled(item)
-            # Not in one line: the list may have been replaced while this waited.
-            self._unwritten.append(settled)
-            self._has_items.set()
-        except (MirrorsetError, OSError) as error:
-            self._spider.fail(error)
-            self._spider.release(item.entry)
-        return item
-
-    async def close_spider(self) -> None:
-        """Write what is left."""
-        self._is_closing = True
-        self._has_items.set()
-        await self._writer
-
-    async def _settled(self, item: Item) -> Settled:
+        Raises MirrorsetError and OSError where bytes cannot be kept.
+        """
         if isinstance(item, Settled):
             return item
         if isinstance(item, Unchanged):
             return Settled(item.entry, UNCHANGED, await asyncio.to_thread(self._renewed, item))
         try:
-            settled = await self._spider.decoders.run(keep, item, self._order)
+            settled = await self._decoders.run(keep, item, self._order)
         except UndecodableError as error:
             refusal = Refusal(
                 reason=Reason.NOT_AN_IMAGE, detail=str(error), is_retryable=error.is_retryable
@@ -86,10 +71,39 @@ class Keeper:
             return await asyncio.to_thread(self._as_before, settled)
         return settled
 
+    def add(self, settled: Settled) -> None:
+        """Let it be written with the next group."""
+        self._unwritten.append(settled)
+        self._has_items.set()
+
+    async def write(self) -> None:
+        """Write group after group, until closed and empty."""
+        while not (self._is_closing and not self._unwritten):
+            await self._has_items.wait()
+            if not self._is_closing:
+                await asyncio.sleep(_GATHERING_S)
+            self._has_items.clear()
+            group, self._unwritten = self._unwritten, []
+            rows = [(one.entry, one.outcome, one.records) for one in group]
+            are_written = False
+            try:
+                await asyncio.to_thread(self._frontier.settle_items, rows)
+                are_written = True
+            except Exception as error:
+                # Whatever the database has against it: without it nothing can be kept.
+                logger.exception("A group of items could not be written.")
+                self._fail(error)
+            self._on_group([one.entry for one in group], are_written)
+
+    def close(self) -> None:
+        """Nothing more is added."""
+        self._is_closing = True
+        self._has_items.set()
+
     def _as_before(self, settled: Settled) -> Settled:
         """Unchanged, where a server that was asked for changes sent the same again."""
         sighting = next(record for record in settled.records if isinstance(record, Sighting))
-        kept = self._spider.frontier.sighting(sighting.source_item_id)
+        kept = self._frontier.sighting(sighting.source_item_id)
         is_same = kept is not None and (kept.image_id, kept.licence, kept.author) == (
             sighting.image_id,
             sighting.licence,
@@ -100,37 +114,12 @@ class Keeper:
     def _renewed(self, item: Unchanged) -> tuple[Record, ...]:
         """The sighting of unchanged bytes under the licence that its source states now."""
         permit, candidate = item.candidate.permit, item.candidate
-        sighting = self._spider.frontier.sighting(candidate.source_item_id)
+        sighting = self._frontier.sighting(candidate.source_item_id)
         if permit is None or sighting is None or sighting.licence == permit.licence:
             return ()
         was = sighting.evidence
         agent = self._order.user_agent
         return (renewed(sighting, permit, agent, utc_now(), was.headers, was.host_files),)
-
-    @property
-    def _spider(self) -> CrawlSpider:
-        spider = self._crawler.spider
-        if not isinstance(spider, CrawlSpider):
-            raise TypeError(f"the keeper keeps for a CrawlSpider, not for {spider!r}")
-        return spider
-
-    async def _write_groups(self) -> None:
-        while not (self._is_closing and not self._unwritten):
-            await self._has_items.wait()
-            if not self._is_closing:
-                await asyncio.sleep(_GATHERING_S)
-            self._has_items.clear()
-            group, self._unwritten = self._unwritten, []
-            rows = [(one.entry, one.outcome, one.records) for one in group]
-            try:
-                await asyncio.to_thread(self._spider.frontier.settle_items, rows)
-                self._spider.report(len(group))
-            except Exception as error:
-                # Whatever the database has against it: without it nothing can be kept.
-                logger.exception("A group of items could not be written.")
-                self._spider.fail(error)
-            for one in group:
-                self._spider.release(one.entry)
 
 
 def keep(picture: Picture, order: CrawlOrder) -> Settled:

@@ -20,6 +20,7 @@ from scrapy.crawler import Crawler
 from scrapy.http import Headers, Response
 
 from crawlers.pacing import TURN
+from crawlers.under_way import ROOM
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -119,7 +120,9 @@ class GuardedDownloadHandler(AiohttpDownloadHandler):
         connector._socket_factory = guard.make_socket
 
     async def download_request(self, request: Request) -> Response:
-        """Scrapy's entry: the request is sent when its host's turn has come."""
+        """Scrapy's entry: the request is sent when there is room and its host's turn has come."""
+        if room := request.meta.get(ROOM):
+            await room()
         if turn := request.meta.get(TURN):
             await turn()
         return await super().download_request(request)

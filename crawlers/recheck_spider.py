@@ -1,16 +1,12 @@
 """The spider of a re-check: it settles each item by a verdict on its receipt."""
 
-from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from functools import partial
-from typing import Any
 
-from scrapy import Request
 from scrapy.http import Response
 
 from crawlers.embedded import HEAD_BYTES, read_embedded
 from crawlers.entries import entry_of
-from crawlers.gatekeeper import HOST_FILES, PICTURE
+from crawlers.gatekeeper import HOST_FILES
 from crawlers.items import Permit, Refusal, Settled, Statement, judge
 from crawlers.recheck import (
     Checked,
@@ -26,7 +22,7 @@ from crawlers.recheck import (
 )
 from crawlers.source import Answer, Ask, Found
 from crawlers.spider import CrawlSpider, receipt_headers
-from mirrorset.catalogue.frontier import Entry, Kind, host_of
+from mirrorset.catalogue.frontier import Entry, host_of
 from mirrorset.records import Reason, Rejected, utc_now
 
 # HEAD may be unspoken, or refused where GET is not; the rest may differ another day.
@@ -38,21 +34,25 @@ class RecheckSpider(CrawlSpider):
 
     source: Recheck
 
-    async def _begin(self, entry: Entry) -> AsyncIterator[Any]:
-        if entry.kind != Kind.ITEM:
-            async for outcome in super()._begin(entry):
-                yield outcome
-            return
+    async def _fetched(self, entry: Entry) -> Settled:
         checked = Checked.model_validate(entry.content)
         if checked.refusal is not None:
-            yield self._refused(entry, checked.refusal)
-        elif not host_of(entry.url):
+            return self._refused(entry, checked.refusal)
+        if not host_of(entry.url):
             # It was opened where its source read it.
-            yield self._settled(entry, checked, None)
-        elif needs_bytes(checked):
-            yield self._first_bytes(entry, checked)
-        else:
-            yield self._head(entry, checked)
+            return self._settled(entry, checked, None)
+        if not needs_bytes(checked):
+            request = self._picture_request(entry, {}).replace(method="HEAD")
+            response = await self._download(request, _ASK_BY_GET)
+            if response.status < 400 and not has_changed(checked, receipt_headers(response)):
+                return self._settled(entry, checked, response)
+        response = await self._picture_answer(entry, Range=f"bytes=0-{HEAD_BYTES - 1}")
+        # What the file says of itself counts beside what its source says.
+        embedded = read_embedded(response.body)
+        if embedded.mining_reserved_by:
+            detail = f"The file's metadata says {embedded.mining_reserved_by}."
+            return self._refused(entry, Refusal(reason=Reason.OPT_OUT_TDM, detail=detail))
+        return self._settled(entry, checked, response, *embedded.statements)
 
     def _settle_found(self, entry: Entry, answer: Answer, found: list[Found]) -> None:
         del answer  # Its ETag is of no use: the next re-check asks anew.
@@ -66,40 +66,6 @@ class RecheckSpider(CrawlSpider):
 
     def _settle_refused(self, entry: Entry, refused: Rejected) -> None:
         self._settle_found(entry, Answer(entry.url), [refused])
-
-    def _head(self, entry: Entry, checked: Checked) -> Request:
-        return self._picture_get(entry, partial(self.on_head, entry, checked), {}).replace(
-            method="HEAD",
-            meta={
-                PICTURE: True,
-                "handle_httpstatus_list": _ASK_BY_GET,
-                "redirect_times": entry.hops,
-            },
-        )
-
-    def _first_bytes(self, entry: Entry, checked: Checked) -> Request:
-        headers = {"Range": f"bytes=0-{HEAD_BYTES - 1}"}
-        return self._picture_get(entry, partial(self.on_first_bytes, entry, checked), headers)
-
-    def on_head(
-        self, entry: Entry, checked: Checked, response: Response
-    ) -> Iterator[Request | Settled]:
-        """The picture is there, and its headers allow its use."""
-        if response.status >= 400 or has_changed(checked, receipt_headers(response)):
-            yield self._first_bytes(entry, checked)
-        else:
-            yield self._settled(entry, checked, response)
-
-    def on_first_bytes(
-        self, entry: Entry, checked: Checked, response: Response
-    ) -> Iterator[Request | Settled]:
-        """What the file says of itself counts beside what its source says."""
-        embedded = read_embedded(response.body)
-        if embedded.mining_reserved_by:
-            detail = f"The file's metadata says {embedded.mining_reserved_by}."
-            yield self._refused(entry, Refusal(reason=Reason.OPT_OUT_TDM, detail=detail))
-            return
-        yield self._settled(entry, checked, response, *embedded.statements)
 
     def _judged(self, checked: Checked, *embedded: Statement) -> Permit | Refusal:
         return judge([*statements(checked), *embedded], self.order.intended_use)

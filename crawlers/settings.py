@@ -31,12 +31,6 @@ _UNUSED_DOWNLOADER = (
     "redirect.MetaRefreshMiddleware",
     "stats.DownloaderStats",
 )
-# These would make an item vanish without a reason, or cost time for nothing.
-_UNUSED_SPIDER = (
-    "referer.RefererMiddleware",
-    "urllength.UrlLengthMiddleware",
-    "depth.DepthMiddleware",
-)
 # The frontier counts; each of these is called for every answer.
 _UNUSED_EXTENSIONS = (
     "corestats.CoreStats",
@@ -73,11 +67,9 @@ def scrapy_settings(shard: ShardOrder) -> dict[str, Any]:
             "crawlers.gatekeeper.RetryAfter": 560,
             **{f"scrapy.downloadermiddlewares.{name}": None for name in _UNUSED_DOWNLOADER},
         },
-        "SPIDER_MIDDLEWARES": {f"scrapy.spidermiddlewares.{name}": None for name in _UNUSED_SPIDER},
-        "ITEM_PIPELINES": {"crawlers.keeper.Keeper": 100},
         "ROBOTSTXT_OBEY": False,
         "EXTENSIONS": {f"scrapy.extensions.{name}": None for name in _UNUSED_EXTENSIONS},
-        "AUTOTHROTTLE_ENABLED": True,
+        "AUTOTHROTTLE_ENABLED": bool(polite.start_delay_s or polite.max_delay_s),
         "AUTOTHROTTLE_START_DELAY": polite.start_delay_s,
         "AUTOTHROTTLE_MAX_DELAY": polite.max_delay_s,
         "AUTOTHROTTLE_TARGET_CONCURRENCY": polite.target_concurrency,
@@ -91,12 +83,6 @@ def scrapy_settings(shard: ShardOrder) -> dict[str, Any]:
         "DOWNLOAD_MAXSIZE": order.max_bytes,
         "DOWNLOAD_WARNSIZE": 0,
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
-        # Originals are large: let a few of them be decoded while the next ones arrive.
-        "SCRAPER_SLOT_MAX_ACTIVE_SIZE": 64_000_000,
-        # Scrapy starts this many tasks for each answer; ours bring one item, or a request.
-        "CONCURRENT_ITEMS": 2,
-        # It reads the source of every callback anew.
-        "WARN_ON_GENERATOR_RETURN_VALUE": False,
         # Ports that run code.
         "TELNETCONSOLE_ENABLED": False,
         "REMOTE_CONTROL_ENABLED": False,

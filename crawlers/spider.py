@@ -1,12 +1,14 @@
-"""The one spider: it takes entries of the frontier, asks, and hands on what came back."""
+"""The one spider: it takes entries of the frontier, asks, and hands on what came back.
+
+Scrapy's downloader fetches, behind its middlewares; its scheduler, item pipelines and callbacks are
+left out. The frontier is the queue, and each entry is one task that reads from top to bottom.
+"""
 
 import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,9 +18,6 @@ import scrapy
 from scrapy import Request, signals
 from scrapy.exceptions import DownloadCancelledError, IgnoreRequest, NotSupported
 from scrapy.http import Response
-from scrapy.http.request import NO_CALLBACK
-from scrapy.spidermiddlewares.httperror import HttpError
-from twisted.python.failure import Failure
 
 from crawlers.decoders import Decoders
 from crawlers.embedded import HEAD_BYTES, read_embedded
@@ -44,6 +43,7 @@ from crawlers.items import (
     rejected,
     unreadable,
 )
+from crawlers.keeper import Keeper
 from crawlers.order import CrawlOrder
 from crawlers.reach import ForbiddenAddressError
 from crawlers.secrets import masked
@@ -51,13 +51,14 @@ from crawlers.settings import WINDOW
 from crawlers.source import Answer, Ask, BusyError, Found, Source
 from crawlers.sources import read_page
 from crawlers.text import clean
+from crawlers.under_way import ROOM, UnderWay
 from mirrorset.catalogue.frontier import Entry, Frontier, Kind, host_of, place
 from mirrorset.errors import InputError, MirrorsetError, UnavailableError
 from mirrorset.records import Reason, Rejected
 
 logger = logging.getLogger(__name__)
 
-Outcome = Request | Picture | Unchanged | Settled
+Fetched = Picture | Unchanged | Settled
 
 _LISTING_MAX_BYTES = 60_000_000
 _PAGE_MAX_BYTES = 10_000_000
@@ -71,27 +72,6 @@ _RECEIPT_HEADERS = (
     "content-length", "content-type", "etag", "last-modified", "link", "tdm-policy",
     "tdm-reservation", "x-robots-tag",
 )  # fmt: skip
-
-
-@dataclass
-class UnderWay:
-    """Entries taken and not settled yet, and how many of each host."""
-
-    entries: dict[int, Entry] = field(default_factory=dict)
-    by_host: Counter[str] = field(default_factory=Counter)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def add(self, entry: Entry) -> None:
-        """The entry is taken."""
-        self.entries[entry.entry_id] = entry
-        self.by_host[entry.host] += 1
-
-    def remove(self, entry: Entry) -> None:
-        """The entry is settled, or left to be taken again."""
-        if self.entries.pop(entry.entry_id, None):
-            self.by_host[entry.host] -= 1
-            self.by_host += Counter()  # drops the zeros
-            self.changed.set()
 
 
 class CrawlSpider(scrapy.Spider):
@@ -115,9 +95,10 @@ class CrawlSpider(scrapy.Spider):
         self.source = source
         self.frontier = frontier
         self.decoders = decoders
-        self.report = report
         self.under_way = UnderWay()
         self.fault: MirrorsetError | None = None
+        self._keeper = Keeper(order, frontier, decoders, self._on_group, self.fail)
+        self._report = report
         self._busy_times: Counter[int] = Counter()
         self._requests_made = 0
         self._pending_then = 0
@@ -134,27 +115,29 @@ class CrawlSpider(scrapy.Spider):
         self._requests_made += 1
 
     async def start(self) -> AsyncIterator[Any]:
-        """Take entries until no process has any left, this one can take no more, or a fault."""
+        """Work on entries until no process has any left, this one can take no more, or a fault.
+
+        Scrapy is given nothing to schedule.
+        """
+        tasks: set[asyncio.Task[None]] = set()
+        writing = asyncio.ensure_future(self._keeper.write())
         try:
             await self._login()
             listings = [entry_of(ask) for ask in self.source.begin()]
             await asyncio.to_thread(self.frontier.begin, listings)
-            while not self.fault:
-                self.under_way.changed.clear()
-                entries = await self._take()
-                for entry in entries:
-                    self.under_way.add(entry)
-                    async for outcome in self._begin(entry):
-                        yield outcome
-                if entries:
-                    continue
-                if not self.under_way.entries and await self._is_over():
-                    return
-                await self._something_changes()
-                if not self.under_way.entries and self._has_waited_in_vain():
-                    return
+            async for entry in self._entries():
+                task = asyncio.ensure_future(self._work(entry))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
         except (MirrorsetError, OSError) as error:
             self.fail(error)
+        # A task says of itself what failed.
+        await asyncio.gather(*tasks)
+        self._keeper.close()
+        await writing
+        no_requests: tuple[Request, ...] = ()
+        for request in no_requests:
+            yield request
 
     def fail(self, error: BaseException) -> None:
         """Make `error` the crawl's fault, unless it has one: nothing more is taken."""
@@ -162,11 +145,29 @@ class CrawlSpider(scrapy.Spider):
             self.fault = _fault(error)
         self.under_way.changed.set()
 
-    def release(self, entry: Entry) -> None:
-        """An entry is settled, or left pending."""
-        self.under_way.remove(entry)
+    def _on_group(self, entries: Collection[Entry], are_written: bool) -> None:
+        if are_written:
+            self._report(len(entries))
+        for entry in entries:
+            self.under_way.remove(entry)
 
     # --- taking -------------------------------------------------------------------------------
+
+    async def _entries(self) -> AsyncIterator[Entry]:
+        """The entries that are this process's to work on, each under way from here on."""
+        while not self.fault:
+            self.under_way.changed.clear()
+            entries = await self._take()
+            for entry in entries:
+                self.under_way.add(entry)
+                yield entry
+            if entries:
+                continue
+            if not self.under_way.entries and await self._is_over():
+                return
+            await self._something_changes()
+            if not self.under_way.entries and self._has_waited_in_vain():
+                return
 
     async def _take(self) -> list[Entry]:
         count = WINDOW - len(self.under_way.entries)
@@ -222,35 +223,69 @@ class CrawlSpider(scrapy.Spider):
         except TimeoutError:
             return
 
-    async def _begin(self, entry: Entry) -> AsyncIterator[Any]:
-        """Ask for an entry; what is not fetched over HTTP is opened here."""
-        if entry.kind == Kind.ITEM:
-            candidate = as_candidate(entry)
-            if host_of(entry.url):
-                yield self._picture_request(entry, candidate)
-            else:
-                yield await asyncio.to_thread(self._opened, entry, candidate)
-        elif host_of(entry.url):
-            yield self._reading_request(entry)
-        else:
-            await self._read(entry, Answer(url=entry.url))
+    # --- working ------------------------------------------------------------------------------
 
-    def _opened(self, entry: Entry, candidate: Candidate) -> Picture | Settled:
+    async def _work(self, entry: Entry) -> None:
+        """Do what an entry asks for; whatever goes wrong in that is the crawl's fault."""
         try:
-            with fsspec.open(entry.url, "rb") as opened:
-                content = opened.read(self.order.max_bytes + 1)
+            if entry.kind == Kind.ITEM:
+                settled = await self._item(entry)
+            else:
+                settled = None
+                await self._reading(entry)
         except Exception as error:
-            # Each filesystem raises its own kinds.
-            detail = f"It cannot be opened: {type(error).__name__}: {' '.join(str(error).split())}"
-            return self._refused(entry, Refusal(reason=Reason.HTTP_ERROR, detail=detail))
-        if len(content) > self.order.max_bytes:
-            return self._refused(entry, too_large(self.order.max_bytes))
-        return Picture(entry, candidate, content, headers={}, host_files={})
+            if not isinstance(error, MirrorsetError | OSError):
+                logger.exception("An entry could not be worked on.")
+            self.fail(error)
+            settled = None
+        if settled is None:
+            self.under_way.remove(entry)
+        else:
+            self._keeper.add(settled)
+
+    async def _download(self, request: Request, further: Collection[int] = ()) -> Response:
+        """A successful answer, or one of the `further` statuses.
+
+        Raises RefusedError, and MovedError where another process has to ask.
+        """
+        if self.crawler.engine is None:
+            raise RuntimeError("a spider without an engine has nobody to ask")
+        try:
+            response = await self.crawler.engine.download_async(request)
+        except MovedError:
+            raise
+        except Exception as error:
+            # Scrapy's handlers and middlewares raise many kinds.
+            raise RefusedError(self._refusal_of(error, request)) from error
+        if not 200 <= response.status < 300 and response.status not in further:
+            raise RefusedError(http_refusal(response.status))
+        return response
+
+    async def _move(self, entry: Entry, moved: MovedError) -> None:
+        await asyncio.to_thread(self.frontier.move, entry, moved.url)
 
     # --- listings and pages -------------------------------------------------------------------
 
-    def _reading_request(self, entry: Entry) -> Request:
+    async def _reading(self, entry: Entry) -> None:
+        """Ask for a listing or page, and settle it with what it names."""
+        if not host_of(entry.url):
+            await self._read(entry, Answer(url=entry.url))
+            return
         ask = as_ask(entry)
+        try:
+            response = await self._download(self._reading_request(entry, ask), _read_statuses(ask))
+        except MovedError as moved:
+            await self._move(entry, moved)
+        except RefusedError as error:
+            if entry.kind == Kind.LISTING:
+                raise UnavailableError(
+                    f"The listing {entry.url} could not be had: {error.refusal.detail}"
+                ) from error
+            await self._not_read(entry, error.refusal)
+        else:
+            await self._on_answer(entry, response)
+
+    def _reading_request(self, entry: Entry, ask: Ask) -> Request:
         url, headers = self.source.signed(ask)
         is_page = entry.kind == Kind.PAGE
         return Request(
@@ -258,28 +293,21 @@ class CrawlSpider(scrapy.Spider):
             method="POST" if ask.body else "GET",
             body=ask.body,
             headers={**headers, **_conditions(entry)},
-            callback=partial(self.on_answer, entry),
-            errback=partial(self.on_failure, entry),
             meta={
                 API: ask.is_api,
                 LISTING: not is_page,
                 "download_maxsize": _PAGE_MAX_BYTES if is_page else _LISTING_MAX_BYTES,
-                "handle_httpstatus_list": _read_statuses(ask),
                 "redirect_times": entry.hops,
             },
-            # What has begun is finished before more of the listing is asked for.
-            priority=1 if is_page else 0,
-            dont_filter=True,
         )
 
-    async def on_answer(self, entry: Entry, response: Response) -> None:
-        """Read a listing or page."""
+    async def _on_answer(self, entry: Entry, response: Response) -> None:
         if response.status == 401:
             await self._login_again(entry)
         elif response.status == 304 and not _conditions(entry):
             await self._not_read(entry, http_refusal(304))
         elif response.status == 304:
-            await self._settling(entry, partial(self.frontier.settle_unchanged_page, entry))
+            await asyncio.to_thread(self.frontier.settle_unchanged_page, entry)
         else:
             await self._read(entry, _answer(response))
 
@@ -287,12 +315,10 @@ class CrawlSpider(scrapy.Spider):
         try:
             found = await self._found(as_ask(entry), answer)
         except BusyError as busy:
-            await self._ask_later(entry, busy)
+            await self._wait(entry, busy)
         except (UnavailableError, InputError) as error:
             if entry.kind == Kind.LISTING:
-                self.fail(error)
-                self.release(entry)
-                return
+                raise
             later = Refusal(reason=Reason.HTTP_ERROR, detail=str(error), is_retryable=True)
             await self._not_read(entry, later)
         except Exception as error:
@@ -301,7 +327,7 @@ class CrawlSpider(scrapy.Spider):
                 raise
             await self._not_read(entry, unreadable(error))
         else:
-            await self._settling(entry, partial(self._settle_found, entry, answer, found))
+            await asyncio.to_thread(self._settle_found, entry, answer, found)
 
     async def _found(self, ask: Ask, answer: Answer) -> list[Found]:
         if ask.kind == "page" and not ask.is_api:
@@ -313,7 +339,7 @@ class CrawlSpider(scrapy.Spider):
     async def _not_read(self, entry: Entry, refusal: Refusal) -> None:
         """Refuse a page for the item that it stands for."""
         refused = self._refused_page(entry, refusal)
-        await self._settling(entry, partial(self._settle_refused, entry, refused))
+        await asyncio.to_thread(self._settle_refused, entry, refused)
 
     def _settle_found(self, entry: Entry, answer: Answer, found: list[Found]) -> None:
         if entry.kind == Kind.LISTING:
@@ -340,30 +366,72 @@ class CrawlSpider(scrapy.Spider):
             logger.warning("%s is left out: max_listings is reached.", left_out.url)
         return [*named, *further[:room]]
 
-    async def _ask_later(self, entry: Entry, busy: BusyError) -> None:
+    async def _wait(self, entry: Entry, busy: BusyError) -> None:
+        """Leave the entry pending for as long as its API asks; then it is taken again."""
         self._busy_times[entry.entry_id] += 1
         if self._busy_times[entry.entry_id] > self.order.politeness.retries:
-            self.fail(UnavailableError(f"{entry.url} is busy: {busy}."))
-        else:
-            await asyncio.sleep(min(busy.wait_s, self.order.politeness.longest_wait_s))
-        self.release(entry)
+            raise UnavailableError(f"{entry.url} is busy: {busy}.")
+        await asyncio.sleep(min(busy.wait_s, self.order.politeness.longest_wait_s))
 
     # --- pictures -----------------------------------------------------------------------------
 
-    def _picture_request(self, entry: Entry, candidate: Candidate) -> Request:
-        if candidate.permit is None:
-            # The page was silent: the file's own metadata must name the licence.
-            headers = {"Range": f"bytes=0-{HEAD_BYTES - 1}"}
-            return self._picture_get(entry, partial(self.on_file_head, entry, candidate), headers)
-        return self._picture_get(entry, partial(self.on_picture, entry, candidate), {})
+    async def _item(self, entry: Entry) -> Settled | None:
+        """What an item came to; None where it is another process's now."""
+        try:
+            fetched = await self._fetched(entry)
+        except MovedError as moved:
+            await self._move(entry, moved)
+            return None
+        except RefusedError as error:
+            return self._refused(entry, error.refusal)
+        except Exception as error:
+            # What one answer does to us must not end the crawl.
+            return self._refused(entry, unreadable(error))
+        if not isinstance(fetched, Picture):
+            return await self._keeper.settled(fetched)
+        with self.under_way.holding(len(fetched.content)):
+            return await self._keeper.settled(fetched)
 
-    def _picture_get(
-        self, entry: Entry, callback: Callable[[Response], Iterator[Any]], headers: dict[str, str]
-    ) -> Request:
+    async def _fetched(self, entry: Entry) -> Fetched:
+        """An item's bytes, or what it came to without them."""
+        candidate = as_candidate(entry)
+        if not host_of(entry.url):
+            return await asyncio.to_thread(self._opened, entry, candidate)
+        if candidate.permit is not None:
+            return _picture(entry, candidate, await self._picture_answer(entry))
+        # The page was silent: the file's own metadata must name the licence.
+        response = await self._picture_answer(entry, Range=f"bytes=0-{HEAD_BYTES - 1}")
+        if response.status == 304:
+            return Unchanged(entry, candidate)
+        embedded = read_embedded(response.body)
+        permit = judge(embedded.statements, self.order.intended_use)
+        if isinstance(permit, Refusal):
+            return self._refused(entry, permit)
+        author = candidate.author or embedded.author
+        licensed = candidate.model_copy(update={"permit": permit, "author": author})
+        if not _is_whole(response):
+            response = await self._picture_answer(entry)
+        return _picture(entry, licensed, response)
+
+    def _opened(self, entry: Entry, candidate: Candidate) -> Picture | Settled:
+        try:
+            with fsspec.open(entry.url, "rb") as opened:
+                content = opened.read(self.order.max_bytes + 1)
+        except Exception as error:
+            # Each filesystem raises its own kinds.
+            detail = f"It cannot be opened: {type(error).__name__}: {' '.join(str(error).split())}"
+            return self._refused(entry, Refusal(reason=Reason.HTTP_ERROR, detail=detail))
+        if len(content) > self.order.max_bytes:
+            return self._refused(entry, too_large(self.order.max_bytes))
+        return Picture(entry, candidate, content, headers={}, host_files={})
+
+    async def _picture_answer(self, entry: Entry, **headers: str) -> Response:
+        further = [304] if _conditions(entry) else []
+        return await self._download(self._picture_request(entry, headers), further)
+
+    def _picture_request(self, entry: Entry, headers: dict[str, str]) -> Request:
         return Request(
             entry.url,
-            callback=partial(self._on_bytes, entry, callback),
-            errback=partial(self.on_failure, entry),
             # As stored on the server: no negotiated format, no transfer compression.
             headers={
                 "Accept": "*/*",
@@ -371,93 +439,22 @@ class CrawlSpider(scrapy.Spider):
                 **_conditions(entry),
                 **headers,
             },
-            meta={
-                PICTURE: True,
-                "handle_httpstatus_list": [304] if _conditions(entry) else [],
-                "redirect_times": entry.hops,
-            },
-            priority=2,
-            dont_filter=True,
-        )
-
-    def _on_bytes(
-        self, entry: Entry, callback: Callable[[Response], Iterator[Any]], response: Response
-    ) -> Iterator[Outcome]:
-        # What one answer does to us must not end the crawl.
-        try:
-            yield from callback(response)
-        except Exception as error:
-            yield self._refused(entry, unreadable(error))
-
-    def on_file_head(
-        self, entry: Entry, candidate: Candidate, response: Response
-    ) -> Iterator[Outcome]:
-        """The first bytes are here: go on where they name a licence that allows the use."""
-        if response.status == 304:
-            yield Unchanged(entry, candidate)
-            return
-        embedded = read_embedded(response.body)
-        permit = judge(embedded.statements, self.order.intended_use)
-        if isinstance(permit, Refusal):
-            yield self._refused(entry, permit)
-            return
-        author = candidate.author or embedded.author
-        licensed = candidate.model_copy(update={"permit": permit, "author": author})
-        if _is_whole(response):
-            yield from self.on_picture(entry, licensed, response)
-        else:
-            yield self._picture_get(entry, partial(self.on_picture, entry, licensed), {})
-
-    def on_picture(
-        self, entry: Entry, candidate: Candidate, response: Response
-    ) -> Iterator[Outcome]:
-        """The bytes are here, or they are as they were."""
-        if response.status == 304:
-            yield Unchanged(entry, candidate)
-            return
-        yield Picture(
-            entry,
-            candidate,
-            content=response.body,
-            headers=receipt_headers(response),
-            host_files=response.meta.get(HOST_FILES, {}),
+            meta={PICTURE: True, ROOM: self.under_way.room, "redirect_times": entry.hops},
         )
 
     # --- what went wrong ----------------------------------------------------------------------
 
-    async def on_failure(self, entry: Entry, failure: Failure) -> Any:
-        """An entry that brought no answer is moved, refused, or the crawl's fault."""
-        error = failure.value
-        if isinstance(error, MovedError):
-            await self._settling(entry, partial(self.frontier.move, entry, error.url))
-            return None
-        refusal = self._refusal_of(failure)
-        if entry.kind == Kind.ITEM:
-            return self._refused(entry, refusal)
-        if entry.kind == Kind.LISTING:
-            self.fail(
-                UnavailableError(f"The listing {entry.url} could not be had: {refusal.detail}")
-            )
-            self.release(entry)
-            return None
-        await self._not_read(entry, refusal)
-        return None
-
     def _settle_refused(self, entry: Entry, refused: Rejected) -> None:
         self.frontier.settle_refused(entry, refused)
 
-    def _refusal_of(self, failure: Failure) -> Refusal:
-        error = failure.value
+    def _refusal_of(self, error: Exception, request: Request) -> Refusal:
         if isinstance(error, RefusedError):
             return error.refusal
         if isinstance(error, ForbiddenAddressError):
             return forbidden(error)
-        if isinstance(error, HttpError):
-            return http_refusal(error.response.status)
         # What swells beyond the limit as it is unpacked is ignored by Scrapy, and says so.
         if isinstance(error, DownloadCancelledError) or "DOWNLOAD_MAXSIZE" in str(error):
-            meta = failure.request.meta if hasattr(failure, "request") else {}
-            return too_large(meta.get("download_maxsize", self.order.max_bytes))
+            return too_large(request.meta.get("download_maxsize", self.order.max_bytes))
         is_final = isinstance(error, IgnoreRequest | NotSupported | ValueError)
         said = masked(" ".join(str(error).split()))[:200]
         detail = f"No answer: {type(error).__name__}: {said}"
@@ -471,13 +468,6 @@ class CrawlSpider(scrapy.Spider):
         item = as_ask(entry).source_item_id or place(entry.url)
         return rejected(self.source.name, item, "", refusal)
 
-    async def _settling(self, entry: Entry, settle: Callable[[], None]) -> None:
-        try:
-            await asyncio.to_thread(settle)
-        except (MirrorsetError, OSError) as error:
-            self.fail(error)
-        self.release(entry)
-
     # --- credentials --------------------------------------------------------------------------
 
     async def _login(self) -> None:
@@ -490,7 +480,6 @@ class CrawlSpider(scrapy.Spider):
             method="POST" if ask.body else "GET",
             body=ask.body,
             headers=headers,
-            callback=NO_CALLBACK,
             meta={API: True, "handle_httpstatus_all": True},
         )
         try:
@@ -504,13 +493,8 @@ class CrawlSpider(scrapy.Spider):
         """After a 401: a new token once, then the refusal stands."""
         self._busy_times[entry.entry_id] += 1
         if self.source.login() is None or self._busy_times[entry.entry_id] > 1:
-            self.fail(UnavailableError(f"{entry.url} refuses our credentials (401)."))
-        else:
-            try:
-                await self._login()
-            except MirrorsetError as error:
-                self.fail(error)
-        self.release(entry)
+            raise UnavailableError(f"{entry.url} refuses our credentials (401).")
+        await self._login()
 
 
 def _read_statuses(ask: Ask) -> list[int]:
@@ -535,6 +519,19 @@ def _conditions(entry: Entry) -> dict[str, str]:
     """Headers that ask for an entry only if it changed (RFC 9110, 13.1)."""
     asked = {"If-None-Match": entry.etag, "If-Modified-Since": entry.last_modified}
     return {name: value for name, value in asked.items() if value}
+
+
+def _picture(entry: Entry, candidate: Candidate, response: Response) -> Picture | Unchanged:
+    """The bytes are here, or they are as they were."""
+    if response.status == 304:
+        return Unchanged(entry, candidate)
+    return Picture(
+        entry,
+        candidate,
+        content=response.body,
+        headers=receipt_headers(response),
+        host_files=response.meta.get(HOST_FILES, {}),
+    )
 
 
 def receipt_headers(response: Response) -> dict[str, str]:

@@ -4,8 +4,8 @@ import hashlib
 import io
 import warnings
 
-import imagehash
 import numpy as np
+from blake3 import blake3
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, features
 
@@ -24,6 +24,9 @@ _TURNS: dict[object, Image.Transpose] = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# The first rows of the discrete cosine transform (type II), scale left out: a hash of signs.
+_PHASH_SIDE_PX = 32
+_COSINES = np.cos(np.pi / _PHASH_SIDE_PX * np.outer(np.arange(8), np.arange(_PHASH_SIDE_PX) + 0.5))
 # Pillow's names. A phone's JPEG may carry further pictures behind the first: MPO, opened by JPEG.
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP", "image/avif": "AVIF"}
 # Decoders that Pillow may have been built without.
@@ -90,25 +93,33 @@ def decode(content: bytes) -> NDArray[np.uint8]:
 
 
 def pixel_hash(rgb: NDArray[np.uint8]) -> str:
-    """sha256 over the shape and the bytes of (H, W, 3) uint8 pixels."""
-    digest = hashlib.sha256(repr(rgb.shape).encode())
+    """BLAKE3 over the shape and the bytes of (H, W, 3) uint8 pixels, in 64 hex digits.
+
+    sha256 takes three times as long, which a crawl of millions feels.
+    """
+    digest = blake3(repr(rgb.shape).encode())
     digest.update(np.ascontiguousarray(rgb).data)
-    return digest.hexdigest()
+    return str(digest.hexdigest())
 
 
 def phash(rgb: NDArray[np.uint8]) -> str:
     """64-bit DCT hash of (H, W, 3) uint8 pixels as 16 hex digits.
 
-    imagehash.phash of the grey picture averaged over squares until its shorter side is under
-    256 px: that takes a third of the time. On 356 photographs the two were equal 348 times, and
-    differed in two bits else.
+    As imagehash.phash computes it (C. Zauner, "Implementation and benchmarking of perceptual image
+    hash functions", 2010): which of the 8×8 lowest frequencies of the grey picture at 32×32 px are
+    above their median. Here the grey picture is first averaged over squares until its shorter side
+    is under 256 px: that takes a third of the time. On 356 photographs the two were equal 348
+    times, and differed in two bits else.
     """
     return _phash(Image.fromarray(rgb))
 
 
 def _phash(image: Image.Image) -> str:
     grey = image.convert("L")
-    return str(imagehash.phash(grey.reduce(max(1, min(grey.size) // 128))))
+    small = grey.reduce(max(1, min(grey.size) // 128))
+    pixels = np.asarray(small.resize((_PHASH_SIDE_PX,) * 2, Image.Resampling.LANCZOS))
+    lowest = _COSINES @ pixels @ _COSINES.T
+    return np.packbits(lowest > np.median(lowest)).tobytes().hex()
 
 
 def hamming(a: str, b: str) -> int:

@@ -71,7 +71,7 @@ class Evidence(Record):
 class ImageRecord(Record):
     """One picture by content.
 
-    image_id: sha256 of the original bytes. pixel_hash: sha256 of the upright RGB pixels and their
+    image_id: sha256 of the original bytes. pixel_hash: BLAKE3 of the upright RGB pixels and their
     shape. phash: 64-bit DCT hash of the upright image, 16 hex digits.
     """
 
@@ -80,7 +80,7 @@ class ImageRecord(Record):
     size_bytes: int
     width_px: int
     height_px: int
-    pixel_hash: Sha256
+    pixel_hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     phash: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
 
 

@@ -7,15 +7,17 @@ import asyncio
 import ctypes
 import multiprocessing
 import os
+import pickle
 import platform
-import sys
+import signal
+import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing.process import BaseProcess
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -29,6 +31,8 @@ _LOOK_AT_PARENT_S = 0.5
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 # What a photograph of 20 megapixels takes as pixels; more is given back.
 _KEPT_BYTES = 64_000_000
+# Before each message: its length.
+_LENGTH_BYTES = 8
 
 
 class UndecodableError(Exception):
@@ -51,18 +55,62 @@ class _Job:
     outcome: "asyncio.Future[Any]"
 
 
-class Decoders:
-    """A pool of processes that survives what it is given.
+@dataclass
+class _Worker:
+    """A process, and our end of the socket to it: it answers handfuls in the order they come in.
 
-    Jobs that wait are handed out several at a time. Those under way while a process dies or one
-    takes too long are done again, each alone: so the guilty one is found, and no other suffers.
+    A pool of the standard library would take three threads, which contend with the event loop.
+    """
+
+    process: BaseProcess
+    socket: socket.socket
+    handfuls: int = 0
+    is_ended: bool = False
+    _sending: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _receiving: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def outcomes(self, jobs: list[_Job]) -> list[tuple[Any, Exception | None]]:
+        """What each job returned, or what it raised. Raises OSError where the process is gone."""
+        loop = asyncio.get_running_loop()
+        content = pickle.dumps([(job.work, job.args) for job in jobs])
+        async with self._sending:
+            await loop.sock_sendall(self.socket, len(content).to_bytes(_LENGTH_BYTES))
+            await loop.sock_sendall(self.socket, content)
+        async with self._receiving:
+            length = int.from_bytes(await self._received(_LENGTH_BYTES))
+            answer = await self._received(length)
+        outcomes: list[tuple[Any, Exception | None]] = pickle.loads(answer)  # noqa: S301  (its own process)
+        return outcomes
+
+    async def _received(self, length: int) -> bytearray:
+        loop = asyncio.get_running_loop()
+        content = bytearray(length)
+        view, received = memoryview(content), 0
+        while received < length:
+            count = await loop.sock_recv_into(self.socket, view[received:])
+            if count == 0:
+                raise ConnectionError("the process is gone")
+            received += count
+        return content
+
+    def end(self) -> None:
+        """Kill the process; whoever waits for it meets the end of its socket."""
+        self.is_ended = True
+        self.process.kill()
+        self.process.join()
+
+
+class Decoders:
+    """Processes that are replaced when what they are given ends them.
+
+    Jobs that wait are handed out several at a time. Those that a process had while it died or one
+    took too long are done again, each alone: so the guilty one is found, and no other suffers.
     """
 
     def __init__(self, processes: int, timeout_s: float) -> None:
         """Start the processes now, while there are no threads that a fork would cut off."""
-        self._processes = processes
         self._timeout_s = timeout_s
-        self._pool = _started(processes)
+        self._workers = [_started() for _ in range(processes)]
         self._waiting: deque[_Job] = deque()
         self._under_way: set[asyncio.Task[None]] = set()
         self._alone = asyncio.Lock()
@@ -70,18 +118,29 @@ class Decoders:
     async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """What `work` returns. Raises UndecodableError, and whatever `work` raises."""
         outcome: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Job(partial(work, **kwargs), args, outcome))
+        self._waiting.append(_Job(partial(work, **kwargs) if kwargs else work, args, outcome))
         self._hand_out()
         return await outcome
 
+    @property
+    def pids(self) -> list[int | None]:
+        """The process ids."""
+        return [worker.process.pid for worker in self._workers]
+
     def close(self) -> None:
         """End the processes."""
-        _end(self._pool)
+        for worker in self._workers:
+            worker.end()
+            worker.socket.close()
 
     def _hand_out(self) -> None:
-        while self._waiting and len(self._under_way) < self._processes * _HANDFULS:
+        while self._waiting:
+            worker = min(self._workers, key=lambda one: one.handfuls)
+            if worker.handfuls == _HANDFULS:
+                return
             jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_JOBS))]
-            task = asyncio.ensure_future(self._do(jobs))
+            worker.handfuls += 1
+            task = asyncio.ensure_future(self._do(worker, jobs))
             self._under_way.add(task)
             task.add_done_callback(self._one_is_done)
 
@@ -89,20 +148,22 @@ class Decoders:
         self._under_way.discard(task)
         self._hand_out()
 
-    async def _do(self, jobs: list[_Job]) -> None:
-        pool = self._pool
+    async def _do(self, worker: _Worker, jobs: list[_Job]) -> None:
         try:
-            submitted = pool.submit(_outcomes, [(job.work, job.args) for job in jobs])
             # Those handed out before may take their time as well.
             limit_s = self._timeout_s * _HANDFULS * _MOST_JOBS
-            outcomes = await asyncio.wait_for(asyncio.wrap_future(submitted), limit_s)
+            outcomes = await asyncio.wait_for(worker.outcomes(jobs), limit_s)
         except Exception:
-            # A process died or took too long, or an outcome could not be sent.
-            if self._pool is pool:
-                _end(pool)
-                self._pool = _started(self._processes)
+            # The process died or took too long, or an outcome could not be sent.
+            if not worker.is_ended:
+                worker.end()
+                self._workers[self._workers.index(worker)] = _started()
             async with self._alone:
                 outcomes = [await self._alone_outcome(job) for job in jobs]
+        finally:
+            worker.handfuls -= 1
+            if worker.is_ended and not worker.handfuls:
+                worker.socket.close()
         for job, (value, error) in zip(jobs, outcomes, strict=True):
             if job.outcome.cancelled():
                 continue
@@ -112,11 +173,9 @@ class Decoders:
                 job.outcome.set_exception(error)
 
     async def _alone_outcome(self, job: _Job) -> tuple[Any, Exception | None]:
-        pool = _started(1)
+        worker = _started()
         try:
-            submitted = pool.submit(_outcomes, [(job.work, job.args)])
-            waited = asyncio.wait_for(asyncio.wrap_future(submitted), self._timeout_s)
-            (outcome,) = await waited
+            (outcome,) = await asyncio.wait_for(worker.outcomes([job]), self._timeout_s)
         except TimeoutError:
             said = f"It could not be decoded within {self._timeout_s:g} s."
             return None, UndecodableError(said)
@@ -127,7 +186,33 @@ class Decoders:
         else:
             return outcome
         finally:
-            _end(pool)
+            worker.end()
+            worker.socket.close()
+
+
+def _started() -> _Worker:
+    # A forked process has all modules loaded; elsewhere forking is not safe.
+    is_linux = platform.system() == "Linux"
+    context = (
+        multiprocessing.get_context("fork") if is_linux else multiprocessing.get_context("spawn")
+    )
+    ours, theirs = socket.socketpair()
+    process = context.Process(target=_serve, args=(theirs, os.getpid()), daemon=True)
+    process.start()
+    theirs.close()
+    ours.setblocking(False)
+    return _Worker(process, ours)
+
+
+def _serve(connection: socket.socket, parent_pid: int) -> None:
+    """In a process of its own: answer handful after handful."""
+    _begin(parent_pid)
+    with connection.makefile("rwb") as stream:
+        while length := stream.read(_LENGTH_BYTES):
+            jobs = pickle.loads(stream.read(int.from_bytes(length)))  # noqa: S301  (our parent's)
+            content = pickle.dumps(_outcomes(jobs))
+            stream.write(len(content).to_bytes(_LENGTH_BYTES) + content)
+            stream.flush()
 
 
 def _outcomes(
@@ -144,23 +229,6 @@ def _outcomes(
     return outcomes
 
 
-def _started(processes: int) -> ProcessPoolExecutor:
-    # A forked process has all modules loaded; elsewhere forking is not safe.
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    pool = ProcessPoolExecutor(
-        processes, mp_context=context, initializer=_begin, initargs=(os.getpid(),)
-    )
-    for _ in range(processes):
-        pool.submit(os.getpid)
-    return pool
-
-
-def _end(pool: ProcessPoolExecutor) -> None:
-    for process in list((pool._processes or {}).values()):
-        process.kill()
-    pool.shutdown(wait=True, cancel_futures=True)
-
-
 def _keep_memory() -> None:
     """Let the allocator keep what one picture took for the next: else each is paged in anew.
 
@@ -174,6 +242,8 @@ def _keep_memory() -> None:
 
 def _begin(parent_pid: int) -> None:
     """A killed parent cannot tell its processes to end: they look."""
+    # Ctrl-C reaches them too; their parent decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _keep_memory()
 
     def watch() -> None:

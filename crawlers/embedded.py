@@ -28,8 +28,10 @@ _NAMESPACES = {
     "dc": "http://purl.org/dc/elements/1.1/",
     "plus": "http://ns.useplus.org/ldf/xmp/1.0/",
 }
-# What all metadata that is read here begins with, in JPEG, PNG, WebP and AVIF.
+# What all metadata that is read here begins with, in PNG, WebP and AVIF.
 _MARKS = (b"<rdf:RDF", b"Exif", b"EXIF", b"eXIf", b"8BIM", b"Raw profile type")
+# JPEG keeps them in segments APP1 and APP13, whose markers its pixels cannot hold.
+_JPEG, _JPEG_MARKS = b"\xff\xd8", (b"\xff\xe1", b"\xff\xed")
 _XMP_RDF = re.compile(rb"<rdf:RDF\b.*?</rdf:RDF>", re.DOTALL)
 
 _IPTC = _IPTC_BYLINE, _IPTC_COPYRIGHT = 80, 116
@@ -60,7 +62,7 @@ def read_embedded(content: bytes) -> Embedded:
     >>> read_embedded(b"no picture")
     Embedded(statements=(), author='', mining_reserved_by='')
     """
-    if not any(mark in content for mark in _MARKS):
+    if not any(mark in content for mark in _marks(content)):
         return Embedded()
     xmp = _xmp(content)
     iptc, exif = _fields(content, _iptc), _fields(content, _exif)
@@ -83,6 +85,10 @@ def read_embedded(content: bytes) -> Embedded:
         or exif.get(_EXIF_ARTIST, ""),
         mining_reserved_by=mining if "PROHIBITED" in mining.upper() else "",
     )
+
+
+def _marks(content: bytes) -> tuple[bytes, ...]:
+    return _JPEG_MARKS if content.startswith(_JPEG) else _MARKS
 
 
 def is_embedded(read_from: str) -> bool:

@@ -73,11 +73,9 @@ class Candidate(Record):
 class Picture:
     """A candidate's original bytes as received, and what the answer said with them.
 
-    entry: its row of the frontier. host_files: what the host says of its use, as read: name →
-    sha256 or status.
+    host_files: what the host says of its use, as read: name → sha256 or status.
     """
 
-    entry: Entry
     candidate: Candidate
     content: bytes = field(repr=False)
     headers: dict[str, str]
@@ -88,7 +86,6 @@ class Picture:
 class Unchanged:
     """A candidate whose bytes are as an earlier run kept them (304)."""
 
-    entry: Entry
     candidate: Candidate
 
 

@@ -51,23 +51,22 @@ class Keeper:
         self._has_items = asyncio.Event()
         self._is_closing = False
 
-    async def settled(self, item: Picture | Unchanged | Settled) -> Settled:
-        """What an item comes to; decoding is done by processes of its own.
+    async def settled(self, entry: Entry, item: Picture | Unchanged) -> Settled:
+        """What an entry's item comes to; decoding is done by processes of its own.
 
         Raises MirrorsetError and OSError where bytes cannot be kept.
         """
-        if isinstance(item, Settled):
-            return item
         if isinstance(item, Unchanged):
-            return Settled(item.entry, UNCHANGED, await asyncio.to_thread(self._renewed, item))
+            return Settled(entry, UNCHANGED, await asyncio.to_thread(self._renewed, item))
         try:
-            settled = await self._decoders.run(keep, item, self._order)
+            outcome, records = await self._decoders.run(keep, item, self._order)
         except UndecodableError as error:
             refusal = Refusal(
                 reason=Reason.NOT_AN_IMAGE, detail=str(error), is_retryable=error.is_retryable
             )
-            return _refused(item, refusal)
-        if settled.outcome == STORED and (item.entry.etag or item.entry.last_modified):
+            outcome, records = _refused(item, refusal)
+        settled = Settled(entry, outcome, records)
+        if outcome == STORED and (entry.etag or entry.last_modified):
             return await asyncio.to_thread(self._as_before, settled)
         return settled
 
@@ -122,13 +121,16 @@ class Keeper:
         return (renewed(sighting, permit, agent, utc_now(), was.headers, was.host_files),)
 
 
-def keep(picture: Picture, order: CrawlOrder) -> Settled:
-    """Judge a picture, and put its bytes into the blob store where it is taken."""
+def keep(picture: Picture, order: CrawlOrder) -> tuple[str, tuple[Record, ...]]:
+    """Judge a picture, and put its bytes into the blob store where it is taken.
+
+    Returns its outcome and the records to keep.
+    """
     settled = settle(picture, order.pixels, order.intended_use, order.user_agent)
     if isinstance(settled, Refusal):
         return _refused(picture, settled)
     _blobs(order.blobs_url).put(picture.content)
-    return Settled(picture.entry, STORED, settled)
+    return STORED, settled
 
 
 @cache
@@ -137,7 +139,7 @@ def _blobs(url: str) -> BlobStore:
     return BlobStore(url)
 
 
-def _refused(picture: Picture, refusal: Refusal) -> Settled:
+def _refused(picture: Picture, refusal: Refusal) -> tuple[str, tuple[Record, ...]]:
     candidate = picture.candidate
     record = rejected(candidate.source, candidate.source_item_id, candidate.image_url, refusal)
-    return Settled(picture.entry, str(refusal.reason), (record,))
+    return str(refusal.reason), (record,)

@@ -22,7 +22,6 @@ from itertools import chain, islice
 from typing import Any, BinaryIO
 
 import fsspec
-import pyarrow.parquet as pq
 
 from crawlers.text import clean
 from mirrorset.errors import InputError, MirrorsetError, UnavailableError
@@ -197,6 +196,9 @@ def _lowered(value: object) -> dict[str, object]:
 
 
 def _read_parquet(stream: BinaryIO, wanted: frozenset[str], column: str) -> _Table:
+    # A tenth of a second to import, for this kind of list alone.
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
     # Buffered, so that memory does not grow with the row groups.
     file = pq.ParquetFile(stream, buffer_size=_READ_AHEAD_BYTES)
     names = file.schema_arrow.names

@@ -17,12 +17,24 @@ class Terse(LogFormatter):
         """No line."""
 
 
+#: What is asked once more. Scrapy's own list also names errors of Twisted's client, whose modules
+#: take a tenth of a second to load.
+_LOST = (
+    "scrapy.exceptions.CannotResolveHostError",
+    "scrapy.exceptions.DownloadConnectionRefusedError",
+    "scrapy.exceptions.DownloadFailedError",
+    "scrapy.exceptions.DownloadTimeoutError",
+    "scrapy.exceptions.ResponseDataLossError",
+    # By HttpCompressionMiddleware, of an empty answer.
+    OSError,
+)
 #: Entries of the frontier that one process has under way.
 WINDOW = 256
 
 _UNUSED_DOWNLOADER = (
     "offsite.OffsiteMiddleware",
     "httpauth.HttpAuthMiddleware",
+    "defaultheaders.DefaultHeadersMiddleware",
     # Its proxies would hide from the guard what is connected to.
     "httpproxy.HttpProxyMiddleware",
     "cookies.CookiesMiddleware",
@@ -78,6 +90,7 @@ def scrapy_settings(shard: ShardOrder) -> dict[str, Any]:
         "CONCURRENT_REQUESTS_PER_DOMAIN": polite.concurrency_per_host,
         "DOWNLOAD_TIMEOUT": polite.timeout_s,
         "RETRY_TIMES": polite.retries,
+        "RETRY_EXCEPTIONS": _LOST,
         "RETRY_GIVE_UP_LOG_LEVEL": "WARNING",
         "REDIRECT_MAX_TIMES": polite.max_redirects,
         "DOWNLOAD_MAXSIZE": order.max_bytes,

@@ -387,10 +387,11 @@ class CrawlSpider(scrapy.Spider):
         except Exception as error:
             # What one answer does to us must not end the crawl.
             return self._refused(entry, unreadable(error))
-        if not isinstance(fetched, Picture):
-            return await self._keeper.settled(fetched)
-        with self.under_way.holding(len(fetched.content)):
-            return await self._keeper.settled(fetched)
+        if isinstance(fetched, Settled):
+            return fetched
+        held_bytes = len(fetched.content) if isinstance(fetched, Picture) else 0
+        with self.under_way.holding(held_bytes):
+            return await self._keeper.settled(entry, fetched)
 
     async def _fetched(self, entry: Entry) -> Fetched:
         """An item's bytes, or what it came to without them."""
@@ -398,11 +399,11 @@ class CrawlSpider(scrapy.Spider):
         if not host_of(entry.url):
             return await asyncio.to_thread(self._opened, entry, candidate)
         if candidate.permit is not None:
-            return _picture(entry, candidate, await self._picture_answer(entry))
+            return _picture(candidate, await self._picture_answer(entry))
         # The page was silent: the file's own metadata must name the licence.
         response = await self._picture_answer(entry, Range=f"bytes=0-{HEAD_BYTES - 1}")
         if response.status == 304:
-            return Unchanged(entry, candidate)
+            return Unchanged(candidate)
         embedded = read_embedded(response.body)
         permit = judge(embedded.statements, self.order.intended_use)
         if isinstance(permit, Refusal):
@@ -411,7 +412,7 @@ class CrawlSpider(scrapy.Spider):
         licensed = candidate.model_copy(update={"permit": permit, "author": author})
         if not _is_whole(response):
             response = await self._picture_answer(entry)
-        return _picture(entry, licensed, response)
+        return _picture(licensed, response)
 
     def _opened(self, entry: Entry, candidate: Candidate) -> Picture | Settled:
         try:
@@ -423,7 +424,7 @@ class CrawlSpider(scrapy.Spider):
             return self._refused(entry, Refusal(reason=Reason.HTTP_ERROR, detail=detail))
         if len(content) > self.order.max_bytes:
             return self._refused(entry, too_large(self.order.max_bytes))
-        return Picture(entry, candidate, content, headers={}, host_files={})
+        return Picture(candidate, content, headers={}, host_files={})
 
     async def _picture_answer(self, entry: Entry, **headers: str) -> Response:
         further = [304] if _conditions(entry) else []
@@ -521,12 +522,11 @@ def _conditions(entry: Entry) -> dict[str, str]:
     return {name: value for name, value in asked.items() if value}
 
 
-def _picture(entry: Entry, candidate: Candidate, response: Response) -> Picture | Unchanged:
+def _picture(candidate: Candidate, response: Response) -> Picture | Unchanged:
     """The bytes are here, or they are as they were."""
     if response.status == 304:
-        return Unchanged(entry, candidate)
+        return Unchanged(candidate)
     return Picture(
-        entry,
         candidate,
         content=response.body,
         headers=receipt_headers(response),

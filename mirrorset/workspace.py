@@ -165,7 +165,10 @@ def init(home: Path, remote: str | None = None) -> Workspace:
         dvc(home, "init", "--quiet", "--force")
     _configure_dvc(home / ".dvc" / "config", remote)
     commit(home, "Make the workspace", _TRACKED)
-    return open_workspace(home)
+    workspace = open_workspace(home)
+    # Its tables are made now: no later command has to.
+    with workspace.catalogue():
+        return workspace
 
 
 def commit(home: Path, message: str, paths: Sequence[str]) -> None:

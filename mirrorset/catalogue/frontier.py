@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import IntEnum
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -90,7 +91,7 @@ class Entry:
     hops: int = 0
     entry_id: int = 0
 
-    @property
+    @cached_property
     def host(self) -> str:
         """The host that is asked, or "" where none is."""
         return host_of(self.url)

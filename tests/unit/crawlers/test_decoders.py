@@ -52,9 +52,12 @@ def test_work_comes_back_in_its_own_place() -> None:
 )
 def test_only_the_guilty_is_refused(work: object, timeout_s: float, words: str) -> None:
     decoders = Decoders(2, timeout_s=timeout_s)
+
+    async def one_after_the_other() -> tuple[list[object], list[object]]:
+        return await outcomes(decoders, work, 20), await outcomes(decoders, doubled, 5)
+
     try:
-        came = asyncio.run(outcomes(decoders, work, 20))
-        again = asyncio.run(outcomes(decoders, doubled, 5))
+        came, again = asyncio.run(one_after_the_other())
     finally:
         decoders.close()
     assert [came[n] for n in range(20) if n != 7] == [n for n in range(20) if n != 7]
@@ -79,7 +82,7 @@ def test_a_killed_parent_leaves_no_process_behind() -> None:
         "import time\n"
         "from crawlers.decoders import Decoders\n"
         "decoders = Decoders(2, 30)\n"
-        "print(*decoders._pool._processes, flush=True)\n"
+        "print(*decoders.pids, flush=True)\n"
         "time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as parent:

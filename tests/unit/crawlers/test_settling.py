@@ -7,7 +7,6 @@ from PIL import Image
 
 from crawlers.items import Candidate, Permit, Picture, Refusal, Statement
 from crawlers.settling import settle
-from mirrorset.catalogue.frontier import Entry, Kind
 from mirrorset.pixels import PixelParams
 from mirrorset.records import Licence, Reason
 
@@ -28,8 +27,7 @@ def picture(content: bytes, sha1: str = "", permit: Permit | None = PERMIT) -> P
         permit=permit,
         sha1=sha1,
     )
-    entry = Entry("item:h.org/ada.html", Kind.ITEM, candidate.image_url, {})
-    return Picture(entry, candidate, content, {"etag": '"1"'}, {"robots.txt": "0" * 64})
+    return Picture(candidate, content, {"etag": '"1"'}, {"robots.txt": "0" * 64})
 
 
 def test_a_good_picture_becomes_image_and_sighting(encoded: Callable[..., bytes]) -> None:

@@ -42,6 +42,7 @@ $(UV): .ci/uv.txt
 	@.ci/system
 	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps --require-hashes -r requirements.lock $(UNREACHED)
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . $(UNREACHED)
+	@$(BIN)/python -m compileall -q flows crawlers annotation curation parity reports faces mirrorset
 	@touch $@
 
 .venv/installed-dev: requirements-dev.lock .venv/installed

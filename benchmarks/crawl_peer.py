@@ -15,25 +15,26 @@ PINNED = Path(__file__).with_name("img2dataset.txt")
 
 
 class Setting(NamedTuple):
-    """processes, threads in each; keeping: what becomes of a JPEG ("originals": decoded to check
-    it, its bytes kept; "re-encoded": img2dataset's default; "unchecked": not even decoded).
+    """processes, threads in each; keeping: what becomes of a JPEG ("re-encoded": what
+    `--resize_mode no` does; "originals": decoded to check it, its bytes kept; "unchecked": not even
+    decoded).
     """
 
     processes: int
     threads: int
-    keeping: str = "originals"
+    keeping: str = "re-encoded"
 
     def __str__(self) -> str:
         return f"{self.processes} × {self.threads} threads, {self.keeping}"
 
 
-#: What is tried; the setting with the best whole-process figure that keeps originals is compared.
+#: What is tried; the setting with the best whole-process figure is compared.
 SETTINGS = (
-    Setting(1, 16),
     Setting(1, 64),
     Setting(2, 16),
     Setting(2, 32),
     Setting(2, 64),
+    Setting(3, 32),
     Setting(4, 32),
 )
 _OPTIONS = {

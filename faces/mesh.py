@@ -1,6 +1,7 @@
 """The face mesh: 478 landmarks, 52 blendshapes and a pose matrix, by MediaPipe's FaceLandmarker."""
 
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from mediapipe.tasks.python.core.base_options import BaseOptions
 from numpy.typing import ArrayLike, NDArray
 
 from faces.crop import cut_square
+from faces.detection import Image
+from faces.lending import Lending
 from faces.quiet import native_notes_withheld
 from mirrorset.geometry import square_around
 from mirrorset.records import Record
@@ -43,34 +46,27 @@ class Mesh:
 
 class FaceMesher:
     """Kartynnik et al., "Real-time facial surface geometry from monocular video on mobile GPUs",
-    2019; Grishchenko et al., "Blendshapes GHUM", 2023.
+    2019; Grishchenko et al., "Blendshapes GHUM", 2023. One instance serves any number of threads.
     """
 
     def __init__(self, path: Path, params: MeshParams | None = None) -> None:
         self._params = params or MeshParams()
-        options = vision.FaceLandmarkerOptions(
-            base_options=BaseOptions(model_asset_path=str(path)),
-            num_faces=1,
-            min_face_detection_confidence=self._params.min_score,
-            min_face_presence_confidence=self._params.min_score,
-            output_face_blendshapes=True,
-            output_facial_transformation_matrixes=True,
-        )
-        with native_notes_withheld():
-            self._landmarker = vision.FaceLandmarker.create_from_options(options)
-        weakref.finalize(self, _close, self._landmarker)
+        self._tasks = Lending(lambda: self._task(path))
 
-    def locate(self, rgb: NDArray[np.uint8], box: ArrayLike) -> Mesh | None:
-        """The mesh of the face in `box` (xyxy px) of `rgb` (H, W, 3); None where none is found.
+    def locate(self, faces: Sequence[tuple[Image, ArrayLike]]) -> list[Mesh | None]:
+        """The mesh of each of `faces`, (H, W, 3) uint8 RGB and the face's box in it, xyxy px.
 
-        A full profile has none, and a neighbour's face that the crop holds is not taken for it.
+        None where none is found: a full profile has none, and a neighbour's face that the crop
+        holds is not taken for it.
         """
+        with self._tasks.borrowed() as task:
+            return [self._locate(task, rgb, box) for rgb, box in faces]
+
+    def _locate(self, task: vision.FaceLandmarker, rgb: Image, box: ArrayLike) -> Mesh | None:
         side = self._params.crop_side_px
         square = square_around(box, self._params.crop_factor)
         crop = cut_square(rgb, square, side)
-        result = self._landmarker.detect(
-            mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=crop)
-        )
+        result = task.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=crop))
         if not result.face_landmarks:
             return None
         unit = np.array([(point.x, point.y) for point in result.face_landmarks[0]])
@@ -82,6 +78,20 @@ class FaceMesher:
             blendshapes={shape.category_name: shape.score for shape in result.face_blendshapes[0]},
             matrix=np.asarray(result.facial_transformation_matrixes[0], dtype=np.float64),
         )
+
+    def _task(self, path: Path) -> vision.FaceLandmarker:
+        options = vision.FaceLandmarkerOptions(
+            base_options=BaseOptions(model_asset_path=str(path)),
+            num_faces=1,
+            min_face_detection_confidence=self._params.min_score,
+            min_face_presence_confidence=self._params.min_score,
+            output_face_blendshapes=True,
+            output_facial_transformation_matrixes=True,
+        )
+        with native_notes_withheld():
+            task = vision.FaceLandmarker.create_from_options(options)
+        weakref.finalize(self, _close, task)
+        return task
 
 
 def _close(landmarker: vision.FaceLandmarker) -> None:

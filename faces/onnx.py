@@ -40,14 +40,17 @@ class Network:
     (docs/models.md). One instance serves any number of threads.
     """
 
-    def __init__(self, path: Path, most_on_cpu: int) -> None:
-        """most_on_cpu: inputs a run; more outgrow the caches. Raises what ONNX Runtime raises."""
+    def __init__(self, model: Path | bytes, most_on_cpu: int) -> None:
+        """model: the file or its content. most_on_cpu: inputs a run; more outgrow the caches.
+
+        Raises what ONNX Runtime raises.
+        """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = _ERRORS_ONLY
         providers = execution_providers(onnxruntime.get_available_providers())
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        self._session = onnxruntime.InferenceSession(model, options, providers=providers)
         self._most = most_on_cpu if providers == [_CPU] else _MOST_ON_GPU
         self._input = self._session.get_inputs()[0].name
 

@@ -5,15 +5,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
 from faces.bisenet import SIDE_PX, bisenet
 from faces.checkpoint import read_checkpoint
 from faces.crop import cut_square
-from faces.detection import Detection
+from faces.detection import Detection, Image
 from faces.masks import encode
-from faces.onnx import session_options
+from faces.onnx import Network
 from mirrorset.geometry import square_around
 from mirrorset.records import Mask, Record
 
@@ -44,18 +43,16 @@ class ParsingParams(Record):
 
 
 class FaceParser:
-    """BiSeNet, trained on CelebAMask-HQ. The checkpoint is turned into a graph as it is opened."""
+    """BiSeNet, trained on CelebAMask-HQ. The checkpoint is turned into a graph as it is opened.
+    One instance serves any number of threads.
+    """
 
     def __init__(self, path: Path, params: ParsingParams | None = None) -> None:
         """Raises InputError where `path` holds no checkpoint."""
         self._params = params or ParsingParams()
-        self._session = onnxruntime.InferenceSession(
-            bisenet(read_checkpoint(path.read_bytes())),
-            session_options(),
-            providers=["CPUExecutionProvider"],
-        )
+        self._network = Network(bisenet(read_checkpoint(path.read_bytes())), most_on_cpu=1)
 
-    def parse(self, rgb: NDArray[np.uint8], faces: Sequence[Detection]) -> tuple[Mask, ...]:
+    def parse(self, rgb: Image, faces: Sequence[Detection]) -> tuple[Mask, ...]:
         """The masks of `rgb` (H, W, 3) uint8, one a class that is there, in the order of `CLASSES`.
 
         Where the crops of two of the `faces` meet, the later one has its say.
@@ -66,13 +63,13 @@ class FaceParser:
         masks = (encode(classes == index, CLASSES[index]) for index in range(1, len(CLASSES)))
         return tuple(mask for mask in masks if mask)
 
-    def _paint(self, classes: NDArray[np.uint8], rgb: NDArray[np.uint8], face: Detection) -> None:
+    def _paint(self, classes: NDArray[np.uint8], rgb: Image, face: Detection) -> None:
         """Write the classes around one face into `classes` (H, W)."""
         left, top, right, _ = square_around(face.box, self._params.crop_factor).round().astype(int)
         side = max(int(right - left), 1)
         crop = cut_square(rgb, (left, top, left + side, top + side), SIDE_PX)
-        image = (crop / np.float32(255) - _MEAN) / _DEVIATION
-        logits = self._session.run(None, {"image": image.transpose(2, 0, 1)[None]})[0][0]
+        image = (crop.astype(np.float32) / 255 - _MEAN) / _DEVIATION
+        logits = self._network(image.transpose(2, 0, 1)[None])[0][0]
         found = sided(_best(logits, side), face.five_points - (left, top))
         height, width = classes.shape
         rows = slice(max(top, 0), min(top + side, height))

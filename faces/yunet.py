@@ -1,14 +1,15 @@
 """Face detection: YuNet through OpenCV, at two scales. Its weights may be used commercially."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faces.detection import Detection
+from faces.detection import Detection, Image, largest_first
+from faces.lending import Lending
 from faces.quiet import native_notes_withheld
-from mirrorset.geometry import area
 from mirrorset.records import Record
 
 Floats = NDArray[np.float64]
@@ -25,45 +26,52 @@ class YuNetParams(Record):
     input_sides_px: tuple[int, ...] = (256, 640)
 
 
-class YuNetDetector:
+class YuNet:
     """Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector", Machine Intelligence
     Research 20, 2023.
     """
 
     def __init__(self, path: Path, params: YuNetParams | None = None) -> None:
         self._params = params or YuNetParams()
-        with native_notes_withheld():
-            self._network = cv2.FaceDetectorYN.create(
-                str(path), "", (0, 0), self._params.min_score, self._params.max_overlap
-            )
+        self._networks = Lending(lambda: self._network(path))
 
-    def detect(self, rgb: NDArray[np.uint8]) -> tuple[Detection, ...]:
-        """Faces of (H, W, 3) uint8 RGB, largest box first; boxes may reach outside the image."""
+    def detect(self, images: Sequence[Image]) -> list[tuple[Detection, ...]]:
+        """See `faces.detection.Detector`."""
+        with self._networks.borrowed() as network:
+            return [self._detect(network, rgb) for rgb in images]
+
+    def _detect(self, network: cv2.FaceDetectorYN, rgb: Image) -> tuple[Detection, ...]:
         bgr = np.ascontiguousarray(rgb[:, :, ::-1])
-        rows = np.concatenate([self._rows(bgr, side) for side in self._params.input_sides_px])
+        rows = np.concatenate([_rows(network, bgr, side) for side in self._params.input_sides_px])
         kept = cv2.dnn.NMSBoxes(
             rows[:, :4].tolist(),
             rows[:, 14].tolist(),
             self._params.min_score,
             self._params.max_overlap,
         )
-        found = [_detection(rows[index]) for index in kept]
-        return tuple(sorted(found, key=lambda one: float(area(one.box)[0]), reverse=True))
+        return largest_first(_detection(rows[index]) for index in kept)
 
-    def _rows(self, bgr: NDArray[np.uint8], side: int) -> Floats:
-        """Left, top, width, height, five points, score of every face: (N, 15), in px of `bgr`."""
-        height, width = bgr.shape[:2]
-        scale = side / max(height, width)
-        size = (max(round(width * scale), 1), max(round(height * scale), 1))
-        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        self._network.setInputSize(size)
-        _, rows = self._network.detect(cv2.resize(bgr, size, interpolation=how))
-        if rows is None:
-            return np.empty((0, 15))
-        found = rows.astype(np.float64)
-        found[:, 0:14:2] *= width / size[0]
-        found[:, 1:14:2] *= height / size[1]
-        return found
+    def _network(self, path: Path) -> cv2.FaceDetectorYN:
+        with native_notes_withheld():
+            return cv2.FaceDetectorYN.create(
+                str(path), "", (0, 0), self._params.min_score, self._params.max_overlap
+            )
+
+
+def _rows(network: cv2.FaceDetectorYN, bgr: Image, side: int) -> Floats:
+    """Left, top, width, height, five points, score of every face: (N, 15), in px of `bgr`."""
+    height, width = bgr.shape[:2]
+    scale = side / max(height, width)
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    network.setInputSize(size)
+    _, rows = network.detect(cv2.resize(bgr, size, interpolation=how))
+    if rows is None:
+        return np.empty((0, 15))
+    found = rows.astype(np.float64)
+    found[:, 0:14:2] *= width / size[0]
+    found[:, 1:14:2] *= height / size[1]
+    return found
 
 
 def _detection(row: Floats) -> Detection:

@@ -68,7 +68,7 @@ class FaceParser:
         left, top, right, _ = square_around(face.box, self._params.crop_factor).round().astype(int)
         side = max(int(right - left), 1)
         crop = cut_square(rgb, (left, top, left + side, top + side), SIDE_PX)
-        image = (crop.astype(np.float32) / 255 - _MEAN) / _DEVIATION
+        image = np.asarray((crop / 255 - _MEAN) / _DEVIATION, dtype=np.float32)
         logits = self._network(image.transpose(2, 0, 1)[None])[0][0]
         found = sided(_best(logits, side), face.five_points - (left, top))
         height, width = classes.shape

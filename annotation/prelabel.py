@@ -215,9 +215,16 @@ def _measured(pictures: Sequence[_Decoded], profile: Profile) -> list[_Measured 
     return [
         _Measured(image_id, rgb.shape[1], rgb.shape[0], of_image)
         if of_image.faces
-        else _rejected(image_id, Reason.NO_FACE, f"{profile.name} found no face.")
+        else _rejected(image_id, Reason.NO_FACE, _no_face(profile.name, of_image.unconfirmed))
         for (image_id, rgb), of_image in zip(pictures, measures, strict=True)
     ]
+
+
+def _no_face(profile: str, unconfirmed: int) -> str:
+    if unconfirmed == 0:
+        return f"{profile} found no face."
+    faces = "a face" if unconfirmed == 1 else f"{unconfirmed} faces"
+    return f"{profile} found {faces} that a second look did not confirm."
 
 
 def _labels(

@@ -15,6 +15,7 @@ from faces.crop import cut_square
 from faces.detection import Image
 from faces.lending import Lending
 from faces.quiet import native_notes_withheld
+from faces.schema import load_schema
 from mirrorset.geometry import square_around
 from mirrorset.records import Record
 
@@ -24,22 +25,26 @@ Floats = NDArray[np.float64]
 class MeshParams(Record):
     """crop_factor: side of the square crop over the longer side of the face's box: the task finds
     nothing where a face is small in the frame. crop_side_px: the crop is scaled to it. min_score:
-    for the task's own detection and presence scores.
+    for the task's own detection and presence scores. is_mirrored_too: look at the mirror image as
+    well; without it the disagreement is unknown.
     """
 
     crop_factor: float = 1.8
     crop_side_px: int = 320
     min_score: float = 0.3
+    is_mirrored_too: bool = True
 
 
 @dataclass(frozen=True)
 class Mesh:
-    """points: (478, 2) float64 px of the image. blendshapes: 52 scores 0 to 1 by name,
-    "_neutral" and 51 of ARKit's.
+    """points: (478, 2) float64 px of the image, the mean of those found on the crop and on its
+    mirror image. apart_px: (478,) float64, the distance between the two; NaN where the mirror image
+    showed no face. blendshapes: 52 scores 0 to 1 by name, "_neutral" and 51 of ARKit's.
     matrix: (4, 4) float64, canonical face (x right, y up, z to the viewer, cm) → camera space.
     """
 
     points: Floats
+    apart_px: Floats
     blendshapes: dict[str, float]
     matrix: Floats
 
@@ -52,6 +57,7 @@ class FaceMesher:
     def __init__(self, path: Path, params: MeshParams | None = None) -> None:
         self._params = params or MeshParams()
         self._tasks = Lending(lambda: self._task(path))
+        self._mirror = list(load_schema("mesh478").mirror)
 
     def locate(self, faces: Sequence[tuple[Image, ArrayLike]]) -> list[Mesh | None]:
         """The mesh of each of `faces`, (H, W, 3) uint8 RGB and the face's box in it, xyxy px.
@@ -63,20 +69,26 @@ class FaceMesher:
             return [self._locate(task, rgb, box) for rgb, box in faces]
 
     def _locate(self, task: vision.FaceLandmarker, rgb: Image, box: ArrayLike) -> Mesh | None:
-        side = self._params.crop_side_px
         square = square_around(box, self._params.crop_factor)
-        crop = cut_square(rgb, square, side)
-        result = task.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=crop))
-        if not result.face_landmarks:
+        scale = square[2] - square[0]
+        crop = cut_square(rgb, square, self._params.crop_side_px)
+        found = _look(task, crop)
+        if not found.face_landmarks:
             return None
-        unit = np.array([(point.x, point.y) for point in result.face_landmarks[0]])
-        points = square[:2] + unit * (square[2:] - square[:2])
-        if not _is_within(points.mean(axis=0), box):
+        straight = _points(found)
+        if not _is_within(square[:2] + straight.mean(axis=0) * scale, box):
             return None
+        unit, apart = straight, np.full(len(straight), np.nan)
+        if self._params.is_mirrored_too:
+            again = _look(task, np.ascontiguousarray(crop[:, ::-1]))
+            if again.face_landmarks:
+                back = _points(again)[self._mirror] * (-1, 1) + (1, 0)
+                unit, apart = (straight + back) / 2, np.linalg.norm(straight - back, axis=1)
         return Mesh(
-            points=points,
-            blendshapes={shape.category_name: shape.score for shape in result.face_blendshapes[0]},
-            matrix=np.asarray(result.facial_transformation_matrixes[0], dtype=np.float64),
+            points=square[:2] + unit * scale,
+            apart_px=apart * scale,
+            blendshapes={shape.category_name: shape.score for shape in found.face_blendshapes[0]},
+            matrix=np.asarray(found.facial_transformation_matrixes[0], dtype=np.float64),
         )
 
     def _task(self, path: Path) -> vision.FaceLandmarker:
@@ -92,6 +104,15 @@ class FaceMesher:
             task = vision.FaceLandmarker.create_from_options(options)
         weakref.finalize(self, _close, task)
         return task
+
+
+def _look(task: vision.FaceLandmarker, crop: Image) -> vision.FaceLandmarkerResult:
+    return task.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=crop))
+
+
+def _points(found: vision.FaceLandmarkerResult) -> Floats:
+    """Points (478, 2) of the crop, its side being 1."""
+    return np.array([(point.x, point.y) for point in found.face_landmarks[0]])
 
 
 def _close(landmarker: vision.FaceLandmarker) -> None:

@@ -1,5 +1,6 @@
 """Profiles: sets of models that together measure all that a label says of an image."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.age import AgeEstimator, AgeParams
+from faces.confirmation import CONFIRMATIONS, Confirmation, ConfirmationParams
 from faces.detection import Detection, Detector, Image
-from faces.landmarks import joined_ibug68, landmarks
+from faces.landmarks import Located, distance_between, landmarks, located68, located106, mirror_distance
 from faces.landmarks106 import Landmarks106, Landmarks106Params
 from faces.lighting import LightingParams, lighting
 from faces.masks import encode
@@ -54,7 +56,7 @@ PROFILES = {
 
 
 class ProfileParams(Record):
-    """The parameters of each measure."""
+    """The parameters of each measure. confirmation: None for those of the profile's detector."""
 
     scrfd: ScrfdParams = ScrfdParams()
     points106: Landmarks106Params = Landmarks106Params()
@@ -62,7 +64,11 @@ class ProfileParams(Record):
     person_mask: PersonMaskParams = PersonMaskParams()
     age: AgeParams = AgeParams()
     lighting: LightingParams = LightingParams()
+    confirmation: ConfirmationParams | None = None
 
+
+# Of the second look: below any score that confirms.
+_SECOND_MIN_SCORE = 0.1
 
 _DETECTORS: dict[str, Callable[[Path, ProfileParams], Detector]] = {
     "scrfd_500m_bnkps": lambda path, params: Scrfd(path, params.scrfd),
@@ -74,11 +80,13 @@ class Measures:
     """What was measured on one image.
 
     faces: by box area, descending, so that the first is the main face; face_id is the rank.
-    masks: the person mask, label "person", or nothing. minor_probability: one a face, in the same
-    order; for the gate alone, never stored.
+    unconfirmed: how many more were detected and not confirmed (faces.confirmation).
+    masks: the person mask, label "person", or nothing. minor_probability: one a detection, those
+    not confirmed included; for the gate alone, never stored.
     """
 
     faces: tuple[Face, ...]
+    unconfirmed: int
     masks: tuple[Mask, ...]
     minor_probability: tuple[float, ...]
 
@@ -92,6 +100,9 @@ class Profile:
         paths = {model: fetch(registry[model], cache) for model in parts.models}
         self._params = params or ProfileParams()
         self._detector = _DETECTORS[parts.detector](paths[parts.detector], self._params)
+        self._confirmation = _confirmation(
+            parts.detector, paths[parts.detector], self._params.confirmation
+        )
         self._points106 = Landmarks106(paths[parts.points106], self._params.points106)
         self._mesher = FaceMesher(paths[parts.mesh], self._params.mesh)
         self._segmenter = PersonSegmenter(paths[parts.mask], self._params.person_mask)
@@ -120,22 +131,38 @@ class Profile:
         points106 = self._points106.locate(boxes)
         meshes = self._mesher.locate(boxes)
         points68 = [
-            joined_ibug68(points, flips, mesh.points if mesh else None)
-            for (points, flips), mesh in zip(points106, meshes, strict=True)
+            located68(points, apart, mesh)
+            for (points, apart), mesh in zip(points106, meshes, strict=True)
         ]
+        confirmed = self._confirmation.confirm(
+            boxes,
+            [
+                _apart(box, points, mesh)
+                for (_, box), (points, _), mesh in zip(boxes, points106, meshes, strict=True)
+            ],
+        )
         minors = self._age.minor_probability(
-            [(rgb, points) for (rgb, _), (points, _) in zip(found, points68, strict=True)]
+            [(rgb, located.points) for (rgb, _), located in zip(found, points68, strict=True)]
         )
         masks = [encode(mask, label="person") for mask in self._segmenter.segment(images)]
-        rows = iter(zip(found, points106, points68, meshes, minors, strict=True))
+        rows = iter(zip(found, points106, points68, meshes, confirmed, minors, strict=True))
         measures = []
         for of_image, mask in zip(detections, masks, strict=True):
             faces, probabilities = [], []
-            for rank in range(len(of_image)):
-                (rgb, detection), of106, of68, mesh, minor = next(rows)
-                faces.append(self._face(str(rank), rgb, detection, of106, of68, mesh))
+            for _ in of_image:
+                (rgb, detection), of106, of68, mesh, is_confirmed, minor = next(rows)
                 probabilities.append(minor)
-            measures.append(Measures(tuple(faces), (mask,) if mask else (), tuple(probabilities)))
+                if is_confirmed:
+                    rank = str(len(faces))
+                    faces.append(self._face(rank, rgb, detection, located106(*of106), of68, mesh))
+            measures.append(
+                Measures(
+                    faces=tuple(faces),
+                    unconfirmed=len(of_image) - len(faces),
+                    masks=(mask,) if mask else (),
+                    minor_probability=tuple(probabilities),
+                )
+            )
         return measures
 
     def _face(
@@ -143,14 +170,13 @@ class Profile:
         face_id: str,
         rgb: Image,
         detection: Detection,
-        of106: tuple[Floats, Floats],
-        of68: tuple[Floats, Floats],
+        of106: Located,
+        of68: Located,
         mesh: Mesh | None,
     ) -> Face:
-        """The record of one face; of106, of68: its points and their disagreement, px."""
+        """The record of one face; of106, of68: its points."""
         height, width = rgb.shape[:2]
-        points68, _ = of68
-        interocular = load_schema("ibug68").interocular_px(points68)
+        points68 = of68.points
         pose = head_pose(mesh.matrix) if mesh else None
         region = face_region(rgb, points68)
         left, top, right, bottom = np.clip(detection.box, 0, [width, height, width, height])
@@ -159,9 +185,10 @@ class Profile:
             box=(_px(left), _px(top), _px(right), _px(bottom)),
             score=round(detection.score, 4),
             landmarks={
-                "ibug68": landmarks(*of68, interocular, width, height),
-                "face106": landmarks(*of106, interocular, width, height),
+                "ibug68": landmarks(of68, width, height),
+                "face106": landmarks(of106, width, height),
             },
+            uncertainty=round(float(of68.expected.mean()), 4),
             pose=pose,
             lighting=lighting(region, self._params.lighting),
             quality=quality(rgb, detection.box, points68, region, pose),
@@ -180,6 +207,29 @@ def load_profile(name: str, cache: Path, params: ProfileParams | None = None) ->
         known = ", ".join(sorted(PROFILES))
         raise SettingsError(f"There is no profile {name!r}; there are {known}.")
     return Profile(name, cache, params)
+
+
+def _confirmation(
+    detector: str, path: Path, params: ConfirmationParams | None
+) -> Confirmation:
+    """The same detector, looking once, at crops, and with a low threshold."""
+    wanted = params or CONFIRMATIONS[detector]
+    sides = (wanted.crop_side_px,)
+    second = ProfileParams(
+        scrfd=ScrfdParams(min_score=_SECOND_MIN_SCORE, input_sides_px=sides),
+    )
+    return Confirmation(_DETECTORS[detector](path, second), wanted)
+
+
+def _apart(box: Floats, points106: Floats, mesh: Mesh | None) -> float:
+    """Mean disagreement of the mesh with face106 and with its mirror image, in sides of the box.
+
+    Infinite where the mesh was not found both times.
+    """
+    if mesh is None or np.isnan(mesh.apart_px).any():
+        return math.inf
+    side = float((box[2:] - box[:2]).max())
+    return (distance_between(points106, mesh) + mirror_distance(mesh)) / side
 
 
 def _px(value: float) -> float:

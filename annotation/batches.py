@@ -1,6 +1,7 @@
 """Which images go to annotators next, and together: the worst-labelled first."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 
 from pydantic import Field
@@ -28,7 +29,7 @@ def plan_batches(
     params: BatchParams,
     quarantines: Iterable[Quarantine] = (),
 ) -> list[Batch]:
-    """Batches of the images that are in none of `batches` yet, those of lowest confidence first.
+    """Batches of the images that are in none of `batches` yet, the most uncertain first.
 
     Only images whose verdict "adult" passed, whose licence is in no doubt (`quarantines`) and that
     no person has labelled. The same input gives
@@ -46,7 +47,7 @@ def plan_batches(
             seen_by_people.add(annotation.image_id)
     wanted = (by_image.keys() & adult) - doubted - out - seen_by_people
     waiting = [by_image[image_id] for image_id in wanted]
-    waiting.sort(key=lambda one: (confidence(one, schema.skeleton.name), one.image_id))
+    waiting.sort(key=lambda one: (-uncertainty(one), one.image_id))
     ids = [annotation.image_id for annotation in waiting]
     return [
         make_batch(ids[start : start + params.size], schema.version)
@@ -73,10 +74,10 @@ def make_batch(image_ids: Sequence[str], schema_version: str) -> Batch:
     )
 
 
-def confidence(annotation: Annotation, landmarks: str) -> float:
-    """Mean confidence of the least sure face's points, 0 to 1; 0 where a face has no points."""
-    means = []
-    for face in annotation.faces:
-        points = face.landmarks.get(landmarks)
-        means.append(sum(points.confidence) / len(points.confidence) if points else 0.0)
-    return min(means, default=0.0)
+def uncertainty(annotation: Annotation) -> float:
+    """Expected NME of the least certain face; infinite where a face has none, or there is no face.
+
+    It ranks: the mean error falls with the rank (docs/models.md).
+    """
+    known = [face.uncertainty for face in annotation.faces]
+    return max((math.inf if one is None else one for one in known), default=math.inf)

@@ -140,6 +140,8 @@ def _joined(face: Face, sent: Face | None, schema: LabelSchema, params: ReviewPa
         "attributes": face.attributes | kept,
         "landmarks": landmarks if moved else sent.landmarks | landmarks,
     }
+    if not moved:
+        update["uncertainty"] = sent.uncertainty
     if moved <= params.measures_kept_within:
         measures = ("pose", "lighting", "quality", "blendshapes")
         update |= {measure: getattr(sent, measure) for measure in measures}

@@ -44,6 +44,7 @@ _FACE = pa.struct(
         pa.field("box", pa.list_(pa.field("element", _FLOAT, nullable=False), 4), nullable=False),
         pa.field("score", _FLOAT, nullable=False),
         pa.field("landmarks", _list(_LANDMARKS), nullable=False),
+        pa.field("uncertainty", _FLOAT),
         pa.field("pose", _POSE),
         pa.field("lighting", _LIGHTING),
         pa.field("quality", _QUALITY),

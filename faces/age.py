@@ -1,13 +1,14 @@
 """Apparent age, for the minor gate alone: the figure is compared and forgotten, never stored."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import ArrayLike, NDArray
 
-from faces.onnx import session_options
+from faces.detection import Image
+from faces.onnx import Network, planar
 from mirrorset.geometry import similarity
 from mirrorset.records import Record
 
@@ -27,8 +28,8 @@ _CHIP_TARGETS = np.array(
 _CHIP_SIDE_PX = 64
 _OVERSAMPLING = 4
 # Means of the training set and scale, in the order R, G, B.
-_MEANS = np.array([122.782, 117.001, 104.298], dtype=np.float32)
-_SCALE = np.float32(256)
+_MEANS = (122.782, 117.001, 104.298)
+_SCALE = 256
 
 
 class AgeParams(Record):
@@ -41,26 +42,32 @@ class AgeParams(Record):
 
 
 class AgeEstimator:
-    """age-v1: 81 probabilities, one a year from 0 to 80."""
+    """age-v1: 81 probabilities, one a year from 0 to 80. One instance serves any number of
+    threads.
+    """
 
     def __init__(self, path: Path, params: AgeParams | None = None) -> None:
         self._params = params or AgeParams()
-        self._session = onnxruntime.InferenceSession(
-            str(path), session_options(), providers=["CPUExecutionProvider"]
-        )
+        self._network = Network(path, most_on_cpu=8)
 
-    def minor_probability(self, rgb: NDArray[np.uint8], points: ArrayLike) -> float:
-        """Probability that the face with ibug68 `points` (68, 2) px is under the age floor.
+    def minor_probability(self, faces: Sequence[tuple[Image, ArrayLike]]) -> list[float]:
+        """Probability that each of `faces` is under the age floor.
 
-        The probability below the floor is summed over the years and averaged over the chips: the
-        network's best year is coarse, and one chip alone is noisy (docs/models.md).
+        faces: (H, W, 3) uint8 RGB and the face's ibug68 points (68, 2) px in it. The probability
+        below the floor is summed over the years and averaged over the chips: the network's best
+        year is coarse, and one chip alone is noisy (docs/models.md).
         """
+        if not faces:
+            return []
+        chips = [chip for rgb, points in faces for chip in self._chips(rgb, points)]
+        (years,) = self._network(planar(chips, _MEANS, _SCALE))
+        minor = years[:, : self._params.age_floor].sum(axis=1).reshape(len(faces), -1)
+        return [float(chances.mean()) for chances in minor]
+
+    def _chips(self, rgb: Image, points: ArrayLike) -> list[Image]:
         corners = np.asarray(points, dtype=np.float64)[_CHIP_POINTS]
         chips = [_chip(rgb, corners, padding) for padding in self._params.paddings]
-        chips += [chip[:, ::-1] for chip in chips]
-        tensor = (np.stack(chips).astype(np.float32) - _MEANS) / _SCALE
-        years = self._session.run(None, {"images": tensor.transpose(0, 3, 1, 2)})[0]
-        return float(years[:, : self._params.age_floor].sum(axis=1).mean())
+        return chips + [chip[:, ::-1] for chip in chips]
 
 
 def _chip(

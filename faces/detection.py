@@ -1,24 +1,13 @@
-"""Face detection: SCRFD through insightface, at two scales."""
+"""Face detection: what every detector gives."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faces.onnx import insightface_model
-from mirrorset.records import Record
-
-
-class DetectionParams(Record):
-    """min_score: a detection below it is no face. max_overlap: IoU above which the lower score of
-    two detections is dropped. input_sides_px: sides of the squares the image is scaled into; the
-    small one finds faces that fill the frame, as selfies do, the large one small faces.
-    """
-
-    min_score: float = 0.5
-    max_overlap: float = 0.4
-    input_sides_px: tuple[int, ...] = (128, 640)
+Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -32,28 +21,40 @@ class Detection:
     five_points: NDArray[np.float64]
 
 
-class FaceDetector:
-    """SCRFD (Guo et al., "Sample and computation redistribution for efficient face detection",
-    ICLR 2022).
+class Detector(Protocol):
+    """A face detector; one instance serves any number of threads."""
+
+    def detect(self, images: Sequence[Image]) -> list[tuple[Detection, ...]]:
+        """The faces of each of `images`, (H, W, 3) uint8 RGB of any sizes.
+
+        Largest box first; boxes may reach outside the image. What is found in one image does not
+        depend on the others.
+        """
+        ...
+
+
+def largest_first(detections: Iterable[Detection]) -> tuple[Detection, ...]:
+    """By box area, descending; of equal areas the first stays first."""
+    return tuple(sorted(detections, key=_area, reverse=True))
+
+
+def unsuppressed(boxes: NDArray[np.floating], max_overlap: float) -> list[int]:
+    """Greedy non-maximum suppression: indices of `boxes` (n, 4), best first, that stay.
+
+    Sides count a pixel more than their length, as in insightface.
     """
-
-    def __init__(self, path: Path, params: DetectionParams | None = None) -> None:
-        self._params = params or DetectionParams()
-        self._model = insightface_model(path)
-        self._model.prepare(
-            ctx_id=-1, det_thresh=self._params.min_score, nms_thresh=self._params.max_overlap
-        )
-
-    def detect(self, rgb: NDArray[np.uint8]) -> tuple[Detection, ...]:
-        """Faces of (H, W, 3) uint8 RGB, largest box first; boxes may reach outside the image."""
-        bgr = np.ascontiguousarray(rgb[:, :, ::-1])
-        sizes = [(side, side) for side in self._params.input_sides_px]
-        boxes, points = self._model.detect(bgr, input_size=sizes)
-        found = [
-            Detection(row[:4].astype(np.float64), float(row[4]), five.astype(np.float64))
-            for row, five in zip(boxes, points, strict=True)
-        ]
-        return tuple(sorted(found, key=_area, reverse=True))
+    low, high = boxes[:, :2], boxes[:, 2:] + 1
+    areas = (high - low).prod(axis=1)
+    kept: list[int] = []
+    left: NDArray[np.intp] = np.arange(len(boxes))
+    while left.size:
+        best, others = left[0], left[1:]
+        kept.append(int(best))
+        sides = np.minimum(high[best], high[others]) - np.maximum(low[best], low[others])
+        shared = np.maximum(sides, 0).prod(axis=1)
+        overlap = shared / (areas[best] + areas[others] - shared)
+        left = others[overlap <= max_overlap]
+    return kept
 
 
 def _area(detection: Detection) -> float:

@@ -1,5 +1,7 @@
 """Profiles: sets of models that together measure all that a label says of an image."""
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,40 +9,73 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.age import AgeEstimator, AgeParams
-from faces.detection import Detection, DetectionParams, FaceDetector
-from faces.landmarks import joined_ibug68, landmarks
-from faces.landmarks106 import Landmarks106
+from faces.confirmation import CONFIRMATIONS, Confirmation, ConfirmationParams
+from faces.detection import Detection, Detector, Image
+from faces.landmarks import Located, distance_between, landmarks, located68, located106, mirror_distance
+from faces.landmarks106 import Landmarks106, Landmarks106Params
 from faces.lighting import LightingParams, lighting
 from faces.masks import encode
-from faces.mesh import FaceMesher, MeshParams
+from faces.mesh import FaceMesher, Mesh, MeshParams
+from faces.panorama import PanoramaDetector
 from faces.person_mask import PersonMaskParams, PersonSegmenter
 from faces.pose import head_pose
 from faces.quality import quality
 from faces.region import face_region
 from faces.registry import fetch, load_registry, model_ref
 from faces.schema import load_schema
+from faces.scrfd import Scrfd, ScrfdParams
 from mirrorset.errors import SettingsError
 from mirrorset.records import Face, Mask, ModelRef, Record
 
+Floats = NDArray[np.float64]
+
+
+class Composition(Record):
+    """What a profile is made of: names of faces/models.yaml by what the model measures."""
+
+    detector: str
+    points106: str
+    mesh: str
+    mask: str
+    age: str
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """All names, in the order in which labels state them."""
+        return (self.detector, self.points106, self.mesh, self.mask, self.age)
+
+
 PROFILES = {
-    "research": (
-        "scrfd_500m_bnkps",
-        "2d106det",
-        "face_landmarker",
-        "selfie_segmentation",
-        "age-v1",
+    "research": Composition(
+        detector="scrfd_500m_bnkps",
+        points106="2d106det",
+        mesh="face_landmarker",
+        mask="selfie_segmentation",
+        age="age-v1",
     )
 }
 
 
 class ProfileParams(Record):
-    """The parameters of each measure."""
+    """The parameters of each measure. confirmation: None for those of the profile's detector."""
 
-    detection: DetectionParams = DetectionParams()
+    scrfd: ScrfdParams = ScrfdParams()
+    points106: Landmarks106Params = Landmarks106Params()
     mesh: MeshParams = MeshParams()
     person_mask: PersonMaskParams = PersonMaskParams()
     age: AgeParams = AgeParams()
     lighting: LightingParams = LightingParams()
+    confirmation: ConfirmationParams | None = None
+
+
+# Of the second look: below any score that confirms.
+_SECOND_MIN_SCORE = 0.1
+
+_DETECTORS: dict[str, Callable[[Path, ProfileParams], Detector]] = {
+    "scrfd_500m_bnkps": lambda path, params: PanoramaDetector(
+        Scrfd(path, params.scrfd), params.scrfd.max_overlap
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -48,64 +83,115 @@ class Measures:
     """What was measured on one image.
 
     faces: by box area, descending, so that the first is the main face; face_id is the rank.
-    masks: the person mask, label "person", or nothing. minor_probability: one a face, in the same
-    order; for the gate alone, never stored.
+    unconfirmed: how many more were detected and not confirmed (faces.confirmation).
+    masks: the person mask, label "person", or nothing. minor_probability: one a detection, those
+    not confirmed included; for the gate alone, never stored.
     """
 
     faces: tuple[Face, ...]
+    unconfirmed: int
     masks: tuple[Mask, ...]
     minor_probability: tuple[float, ...]
 
 
 class Profile:
-    """name, models: what a label says of its origin. One instance serves one thread at a time."""
+    """name, models: what a label says of its origin. One instance serves any number of threads."""
 
     def __init__(self, name: str, cache: Path, params: ProfileParams | None = None) -> None:
         registry = load_registry()
-        models = [registry[model] for model in PROFILES[name]]
-        detector, points106, mesh, mask, age = (fetch(model, cache) for model in models)
+        parts = PROFILES[name]
+        paths = {model: fetch(registry[model], cache) for model in parts.models}
         self._params = params or ProfileParams()
-        self._detector = FaceDetector(detector, self._params.detection)
-        self._points106 = Landmarks106(points106)
-        self._mesher = FaceMesher(mesh, self._params.mesh)
-        self._segmenter = PersonSegmenter(mask, self._params.person_mask)
-        self._age = AgeEstimator(age, self._params.age)
+        self._detector = _DETECTORS[parts.detector](paths[parts.detector], self._params)
+        self._confirmation = _confirmation(
+            parts.detector, paths[parts.detector], self._params.confirmation
+        )
+        self._points106 = Landmarks106(paths[parts.points106], self._params.points106)
+        self._mesher = FaceMesher(paths[parts.mesh], self._params.mesh)
+        self._segmenter = PersonSegmenter(paths[parts.mask], self._params.person_mask)
+        self._age = AgeEstimator(paths[parts.age], self._params.age)
         self.name = name
-        self.models: tuple[ModelRef, ...] = tuple(model_ref(model) for model in models)
+        self.models: tuple[ModelRef, ...] = tuple(
+            model_ref(registry[model]) for model in parts.models
+        )
 
-    def measure(self, rgb: NDArray[np.uint8]) -> Measures:
-        """Faces, masks and minor probabilities of `rgb` (H, W, 3) uint8, upright.
+    def measure(self, rgb: Image) -> Measures:
+        """The measures of `rgb` (H, W, 3) uint8, upright: a batch of one."""
+        return self.measure_batch([rgb])[0]
 
-        The same pixels give the same measures.
+    def measure_batch(self, images: Sequence[Image]) -> list[Measures]:
+        """Faces, masks and minor probabilities of each of `images`, (H, W, 3) uint8, upright.
+
+        The same pixels give the same measures, whatever else is in the batch.
         """
-        faces, probabilities = [], []
-        for rank, detection in enumerate(self._detector.detect(rgb)):
-            face, points = self._measure_face(rgb, detection, str(rank))
-            faces.append(face)
-            probabilities.append(self._age.minor_probability(rgb, points))
-        mask = encode(self._segmenter.segment(rgb), label="person")
-        return Measures(tuple(faces), (mask,) if mask else (), tuple(probabilities))
+        detections = self._detector.detect(images)
+        found = [
+            (rgb, detection)
+            for rgb, of_image in zip(images, detections, strict=True)
+            for detection in of_image
+        ]
+        boxes = [(rgb, detection.box) for rgb, detection in found]
+        points106 = self._points106.locate(boxes)
+        meshes = self._mesher.locate(boxes)
+        points68 = [
+            located68(points, apart, mesh)
+            for (points, apart), mesh in zip(points106, meshes, strict=True)
+        ]
+        confirmed = self._confirmation.confirm(
+            boxes,
+            [
+                _apart(box, points, mesh)
+                for (_, box), (points, _), mesh in zip(boxes, points106, meshes, strict=True)
+            ],
+        )
+        minors = self._age.minor_probability(
+            [(rgb, located.points) for (rgb, _), located in zip(found, points68, strict=True)]
+        )
+        masks = [encode(mask, label="person") for mask in self._segmenter.segment(images)]
+        rows = iter(zip(found, points106, points68, meshes, confirmed, minors, strict=True))
+        measures = []
+        for of_image, mask in zip(detections, masks, strict=True):
+            faces, probabilities = [], []
+            for _ in of_image:
+                (rgb, detection), of106, of68, mesh, is_confirmed, minor = next(rows)
+                probabilities.append(minor)
+                if is_confirmed:
+                    rank = str(len(faces))
+                    faces.append(self._face(rank, rgb, detection, located106(*of106), of68, mesh))
+            measures.append(
+                Measures(
+                    faces=tuple(faces),
+                    unconfirmed=len(of_image) - len(faces),
+                    masks=(mask,) if mask else (),
+                    minor_probability=tuple(probabilities),
+                )
+            )
+        return measures
 
-    def _measure_face(
-        self, rgb: NDArray[np.uint8], detection: Detection, face_id: str
-    ) -> tuple[Face, NDArray[np.float64]]:
-        """The record of one face, and its ibug68 points (68, 2) px unrounded."""
+    def _face(
+        self,
+        face_id: str,
+        rgb: Image,
+        detection: Detection,
+        of106: Located,
+        of68: Located,
+        mesh: Mesh | None,
+    ) -> Face:
+        """The record of one face; of106, of68: its points."""
         height, width = rgb.shape[:2]
-        points106, flips = self._points106.locate(rgb, detection.box)
-        mesh = self._mesher.locate(rgb, detection.box)
-        points68, disagreement = joined_ibug68(points106, flips, mesh.points if mesh else None)
-        interocular = load_schema("ibug68").interocular_px(points68)
+        points68 = of68.points
         pose = head_pose(mesh.matrix) if mesh else None
         region = face_region(rgb, points68)
         left, top, right, bottom = np.clip(detection.box, 0, [width, height, width, height])
-        face = Face(
+        return Face(
             face_id=face_id,
             box=(_px(left), _px(top), _px(right), _px(bottom)),
             score=round(detection.score, 4),
             landmarks={
-                "ibug68": landmarks(points68, disagreement, interocular, width, height),
-                "face106": landmarks(points106, flips, interocular, width, height),
+                "ibug68": landmarks(of68, width, height),
+                "face106": landmarks(of106, width, height),
             },
+            uncertainty=round(float(of68.expected.mean()), 4),
             pose=pose,
             lighting=lighting(region, self._params.lighting),
             quality=quality(rgb, detection.box, points68, region, pose),
@@ -113,7 +199,6 @@ class Profile:
                 name: round(score, 4) for name, score in (mesh.blendshapes if mesh else {}).items()
             },
         )
-        return face, points68
 
 
 def load_profile(name: str, cache: Path, params: ProfileParams | None = None) -> Profile:
@@ -125,6 +210,29 @@ def load_profile(name: str, cache: Path, params: ProfileParams | None = None) ->
         known = ", ".join(sorted(PROFILES))
         raise SettingsError(f"There is no profile {name!r}; there are {known}.")
     return Profile(name, cache, params)
+
+
+def _confirmation(
+    detector: str, path: Path, params: ConfirmationParams | None
+) -> Confirmation:
+    """The same detector, looking once, at crops, and with a low threshold."""
+    wanted = params or CONFIRMATIONS[detector]
+    sides = (wanted.crop_side_px,)
+    second = ProfileParams(
+        scrfd=ScrfdParams(min_score=_SECOND_MIN_SCORE, input_sides_px=sides),
+    )
+    return Confirmation(_DETECTORS[detector](path, second), wanted)
+
+
+def _apart(box: Floats, points106: Floats, mesh: Mesh | None) -> float:
+    """Mean disagreement of the mesh with face106 and with its mirror image, in sides of the box.
+
+    Infinite where the mesh was not found both times.
+    """
+    if mesh is None or np.isnan(mesh.apart_px).any():
+        return math.inf
+    side = float((box[2:] - box[:2]).max())
+    return (distance_between(points106, mesh) + mirror_distance(mesh)) / side
 
 
 def _px(value: float) -> float:

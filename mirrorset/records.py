@@ -192,7 +192,8 @@ class Landmarks(Record):
     """Points of one schema, in the schema's order; the three tuples have equal length.
 
     points: xy in px. visibility: COCO's 2 visible, 1 occluded, 0 outside the image.
-    confidence: 0 to 1, the model's or an agreement between models; 1 where a person set it.
+    confidence: probability that the point is within 5 % of the interocular distance of its true
+    place (faces/uncertainty.py); 1 where a person set it.
     """
 
     points: tuple[Xy, ...]
@@ -251,6 +252,8 @@ class Face(Record):
     """One face. face_id is unique within its image and stable for one annotation ("0", "1", …).
 
     landmarks: by schema name ("ibug68", "face106"). blendshapes: 52 scores 0 to 1 by name.
+    uncertainty: the NME (interocular) that is expected of the machine's ibug68 points, by which
+    images are ranked worst first; None where no machine placed them.
     attributes: values of the label schema's attributes ("occlusion": "none"). score: detector's.
     """
 
@@ -258,6 +261,7 @@ class Face(Record):
     box: Xyxy
     score: float
     landmarks: dict[str, Landmarks] = {}
+    uncertainty: float | None = None
     pose: Pose | None = None
     lighting: Lighting | None = None
     quality: Quality | None = None

@@ -7,7 +7,8 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from faces.registry import fetch, load_registry, member, model_ref
+from faces.carriers import member
+from faces.registry import fetch, load_registry, model_ref
 from mirrorset.errors import SettingsError
 from mirrorset.files import write_bytes
 from mirrorset.records import ModelRef

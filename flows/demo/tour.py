@@ -81,7 +81,7 @@ def tour(home: Path, portraits: int | None = None, is_offline: bool = False) -> 
 def require_weights(cache: Path) -> None:
     """Raise UnavailableError naming every weight file that would have to be fetched."""
     registry = load_registry()
-    lacking = [name for name in PROFILES[_PROFILE] if verify(registry[name], cache) != "ok"]
+    lacking = [name for name in PROFILES[_PROFILE].models if verify(registry[name], cache) != "ok"]
     if lacking:
         raise UnavailableError(
             f"{', '.join(lacking)} are not in {cache}: run `mirrorset models fetch "

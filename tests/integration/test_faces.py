@@ -204,7 +204,7 @@ def test_the_minor_gate_can_fail(model_cache: Path, shared_data: Path, profile: 
     path = fetch(load_registry()["age-v1"], model_cache)
     points = measures.faces[0].landmarks["ibug68"].points
     chances = [
-        AgeEstimator(path, AgeParams(age_floor=floor)).minor_probability(rgb, points)
+        AgeEstimator(path, AgeParams(age_floor=floor)).minor_probability([(rgb, points)])[0]
         for floor in (18, 40, 81)
     ]
     assert chances == sorted(chances)

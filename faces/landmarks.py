@@ -30,57 +30,86 @@ class Located:
     points: Floats
     expected: Floats
 
-
-def located106(points106: ArrayLike, apart_px: ArrayLike) -> Located:
-    """face106: `points106` (106, 2) px, `apart_px` (106,) between the face and its mirror image."""
-    points = np.asarray(points106, dtype=np.float64)
-    unit = load_schema("face106").interocular_px(points)
-    return Located(points, expected_error(FACE106, np.asarray(apart_px) / unit))
+    @property
+    def uncertainty(self) -> float:
+        """Of ibug68: the expected NME of eyes, nose and mouth, for which there was a truth."""
+        return float(self.expected[SHARED].mean())
 
 
-def located68(
-    points106: ArrayLike | None, apart106_px: ArrayLike | None, mesh: Mesh | None
-) -> Located:
-    """ibug68 from face106, from the mesh, or from both.
-
-    points106: (106, 2) px with `apart106_px` (106,) between the face and its mirror image, or None.
-    mesh: None where it found no face. With both, jaw and brows are face106's; eyes, nose and mouth
-    are the mesh's, drawn towards face106 by a third where the models agree, by less the further
-    they lie apart: where one of them fails, in darkness or under a hand, it is face106. Raises
-    ValueError where both are None.
+@dataclass(frozen=True)
+class Disagreements:
+    """What the looks at one face say of ibug68. points106, points478: (68, 2) px by model; the
+    latter None without a mesh. mirror106, mirror478: (68,) distance of each point found on the face
+    and on its mirror image. between: (68,) distance of the models. unit_px: the interocular
+    distance, in which distances are given. Without a mesh its distances are NaN.
     """
+
+    points106: Floats
+    points478: Floats | None
+    mirror106: Floats
+    mirror478: Floats
+    between: Floats
+    unit_px: float
+
+    @property
+    def apart_px(self) -> float:
+        """Mean distance of the mesh's eyes, nose and mouth from face106's, and its mirror image's
+        from it, added. NaN where the mesh was not found both times.
+        """
+        return float((self.between + self.mirror478)[SHARED].mean() * self.unit_px)
+
+
+def disagreements(points106: ArrayLike, apart106_px: ArrayLike, mesh: Mesh | None) -> Disagreements:
+    """See there; points106: (106, 2) px, `apart106_px` (106,) px from its mirror image's."""
     schema = load_schema("ibug68")
-    if points106 is None or apart106_px is None:
-        if mesh is None:
-            raise ValueError("landmarks need the points of one model at the least")
-        points = schema.derive(mesh.points, "mesh478")
-        apart = _derived_apart(mesh.apart_px, "mesh478") / schema.interocular_px(points)
-        return Located(points, expected_error(MESH478, apart))
-    points = schema.derive(points106, "face106")
-    apart106 = _derived_apart(apart106_px, "face106")
+    first = schema.derive(points106, "face106")
+    mirror106 = _derived_apart(apart106_px, "face106")
     if mesh is None:
-        return Located(points, expected_error(FACE106, apart106 / schema.interocular_px(points)))
-    others = schema.derive(mesh.points, "mesh478")
-    unit = schema.interocular_px(others)
-    between = np.linalg.norm(points - others, axis=1)[SHARED] / unit
-    weight = _WEIGHT / (1 + (between.mean() / _HALVED_AT) ** 2)
-    points[SHARED] = others[SHARED] + weight * (points - others)[SHARED]
-    expected = expected_error(FACE106, apart106 / unit)
-    apart478 = _derived_apart(mesh.apart_px, "mesh478")[SHARED] / unit
-    expected[SHARED] = expected_error(JOINED, apart478, between)
+        unit = schema.interocular_px(first)
+        unknown = np.full(len(first), np.nan)
+        return Disagreements(first, None, mirror106 / unit, unknown, unknown, unit)
+    second = schema.derive(mesh.points, "mesh478")
+    unit = schema.interocular_px(second)
+    return Disagreements(
+        points106=first,
+        points478=second,
+        mirror106=mirror106 / unit,
+        mirror478=_derived_apart(mesh.apart_px, "mesh478") / unit,
+        between=np.linalg.norm(first - second, axis=1) / unit,
+        unit_px=unit,
+    )
+
+
+def joined68(seen: Disagreements) -> Located:
+    """ibug68 from both models, or from face106 alone where there is no mesh.
+
+    Jaw and brows are face106's; eyes, nose and mouth are the mesh's, drawn towards face106 by a
+    third where the models agree, by less the further they lie apart: where one of them fails, in
+    darkness or under a hand, it is face106.
+    """
+    expected = expected_error(FACE106, seen.mirror106)
+    if seen.points478 is None:
+        return Located(seen.points106, expected)
+    weight = _WEIGHT / (1 + (seen.between[SHARED].mean() / _HALVED_AT) ** 2)
+    points = seen.points106.copy()
+    points[SHARED] = weight * seen.points106[SHARED] + (1 - weight) * seen.points478[SHARED]
+    expected[SHARED] = expected_error(JOINED, seen.mirror478[SHARED], seen.between[SHARED])
     return Located(points, expected)
 
 
-def distance_between(points106: ArrayLike, mesh: Mesh) -> float:
-    """Mean distance in px of the points that both models give of eyes, nose and mouth."""
+def mesh68(mesh: Mesh) -> Located:
+    """ibug68 from the mesh alone."""
     schema = load_schema("ibug68")
-    apart = schema.derive(points106, "face106") - schema.derive(mesh.points, "mesh478")
-    return float(np.linalg.norm(apart, axis=1)[SHARED].mean())
+    points = schema.derive(mesh.points, "mesh478")
+    mirror = _derived_apart(mesh.apart_px, "mesh478") / schema.interocular_px(points)
+    return Located(points, expected_error(MESH478, mirror))
 
 
-def mirror_distance(mesh: Mesh) -> float:
-    """Mean distance in px of the mesh's eyes, nose and mouth from its mirror image's."""
-    return float(_derived_apart(mesh.apart_px, "mesh478")[SHARED].mean())
+def located106(points106: ArrayLike, apart_px: ArrayLike) -> Located:
+    """face106: `points106` (106, 2) px, `apart_px` (106,) px from its mirror image's."""
+    points = np.asarray(points106, dtype=np.float64)
+    unit = load_schema("face106").interocular_px(points)
+    return Located(points, expected_error(FACE106, np.asarray(apart_px) / unit))
 
 
 def landmarks(located: Located, width_px: int, height_px: int) -> Landmarks:

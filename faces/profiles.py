@@ -1,6 +1,5 @@
 """Profiles: sets of models that together measure all that a label says of an image."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from faces.age import AgeEstimator, AgeParams
 from faces.confirmation import CONFIRMATIONS, Confirmation, ConfirmationParams
 from faces.detection import Detection, Detector, Image
-from faces.landmarks import Located, distance_between, landmarks, located68, located106, mirror_distance
+from faces.landmarks import Located, disagreements, joined68, landmarks, located106
 from faces.landmarks106 import Landmarks106, Landmarks106Params
 from faces.lighting import LightingParams, lighting
 from faces.masks import encode
@@ -22,7 +21,6 @@ from faces.pose import head_pose
 from faces.quality import quality
 from faces.region import face_region
 from faces.registry import fetch, load_registry, model_ref
-from faces.schema import load_schema
 from faces.scrfd import Scrfd, ScrfdParams
 from mirrorset.errors import SettingsError
 from mirrorset.records import Face, Mask, ModelRef, Record
@@ -133,17 +131,12 @@ class Profile:
         boxes = [(rgb, detection.box) for rgb, detection in found]
         points106 = self._points106.locate(boxes)
         meshes = self._mesher.locate(boxes)
-        points68 = [
-            located68(points, apart, mesh)
+        seen = [
+            disagreements(points, apart, mesh)
             for (points, apart), mesh in zip(points106, meshes, strict=True)
         ]
-        confirmed = self._confirmation.confirm(
-            boxes,
-            [
-                _apart(box, points, mesh)
-                for (_, box), (points, _), mesh in zip(boxes, points106, meshes, strict=True)
-            ],
-        )
+        points68 = [joined68(one) for one in seen]
+        confirmed = self._confirmation.confirm(boxes, [one.apart_px for one in seen])
         minors = self._age.minor_probability(
             [(rgb, located.points) for (rgb, _), located in zip(found, points68, strict=True)]
         )
@@ -191,7 +184,7 @@ class Profile:
                 "ibug68": landmarks(of68, width, height),
                 "face106": landmarks(of106, width, height),
             },
-            uncertainty=round(float(of68.expected.mean()), 4),
+            uncertainty=round(of68.uncertainty, 4),
             pose=pose,
             lighting=lighting(region, self._params.lighting),
             quality=quality(rgb, detection.box, points68, region, pose),
@@ -212,9 +205,7 @@ def load_profile(name: str, cache: Path, params: ProfileParams | None = None) ->
     return Profile(name, cache, params)
 
 
-def _confirmation(
-    detector: str, path: Path, params: ConfirmationParams | None
-) -> Confirmation:
+def _confirmation(detector: str, path: Path, params: ConfirmationParams | None) -> Confirmation:
     """The same detector, looking once, at crops, and with a low threshold."""
     wanted = params or CONFIRMATIONS[detector]
     sides = (wanted.crop_side_px,)
@@ -222,17 +213,6 @@ def _confirmation(
         scrfd=ScrfdParams(min_score=_SECOND_MIN_SCORE, input_sides_px=sides),
     )
     return Confirmation(_DETECTORS[detector](path, second), wanted)
-
-
-def _apart(box: Floats, points106: Floats, mesh: Mesh | None) -> float:
-    """Mean disagreement of the mesh with face106 and with its mirror image, in sides of the box.
-
-    Infinite where the mesh was not found both times.
-    """
-    if mesh is None or np.isnan(mesh.apart_px).any():
-        return math.inf
-    side = float((box[2:] - box[:2]).max())
-    return (distance_between(points106, mesh) + mirror_distance(mesh)) / side
 
 
 def _px(value: float) -> float:

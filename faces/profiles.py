@@ -14,7 +14,7 @@ from faces.lighting import LightingParams, lighting
 from faces.masks import encode
 from faces.mesh import FaceMesher, MeshParams
 from faces.person_mask import PersonMaskParams, PersonSegmenter
-from faces.pose import head_pose
+from faces.pose import head_pose, pose_from_points
 from faces.quality import quality
 from faces.region import face_region
 from faces.registry import fetch, load_registry, model_ref
@@ -95,7 +95,7 @@ class Profile:
         mesh = self._mesher.locate(rgb, detection.box)
         points68, disagreement = joined_ibug68(points106, flips, mesh.points if mesh else None)
         interocular = load_schema("ibug68").interocular_px(points68)
-        pose = head_pose(mesh.matrix) if mesh else None
+        pose = head_pose(mesh.matrix) if mesh else pose_from_points(points68)
         region = face_region(rgb, points68)
         left, top, right, bottom = np.clip(detection.box, 0, [width, height, width, height])
         face = Face(

@@ -15,8 +15,8 @@ Floats = NDArray[np.float64]
 
 # Of ibug68, what no expression moves: the nose and the eyes' corners.
 RIGID = (27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 39, 42, 45)
-# Where the camera is taken to be, in distances of the outer eye corners: 8 × 9 cm.
-_CAMERA_DISTANCE = 8.0
+# Where the camera is taken to be, in distances of the outer eye corners: 15 × 9 cm.
+_CAMERA_DISTANCE = 15.0
 # Head axes (y up, z to the viewer) ↔ OpenCV's camera axes (y down, z away from the viewer).
 _FLIP = np.diag([1.0, -1.0, -1.0])
 
@@ -50,7 +50,7 @@ def pose_from_points(points: ArrayLike) -> Pose:
 def head_rotation(points: ArrayLike) -> Floats:
     """The rotation (3, 3) from head axes to camera axes that best places `RIGID` of the head model.
 
-    points: ibug68, (68, 2) px. The camera looks at their middle from eight times the distance of
+    points: ibug68, (68, 2) px. The camera looks at their middle from fifteen times the distance of
     the outer eye corners; which it is hardly matters (docs/measures.md). Terzakis and Lourakis, "A
     consistently fast and globally optimal solution to the perspective-n-point problem", ECCV 2020.
     Raises ValueError where the points coincide.

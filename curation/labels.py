@@ -28,7 +28,7 @@ _LANDMARKS = _struct(
     confidence=_list(_FLOAT),
 )
 _POSE = _struct(yaw_deg=_FLOAT, pitch_deg=_FLOAT, roll_deg=_FLOAT)
-_LIGHTING = _struct(side=_TEXT, level=_FLOAT, evenness=_FLOAT)
+_LIGHTING = _struct(side=_TEXT, level=_FLOAT, evenness=_FLOAT, colour_cast=_FLOAT)
 _QUALITY = _struct(
     inter_eye_distance_px=_FLOAT,
     head_size=_FLOAT,
@@ -37,6 +37,14 @@ _QUALITY = _struct(
     luminance_variance=_FLOAT,
     under_exposure=_FLOAT,
     over_exposure=_FLOAT,
+    dynamic_range=_FLOAT,
+    illumination_uniformity=_FLOAT,
+    eyes_open=_FLOAT,
+    mouth_closed=_FLOAT,
+    margin_left=_FLOAT,
+    margin_right=_FLOAT,
+    margin_above=_FLOAT,
+    margin_below=_FLOAT,
 )
 _FACE = pa.struct(
     [

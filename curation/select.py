@@ -40,23 +40,23 @@ class SelectParams(Record):
     """What a release admits. All limits are inclusive and hold for the main (largest) face.
 
     min_inter_eye_distance_px: between the eye centres.
-    min_head_size: height of the face box over height of the image.
+    min_head_size: distance from between the eyes to the chin over height of the image.
     max_faces: faces in the image.
     max_abs_yaw_deg, max_abs_pitch_deg, max_abs_roll_deg: head pose either way.
     min_sharpness: variance of the Laplacian on the face scaled to 128 px.
-    min_luminance, max_luminance: mean luminance of the face, 0 to 1.
-    max_under_exposure, max_over_exposure: share of dark and of bright face pixels.
+    min_luminance, max_luminance: mean linear luminance of the face, 0 to 1.
+    max_under_exposure, max_over_exposure: share of black and of white face pixels.
     """
 
     min_inter_eye_distance_px: float = Field(default=32, ge=0)
-    min_head_size: float = Field(default=0.15, ge=0, le=1)
+    min_head_size: float = Field(default=0.09, ge=0, le=1)
     max_faces: int = Field(default=3, ge=1)
     max_abs_yaw_deg: float = Field(default=45, ge=0)
     max_abs_pitch_deg: float = Field(default=35, ge=0)
     max_abs_roll_deg: float = Field(default=45, ge=0)
     min_sharpness: float = Field(default=60, ge=0)
-    min_luminance: float = Field(default=0.1, ge=0, le=1)
-    max_luminance: float = Field(default=0.9, ge=0, le=1)
+    min_luminance: float = Field(default=0.01, ge=0, le=1)
+    max_luminance: float = Field(default=0.79, ge=0, le=1)
     max_under_exposure: float = Field(default=0.6, ge=0, le=1)
     max_over_exposure: float = Field(default=0.4, ge=0, le=1)
 

@@ -17,7 +17,7 @@ from faces.masks import encode
 from faces.mesh import FaceMesher, Mesh, MeshParams
 from faces.panorama import PanoramaDetector
 from faces.person_mask import PersonMaskParams, PersonSegmenter
-from faces.pose import head_pose
+from faces.pose import head_pose, pose_from_points
 from faces.quality import quality
 from faces.region import face_region
 from faces.registry import fetch, load_registry, model_ref
@@ -173,7 +173,7 @@ class Profile:
         """The record of one face; of106, of68: its points."""
         height, width = rgb.shape[:2]
         points68 = of68.points
-        pose = head_pose(mesh.matrix) if mesh else None
+        pose = head_pose(mesh.matrix) if mesh else pose_from_points(points68)
         region = face_region(rgb, points68)
         left, top, right, bottom = np.clip(detection.box, 0, [width, height, width, height])
         return Face(

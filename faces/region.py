@@ -1,31 +1,45 @@
-"""Which pixels are the face: the hull of its landmarks, in an upright crop of fixed size."""
+"""The face as a field of light: upright, at one size, linear, and what lies beside it."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from faces.schema import load_schema
-from mirrorset.geometry import similarity, transform
+from mirrorset.geometry import invert, similarity, transform
+
+Floats = NDArray[np.float64]
 
 # Eye centres' place in the upright crop: the face, chin to brows, fills it.
 _SIDE_PX = 128
 _EYES = np.array([(0.30, 0.32), (0.70, 0.32)]) * _SIDE_PX
+# Weights (3,) of linear R, G and B: ITU-R BT.709.
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+# The background is looked at in a second crop of 64×32 px, ten of them between the eye centres: in
+# two bands beside the head, beyond hair, from above the crown to below the eyes.
+_WIDE_PX = (64, 32)
+_WIDE_EYES = np.array([(27.0, 25.0), (37.0, 25.0)])
+_NEAREST, _FURTHEST = 1.8, 3.0
+_FEWEST_PX = 40
 
 
 @dataclass(frozen=True)
 class FaceRegion:
-    """The face turned upright and scaled to 128 px.
+    """The face turned upright and scaled, so that its eyes' centres lie at one place.
 
-    luminance: (128, 128) float64, BT.601 luma of the coded values, 0 to 1. is_face: (128, 128)
-    bool, the hull of the landmarks. is_left: (128, 128) bool, image-left of the line from the nose
-    bridge to the chin.
+    light: (128, 128, 3) float64, linear RGB, 0 to 1. luminance: (128, 128) float64, relative
+    luminance, 0 to 1. is_face: (128, 128) bool, the hull of the landmarks. points: (68, 2) float64,
+    ibug68 in px of the crop. background: mean luminance beside the head, or None where the image
+    shows too little there.
     """
 
-    luminance: NDArray[np.float64]
+    light: Floats
+    luminance: Floats
     is_face: NDArray[np.bool_]
-    is_left: NDArray[np.bool_]
+    points: Floats
+    background: float | None
 
 
 def face_region(rgb: NDArray[np.uint8], points: ArrayLike) -> FaceRegion:
@@ -35,19 +49,60 @@ def face_region(rgb: NDArray[np.uint8], points: ArrayLike) -> FaceRegion:
     """
     xy = np.asarray(points, dtype=np.float64)
     schema = load_schema("ibug68")
-    eyes = [xy[list(eye)].mean(axis=0) for eye in (schema.eye_left, schema.eye_right)]
-    upright = similarity(np.array(eyes), _EYES)
-    size = (_SIDE_PX, _SIDE_PX)
-    crop = cv2.warpAffine(rgb, upright, size, borderMode=cv2.BORDER_REPLICATE)
+    eyes = np.array([xy[list(eye)].mean(axis=0) for eye in (schema.eye_left, schema.eye_right)])
+    upright = similarity(eyes, _EYES)
+    light = linear(_cut(rgb, upright))
     moved = transform(xy, upright)
-    hull = cv2.convexHull(moved.astype(np.float32)).astype(np.int32)
-    is_face = cv2.fillConvexPoly(np.zeros(size, dtype=np.uint8), hull, 1).astype(np.bool_)
-    bridge, chin = moved[27], moved[8]
-    rows, columns = np.mgrid[0:_SIDE_PX, 0:_SIDE_PX]
-    down = chin - bridge
-    is_left = (columns - bridge[0]) * down[1] < (rows - bridge[1]) * down[0]
     return FaceRegion(
-        luminance=cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float64) / 255,
-        is_face=is_face,
-        is_left=is_left,
+        light=light,
+        luminance=light @ LUMINANCE,
+        is_face=polygon(moved),
+        points=moved,
+        background=_background(rgb, similarity(eyes, _WIDE_EYES)),
     )
+
+
+def linear(rgb: NDArray[np.uint8]) -> Floats:
+    """sRGB values (…, 3) uint8 as light, 0 to 1: IEC 61966-2-1."""
+    return _decoding()[rgb]
+
+
+def polygon(points: ArrayLike) -> NDArray[np.bool_]:
+    """Which pixels of the crop, (128, 128) bool, the hull of `points` (K, 2) px covers."""
+    # OpenCV counts from the centres of pixels, in sixteenths.
+    hull = cv2.convexHull(np.asarray(points, dtype=np.float32) - 0.5)
+    filled = np.zeros((_SIDE_PX, _SIDE_PX), dtype=np.uint8)
+    cv2.fillConvexPoly(filled, (hull * 16).round().astype(np.int32), 1, shift=4)
+    return filled.astype(np.bool_)
+
+
+def _cut(rgb: NDArray[np.uint8], upright: Floats) -> NDArray[np.uint8]:
+    """The crop (128, 128, 3) uint8; a large face is cut at a whole multiple and averaged."""
+    scale = float(np.sqrt(np.linalg.det(upright[:, :2])))
+    # Up to eye distances of 800 px; above, not every pixel counts.
+    multiple = min(max(1, int(1 / scale)), 16)
+    side = _SIDE_PX * multiple
+    matrix = upright * multiple
+    # OpenCV counts from the centres of pixels, our coordinates from their corners.
+    matrix[:, 2] += matrix[:, :2] @ (0.5, 0.5) - 0.5
+    large = cv2.warpAffine(rgb, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    size = (_SIDE_PX, _SIDE_PX)
+    return np.asarray(cv2.resize(large, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _background(rgb: NDArray[np.uint8], upright: Floats) -> float | None:
+    rows, columns = np.mgrid[0 : _WIDE_PX[1], 0 : _WIDE_PX[0]]
+    across = np.abs(columns + 0.5 - _WIDE_EYES[:, 0].mean()) / 10
+    is_beside = (across >= _NEAREST) & (across <= _FURTHEST)
+    centres = np.column_stack([columns[is_beside], rows[is_beside]]) + 0.5
+    x, y = np.floor(transform(centres, invert(upright))).astype(np.int64).T
+    is_inside = (x >= 0) & (y >= 0) & (x < rgb.shape[1]) & (y < rgb.shape[0])
+    if is_inside.sum() < _FEWEST_PX:
+        return None
+    return float((linear(rgb[y[is_inside], x[is_inside]]) @ LUMINANCE).mean())
+
+
+@cache
+def _decoding() -> Floats:
+    coded = np.arange(256) / 255
+    return np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)

@@ -4,17 +4,17 @@ They are told only as aggregates.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, get_args
 
 from faces.selfie import selfie_likeness
-from mirrorset.records import Face
+from mirrorset.records import Face, LightSide
 
 # A turned head shows one cheek more than the other.
 FRONTAL_WITHIN_DEG = 15.0
 
 UNKNOWN = "unknown"
 POSES = ("left", "frontal", "right", UNKNOWN)
-LIGHTINGS = ("left", "even", "right", UNKNOWN)
+LIGHTINGS = (*get_args(LightSide), UNKNOWN)
 SELFIES = ("likely", "possible", "unlikely", UNKNOWN)
 
 # Thirds of the score: on portraits it lies in the middle one, as the perspective of one picture

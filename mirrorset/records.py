@@ -16,6 +16,7 @@ Xyxy = tuple[float, float, float, float]
 Split = Literal["train", "val", "test"]
 Origin = Literal["model", "human", "gold"]
 IntendedUse = Literal["research", "commercial"]
+LightSide = Literal["left", "right", "front", "back", "top", "mixed"]
 
 
 def utc_now() -> datetime:
@@ -208,10 +209,13 @@ class Landmarks(Record):
 
 
 class Pose(Record):
-    """Head pose in degrees. Zero looks into the camera.
+    """Head pose in degrees, read as R_y(yaw) · R_x(−pitch) · R_z(−roll). Zero faces the camera.
 
+    Head and camera have the same axes: x to the image's right, y up, z from the head to the viewer.
     yaw_deg > 0: the nose points to the image's right. pitch_deg > 0: the nose points up.
-    roll_deg > 0: the head's top leans to the image's right (clockwise as seen).
+    roll_deg > 0: the head's top leans to the image's right (clockwise as seen). The camera is one
+    that looks straight at the face, wherever in the frame it is. Mirroring the image negates yaw
+    and roll and leaves pitch; turning it clockwise adds to roll alone.
     """
 
     yaw_deg: float
@@ -222,21 +226,29 @@ class Pose(Record):
 class Lighting(Record):
     """Lighting condition of a face (faces/lighting.py gives the formulae).
 
-    side: where the light comes from, in image terms. level: mean luminance of the face, 0 to 1.
-    evenness: 1 for equally lit halves, towards 0 for one dark half.
+    side: where the light comes from, in image terms; "front" where no direction shows, "back" where
+    the background outshines the face, "mixed" where two lights do. level: mean luminance of the
+    face, linear, 0 to 1. evenness: 1 for equally lit sides, ½ where one gets twice the light.
+    colour_cast: log2 of red over blue of the light, by the eyes' whites: over 0 is warm.
     """
 
-    side: Literal["left", "right", "even"]
+    side: LightSide
     level: float
     evenness: float
+    colour_cast: float
 
 
 class Quality(Record):
-    """Capture measures of a face, named after ISO/IEC 29794-5 (faces/quality.py).
+    """Capture measures of a face, named after ISO/IEC 29794-5:2025 (faces/quality.py has formulae).
 
-    inter_eye_distance_px; head_size: face box height over image height; sharpness: variance of
-    the Laplacian on the face scaled to 128 px; luminance_mean and luminance_variance, 0 to 1;
-    under_exposure and over_exposure: share of dark and of bright face pixels.
+    T is the distance from midway between the eyes' centres to the chin. inter_eye_distance_px.
+    head_size: T over the image's height. sharpness: variance of the Laplacian on the face scaled to
+    128 px. luminance_mean, luminance_variance: linear, 0 to 1. under_exposure, over_exposure: share
+    of black and of white face pixels. dynamic_range: entropy of the luminance, 0 to 8 bits.
+    illumination_uniformity: how much the luminances of both cheeks have in common, 0 to 1.
+    eyes_open: opening of the less open eye over T. mouth_closed: opening of the lips over T, 0 for
+    a closed mouth. margin_left, margin_right: from the nearer eye to the image's edge, in distances
+    of the eyes' centres. margin_above, margin_below: from midway between the eyes, in T.
     """
 
     inter_eye_distance_px: float
@@ -246,6 +258,14 @@ class Quality(Record):
     luminance_variance: float
     under_exposure: float
     over_exposure: float
+    dynamic_range: float
+    illumination_uniformity: float
+    eyes_open: float
+    mouth_closed: float
+    margin_left: float
+    margin_right: float
+    margin_above: float
+    margin_below: float
 
 
 class Face(Record):

@@ -1,14 +1,16 @@
 """Which slice of the test set a face belongs to. There is no slice by age."""
 
+from typing import get_args
+
 from pydantic_core import PydanticCustomError
 
 from faces.slices import FRONTAL_WITHIN_DEG, UNKNOWN
-from mirrorset.records import Face, Record
+from mirrorset.records import Face, LightSide, Record
 
 # Every axis with its cells, from low to high where they are measured.
-AXES = {
+AXES: dict[str, tuple[str, ...]] = {
     "face_size": ("small", "medium", "large"),
-    "lighting": ("left", "even", "right"),
+    "lighting": get_args(LightSide),
     "pitch": ("down", "level", "up"),
     "pose": ("left", "frontal", "right"),
     "selfie": ("unlikely", "possible", "likely"),

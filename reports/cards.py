@@ -109,7 +109,7 @@ def _face_words(face: Face) -> str:
 
 
 def _light(side: str) -> str:
-    return "even light" if side == "even" else f"light from the {side}"
+    return "mixed light" if side == "mixed" else f"light from the {side}"
 
 
 def _degrees(angle_deg: float) -> str:

@@ -73,7 +73,7 @@ def test_every_portrait_is_labelled_and_passes_its_checks(
     annotations = only(labelled, Annotation)
     assert [one.image_id for one in annotations] == [one.image_id for one in images]
     assert {(one.origin, one.by, one.schema_version) for one in annotations} == {
-        ("model", "research", "selfie-1")
+        ("model", "research", "selfie-2")
     }
     for one in annotations:
         assert len(one.faces[0].landmarks["ibug68"].points) == 68

@@ -115,8 +115,8 @@ def test_mirroring(profile: Profile, shared_data: Path, name: str, towards: str)
     assert face.lighting
     assert mirrored.lighting
     assert mirrored.lighting.evenness == pytest.approx(face.lighting.evenness, abs=0.05)
-    turned = {"left": "right", "right": "left", "even": "even"}
-    assert mirrored.lighting.side == turned[face.lighting.side]
+    turned = {"left": "right", "right": "left"}
+    assert mirrored.lighting.side == turned.get(face.lighting.side, face.lighting.side)
 
 
 @pytest.mark.parametrize("clockwise_deg", [-25, 25])
@@ -133,20 +133,6 @@ def test_roll_follows_a_rotation_of_the_image(
     assert after.roll_deg - before.roll_deg == pytest.approx(clockwise_deg, abs=3)
     assert after.yaw_deg == pytest.approx(before.yaw_deg, abs=6)
     assert after.pitch_deg == pytest.approx(before.pitch_deg, abs=6)
-
-
-@pytest.mark.parametrize("side", ["left", "right"])
-def test_a_shade_over_one_half_is_seen(profile: Profile, shared_data: Path, side: str) -> None:
-    rgb = read(sorted((shared_data / "photos/frl_london/neutral_front").glob("*.jpg"))[0])
-    even = main_face(profile, rgb).lighting
-    assert even
-    assert even.side == "even"
-    ramp = np.linspace(1, 0, rgb.shape[1]) ** 2
-    shade = ramp if side == "left" else ramp[::-1]
-    lit = main_face(profile, (rgb * shade[None, :, None]).astype(np.uint8)).lighting
-    assert lit
-    assert lit.side == side
-    assert lit.evenness < even.evenness - 0.2
 
 
 def test_faces_come_largest_first_and_the_box_lies_in_the_image(

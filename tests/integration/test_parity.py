@@ -74,7 +74,7 @@ def human_face(template: Path) -> Face:
             "ibug68": Landmarks(points=tuple(points), visibility=(2,) * 68, confidence=(1.0,) * 68)
         },
         pose=Pose(yaw_deg=0.0, pitch_deg=0.0, roll_deg=0.0),
-        lighting=Lighting(side="even", level=0.5, evenness=1.0),
+        lighting=Lighting(side="front", level=0.5, evenness=1.0, colour_cast=0.0),
     )
 
 

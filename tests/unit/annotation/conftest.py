@@ -58,7 +58,7 @@ def make_face(schema: LabelSchema) -> Callable[..., Face]:
                 ),
             },
             pose=Pose(yaw_deg=3.2, pitch_deg=-1.0, roll_deg=0.4),
-            lighting=Lighting(side="left", level=0.51, evenness=0.88),
+            lighting=Lighting(side="left", level=0.51, evenness=0.88, colour_cast=0.2),
             quality=Quality(
                 inter_eye_distance_px=90.0,
                 head_size=0.5,
@@ -67,6 +67,14 @@ def make_face(schema: LabelSchema) -> Callable[..., Face]:
                 luminance_variance=0.05,
                 under_exposure=0.01,
                 over_exposure=0.02,
+                dynamic_range=6.5,
+                illumination_uniformity=0.7,
+                eyes_open=0.07,
+                mouth_closed=0.01,
+                margin_left=2.0,
+                margin_right=2.0,
+                margin_above=1.5,
+                margin_below=2.5,
             ),
             blendshapes={"jawOpen": 0.12},
         )
@@ -87,7 +95,7 @@ def make_annotation(make_face: Callable[..., Face]) -> Callable[..., Annotation]
             origin="model",
             by="research",
             models=(MODEL,),
-            schema_version="selfie-1",
+            schema_version="selfie-2",
             made_at=AT,
         )
 

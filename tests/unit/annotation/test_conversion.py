@@ -1,5 +1,6 @@
 import random
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from annotation.conversion import Labels, from_shapes, to_shapes
 from annotation.schema import LabelSchema, load_label_schema
 from annotation.shapes import ForeignShape, ImageShapes, MaskShape, Rectangle, Tag
-from mirrorset.records import Annotation, Face, Landmarks, Mask, Reason, Rejected
+from mirrorset.records import Annotation, Face, Landmarks, LightSide, Mask, Reason, Rejected
 
 WIDTH, HEIGHT = 640, 480
 SCHEMA = load_label_schema()
@@ -87,7 +88,7 @@ def run_lengths(pixels: list[int]) -> tuple[int, ...]:
 tag_sets = st.fixed_dictionaries(
     {},
     optional={
-        "lighting": st.sampled_from(["left", "right", "even"]),
+        "lighting": st.sampled_from(get_args(LightSide)),
         "do_not_use": st.sampled_from(["unspecified", "minor", "intimate"]),
         "blurred": st.just("true"),
     },

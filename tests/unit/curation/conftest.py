@@ -132,6 +132,14 @@ class Portrait:
             "luminance_variance": 0.04,
             "under_exposure": 0.01,
             "over_exposure": 0.01,
+            "dynamic_range": 6.5,
+            "illumination_uniformity": 0.7,
+            "eyes_open": 0.07,
+            "mouth_closed": 0.01,
+            "margin_left": 2.0,
+            "margin_right": 2.0,
+            "margin_above": 1.5,
+            "margin_below": 2.5,
         }
         return Face(
             face_id="0",
@@ -143,7 +151,7 @@ class Portrait:
                 )
             },
             pose=self.pose,
-            lighting=Lighting(side="left", level=0.5, evenness=0.8),
+            lighting=Lighting(side="left", level=0.5, evenness=0.8, colour_cast=0.0),
             quality=Quality(**measures | self.quality),
             blendshapes={"mouthSmileLeft": 0.25, "browDownLeft": 0.125},
             attributes={"occlusion": "none"},

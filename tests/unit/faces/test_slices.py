@@ -10,7 +10,7 @@ cells = st.builds(Slice, st.sampled_from(POSES), st.sampled_from(LIGHTINGS))
 
 def test_slices_are_in_image_terms():
     turned = Pose(yaw_deg=30, pitch_deg=0, roll_deg=0)
-    lit = Lighting(side="left", level=0.5, evenness=0.3)
+    lit = Lighting(side="left", level=0.5, evenness=0.3, colour_cast=0)
     assert slice_of(FACE.model_copy(update={"pose": turned, "lighting": lit})) == ("right", "left")
     frontal = turned.model_copy(update={"yaw_deg": -15.0})
     assert slice_of(FACE.model_copy(update={"pose": frontal})) == ("frontal", "unknown")

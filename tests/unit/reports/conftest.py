@@ -47,7 +47,7 @@ class Drawn:
     split: Split = "train"
     confidence: float = 0.9
     yaw_deg: float = 0.0
-    side: str = "even"
+    side: str = "front"
     origin: Origin = "model"
     licence: str = "CC BY 4.0"
     author: str = "A. Photographer"
@@ -68,7 +68,7 @@ def face(drawn: Drawn) -> Face:
             )
         },
         pose=Pose(yaw_deg=drawn.yaw_deg, pitch_deg=-0.2, roll_deg=3.0),
-        lighting=Lighting(side=drawn.side, level=0.5, evenness=0.9),
+        lighting=Lighting(side=drawn.side, level=0.5, evenness=0.9, colour_cast=0.0),
     )
 
 

@@ -176,10 +176,22 @@ def load_profile(name: str, cache: Path, params: ProfileParams | None = None) ->
 
     Raises SettingsError for an unknown name, UnavailableError and IntegrityError as `fetch` does.
     """
+    _require_known(name)
+    return Profile(name, cache, params)
+
+
+def fetch_profile(name: str, cache: Path) -> None:
+    """Fetch the weights of that profile; raises as `load_profile` does, and loads nothing."""
+    _require_known(name)
+    registry = load_registry()
+    for model in PROFILES[name].models:
+        fetch(registry[model], cache)
+
+
+def _require_known(name: str) -> None:
     if name not in PROFILES:
         known = ", ".join(sorted(PROFILES))
         raise SettingsError(f"There is no profile {name!r}; there are {known}.")
-    return Profile(name, cache, params)
 
 
 def _px(value: float) -> float:

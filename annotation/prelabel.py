@@ -2,22 +2,28 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from textwrap import shorten
+from typing import NamedTuple
 
 from pydantic import Field
 
 from annotation.batches import ADULT
 from annotation.checks import CheckParams, verdicts
 from annotation.exchange import Contents
-from annotation.schema import load_label_schema
+from annotation.schema import LabelSchema, load_label_schema
+from faces.detection import Image
+from faces.engine import EngineParams, in_batches
 from faces.profiles import Measures, Profile
 from mirrorset.errors import InputError
 from mirrorset.files import write_records, written_aside
 from mirrorset.pixels import PixelParams, UnusableImageError, decode, inspect
 from mirrorset.records import Annotation, Reason, Record, Rejected, Verdict
+
+# Decoded pixels that one worker holds: about four photographs of a phone.
+_BYTES_AT_ONCE = 150_000_000
 
 
 class PrelabelParams(Record):
@@ -53,25 +59,177 @@ def prelabel(
     A picture whose verdict "adult" fails is quarantined by whoever reads it: its labels are kept,
     so that a person can release it, but it is not pushed and not released.
     """
+    return prelabel_batch([(image_id, content)], profile, params, at)[0]
+
+
+def prelabel_batch(
+    pictures: Sequence[tuple[str, bytes]],
+    profile: Profile,
+    params: PrelabelParams,
+    at: datetime,
+) -> list[list[Record]]:
+    """The records of `prelabel` for each of `pictures`, (image_id, content)."""
     schema = load_label_schema(params.schema_name)
+    records: list[list[Record]] = []
+    for portion in _portions(_decoded(*picture) for picture in pictures):
+        measured = iter(_measured([one for one in portion if isinstance(one, _Decoded)], profile))
+        for one in portion:
+            outcome = next(measured) if isinstance(one, _Decoded) else one
+            if isinstance(outcome, Rejected):
+                records.append([outcome])
+            else:
+                records.append(_labels(*outcome, profile, schema, params, at))
+    return records
+
+
+def prelabel_shard(
+    image_ids: Sequence[str],
+    blobs: Contents,
+    profile: Profile,
+    params: PrelabelParams,
+    at: datetime,
+    engine: EngineParams | None = None,
+) -> list[Record]:
+    """The records of `prelabel` for every image, in order: one shard for the spool.
+
+    engine: changes no record. Where several processes label shards, one worker each.
+    """
+
+    def label(batch: Sequence[str]) -> list[list[Record]]:
+        pictures = [(image_id, blobs.get(image_id)) for image_id in batch]
+        return prelabel_batch(pictures, profile, params, at)
+
+    return [record for records in in_batches(label, image_ids, engine) for record in records]
+
+
+def label_folder(
+    images: Path,
+    out: Path,
+    profile: Profile,
+    params: PrelabelParams,
+    on_image: Callable[[str], None],
+    *,
+    at: datetime,
+    engine: EngineParams | None = None,
+) -> FolderSummary:
+    """Label every file under `images`, in the order of names: one Annotation a line in `out`.
+
+    What was rejected goes to `out` with the suffix .rejected.jsonl, item_id being the file's name
+    within the folder; of files with equal bytes the first counts. Both files are whole or absent.
+    `on_image` is told the name after each file. Raises InputError where there are no files.
+    """
+    files = sorted(_files(images), key=lambda path: path.relative_to(images).as_posix())
+    if not files:
+        raise InputError(f"{images} holds no files: name a folder of JPEG, PNG or WebP pictures.")
+
+    def label(batch: Sequence[Path]) -> list[tuple[str, list[Record]]]:
+        contents = [path.read_bytes() for path in batch]
+        ids = [hashlib.sha256(content).hexdigest() for content in contents]
+        pictures = list(zip(ids, contents, strict=True))
+        return list(zip(ids, prelabel_batch(pictures, profile, params, at), strict=True))
+
+    first_of: dict[str, str] = {}
+    rejected: list[Rejected] = []
+    labelled = faces = quarantined = 0
+    with written_aside(out) as aside, aside.open("w", encoding="utf-8") as lines:
+        for path, (image_id, records) in zip(files, in_batches(label, files, engine), strict=True):
+            name = path.relative_to(images).as_posix()
+            if image_id in first_of:
+                same = f"The same bytes as {first_of[image_id]}."
+                rejected.append(_rejected(name, Reason.DUPLICATE_PIXELS, same))
+            else:
+                first_of[image_id] = name
+                for record in records:
+                    if isinstance(record, Annotation):
+                        lines.write(record.model_dump_json() + "\n")
+                        labelled, faces = labelled + 1, faces + len(record.faces)
+                    elif isinstance(record, Rejected):
+                        rejected.append(record.model_copy(update={"item_id": name}))
+                    elif isinstance(record, Verdict) and record.check == ADULT:
+                        quarantined += not record.passed
+            on_image(name)
+        write_records(out.with_suffix(".rejected.jsonl"), rejected)
+    return FolderSummary(
+        labelled=labelled,
+        faces=faces,
+        quarantined=quarantined,
+        rejected=dict(sorted(Counter(str(one.reason) for one in rejected).items())),
+    )
+
+
+class _Decoded(NamedTuple):
+    """A picture that could be decoded; rgb: (H, W, 3) uint8, upright."""
+
+    image_id: str
+    rgb: Image
+
+
+class _Measured(NamedTuple):
+    """A picture in which faces were found."""
+
+    image_id: str
+    width_px: int
+    height_px: int
+    measures: Measures
+
+
+def _decoded(image_id: str, content: bytes) -> _Decoded | Rejected:
     try:
-        rgb = decode(content)
+        return _Decoded(image_id, decode(content))
     except InputError as error:
-        return [_undecodable(image_id, content, str(error))]
+        return _undecodable(image_id, content, str(error))
     except Exception as error:  # a decoder meets what strangers made: it may raise anything
         detail = f"The picture cannot be decoded: {_in_one_line(error)}."
-        return [_rejected(image_id, Reason.NOT_AN_IMAGE, detail)]
-    height_px, width_px = rgb.shape[:2]
+        return _rejected(image_id, Reason.NOT_AN_IMAGE, detail)
+
+
+def _portions(pictures: Iterable[_Decoded | Rejected]) -> Iterator[list[_Decoded | Rejected]]:
+    """The pictures in turn, no more pixels at once than bound the memory; one at the least."""
+    portion: list[_Decoded | Rejected] = []
+    size = 0
+    for picture in pictures:
+        portion.append(picture)
+        size += picture.rgb.size if isinstance(picture, _Decoded) else 0
+        if size > _BYTES_AT_ONCE:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
+
+
+def _measured(pictures: Sequence[_Decoded], profile: Profile) -> list[_Measured | Rejected]:
+    """Where the batch fails, each picture alone: one odd picture costs that picture."""
+    if not pictures:
+        return []
     try:
-        measures = profile.measure(rgb)
-    except Exception as error:  # and so may native libraries on odd pixels
+        measures = profile.measure_batch([rgb for _, rgb in pictures])
+    except Exception as error:  # native libraries on odd pixels may raise anything as well
+        if len(pictures) > 1:
+            return [outcome for one in pictures for outcome in _measured([one], profile)]
+        ((image_id, rgb),) = pictures
         detail = (
-            f"{profile.name} failed on this picture of {width_px}×{height_px} px: "
+            f"{profile.name} failed on this picture of {rgb.shape[1]}×{rgb.shape[0]} px: "
             f"{_in_one_line(error)}."
         )
         return [_rejected(image_id, Reason.MODEL_FAILED, detail)]
-    if not measures.faces:
-        return [_rejected(image_id, Reason.NO_FACE, f"{profile.name} found no face.")]
+    return [
+        _Measured(image_id, rgb.shape[1], rgb.shape[0], of_image)
+        if of_image.faces
+        else _rejected(image_id, Reason.NO_FACE, f"{profile.name} found no face.")
+        for (image_id, rgb), of_image in zip(pictures, measures, strict=True)
+    ]
+
+
+def _labels(
+    image_id: str,
+    width_px: int,
+    height_px: int,
+    measures: Measures,
+    profile: Profile,
+    schema: LabelSchema,
+    params: PrelabelParams,
+    at: datetime,
+) -> list[Record]:
     annotation = Annotation(
         image_id=image_id,
         faces=measures.faces,
@@ -89,70 +247,6 @@ def prelabel(
         Verdict(image_id=image_id, check=ADULT, passed=is_adult),
         *verdicts(annotation, width_px, height_px, schema, params.checks),
     ]
-
-
-def prelabel_shard(
-    image_ids: Sequence[str],
-    blobs: Contents,
-    profile: Profile,
-    params: PrelabelParams,
-    at: datetime,
-) -> list[Record]:
-    """The records of `prelabel` for every image, in order: one shard for the spool."""
-    return [
-        record
-        for image_id in image_ids
-        for record in prelabel(image_id, blobs.get(image_id), profile, params, at)
-    ]
-
-
-def label_folder(
-    images: Path,
-    out: Path,
-    profile: Profile,
-    params: PrelabelParams,
-    on_image: Callable[[str], None],
-    *,
-    at: datetime,
-) -> FolderSummary:
-    """Label every file under `images`, in the order of names: one Annotation a line in `out`.
-
-    What was rejected goes to `out` with the suffix .rejected.jsonl, item_id being the file's name
-    within the folder; of files with equal bytes the first counts. Both files are whole or absent.
-    `on_image` is told the name after each file. Raises InputError where there are no files.
-    """
-    files = sorted(_files(images), key=lambda path: path.relative_to(images).as_posix())
-    if not files:
-        raise InputError(f"{images} holds no files: name a folder of JPEG, PNG or WebP pictures.")
-    first_of: dict[str, str] = {}
-    rejected: list[Rejected] = []
-    labelled = faces = quarantined = 0
-    with written_aside(out) as aside, aside.open("w", encoding="utf-8") as lines:
-        for path in files:
-            name = path.relative_to(images).as_posix()
-            content = path.read_bytes()
-            image_id = hashlib.sha256(content).hexdigest()
-            if image_id in first_of:
-                same = f"The same bytes as {first_of[image_id]}."
-                rejected.append(_rejected(name, Reason.DUPLICATE_PIXELS, same))
-            else:
-                first_of[image_id] = name
-                for record in prelabel(image_id, content, profile, params, at):
-                    if isinstance(record, Annotation):
-                        lines.write(record.model_dump_json() + "\n")
-                        labelled, faces = labelled + 1, faces + len(record.faces)
-                    elif isinstance(record, Rejected):
-                        rejected.append(record.model_copy(update={"item_id": name}))
-                    elif isinstance(record, Verdict) and record.check == ADULT:
-                        quarantined += not record.passed
-            on_image(name)
-        write_records(out.with_suffix(".rejected.jsonl"), rejected)
-    return FolderSummary(
-        labelled=labelled,
-        faces=faces,
-        quarantined=quarantined,
-        rejected=dict(sorted(Counter(str(one.reason) for one in rejected).items())),
-    )
 
 
 def _files(folder: Path) -> list[Path]:

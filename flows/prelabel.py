@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from annotation.prelabel import PrelabelParams, prelabel_shard
-from faces.profiles import Profile, load_profile
+from annotation.prelabel import PrelabelParams, prelabel_profile, prelabel_shard
+from faces.profiles import Profile
 from flows.engine import flow, task
 from flows.progress import bar
 from mirrorset.catalogue import Catalogue
@@ -43,7 +43,7 @@ def prelabel(home: Path) -> PrelabelSummary:
         pending = unlabelled(catalogue, params.profile)
         progress = bar(_STEP, total=len(pending))
         if pending:
-            profile = load_profile(params.profile, workspace.settings.models)
+            profile = prelabel_profile(params, workspace.settings.models)
             for start in range(0, len(pending), _IMAGES_A_SHARD):
                 shard = pending[start : start + _IMAGES_A_SHARD]
                 label_shard(workspace, shard, profile, params)

@@ -7,20 +7,20 @@ costs the shard that it was at.
 import os
 import threading
 from collections.abc import Sequence
+from functools import lru_cache
 from multiprocessing import connection, parent_process
 from pathlib import Path
 
-import cv2
-
-from annotation.prelabel import PrelabelParams, prelabel_shard
-from faces.profiles import Profile, load_profile
+from annotation.prelabel import PrelabelParams, prelabel_profile, prelabel_shard
+from faces.engine import EngineParams
+from faces.profiles import Profile
 from mirrorset.blobs import BlobStore
 from mirrorset.records import Record, utc_now
 from mirrorset.spool import encoded
 
 _ORPHANED = 3
-
-_warm = threading.local()
+# A worker is one of several.
+_ONE_THREAD = EngineParams(workers=1)
 
 
 class LabelOrder(Record):
@@ -38,17 +38,16 @@ class LabelOrder(Record):
 def label(order: LabelOrder, image_ids: Sequence[str]) -> bytes:
     """The records of the images as the content of one shard (`mirrorset.spool.encoded`).
 
-    Models stay loaded in the thread for the next shard. Raises what `load_profile` does, and
-    InputError or IntegrityError where the store lacks an image or holds other bytes.
+    Models stay loaded for the next shard. Raises what `prelabel_profile` does, and InputError or
+    IntegrityError where the store lacks an image or holds other bytes.
     """
-    profile = _profile(order.params.profile, order.models)
+    profile = _profile(order.params, order.models)
     blobs = BlobStore(order.blobs_url)
-    return encoded(prelabel_shard(image_ids, blobs, profile, order.params, utc_now()))
+    return encoded(prelabel_shard(image_ids, blobs, profile, order.params, utc_now(), _ONE_THREAD))
 
 
 def begin_process() -> None:
-    """In a child process, before its first shard: it ends with its parent, and is one thread."""
-    cv2.setNumThreads(1)
+    """In a child process, before its first shard: it ends when its parent does."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -59,10 +58,7 @@ def _end_with_parent() -> None:
         os._exit(_ORPHANED)
 
 
-def _profile(name: str, models: Path) -> Profile:
-    wanted = (name, models)
-    if getattr(_warm, "key", None) != wanted:
-        _warm.profile = load_profile(name, models)
-        _warm.key = wanted
-    profile: Profile = _warm.profile
-    return profile
+# One profile serves any number of threads, as a Dask worker may have.
+@lru_cache(maxsize=1)
+def _profile(params: PrelabelParams, models: Path) -> Profile:
+    return prelabel_profile(params, models)

@@ -44,17 +44,20 @@ def planar(
 
 
 class Network:
-    """An ONNX file with one input (N, …) float32, whose outputs all begin with N.
+    """An ONNX model with one input (N, …) float32, whose outputs all begin with N.
 
     On the CPU it runs in the thread that calls it: two such threads outrun one call in two
     (docs/models.md). One instance serves any number of threads.
     """
 
-    def __init__(self, path: Path, most_on_cpu: int) -> None:
-        """most_on_cpu: inputs a run; more outgrow the caches. Raises what ONNX Runtime raises."""
+    def __init__(self, model: Path | bytes, most_on_cpu: int) -> None:
+        """model: a file, or its content. most_on_cpu: inputs a run; more outgrow the caches.
+
+        Raises what ONNX Runtime raises.
+        """
         providers = execution_providers(onnxruntime.get_available_providers())
         is_on_cpu = providers == [_CPU]
-        content = path.read_bytes()
+        content = model if isinstance(model, bytes) else model.read_bytes()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1

@@ -14,6 +14,7 @@ from faces.landmarks106 import Landmarks106, Landmarks106Params
 from faces.lighting import LightingParams, lighting
 from faces.masks import encode
 from faces.mesh import FaceMesher, Mesh, MeshParams
+from faces.nudity import NudityDetector, NudityParams
 from faces.panorama import PanoramaDetector
 from faces.person_mask import PersonMaskParams, PersonSegmenter
 from faces.pose import head_pose
@@ -35,12 +36,11 @@ class Composition(Record):
     points106: str
     mesh: str
     mask: str
-    age: str
 
     @property
     def models(self) -> tuple[str, ...]:
         """All names, in the order in which labels state them."""
-        return (self.detector, self.points106, self.mesh, self.mask, self.age)
+        return (self.detector, self.points106, self.mesh, self.mask)
 
 
 PROFILES = {
@@ -49,20 +49,20 @@ PROFILES = {
         points106="2d106det",
         mesh="face_landmarker",
         mask="selfie_segmentation",
-        age="age-v1",
     )
 }
 
 
 class ProfileParams(Record):
-    """The parameters of each measure."""
+    """The parameters of each measure, and of the two gates' own: age and nudity."""
 
     scrfd: ScrfdParams = ScrfdParams()
     points106: Landmarks106Params = Landmarks106Params()
     mesh: MeshParams = MeshParams()
     person_mask: PersonMaskParams = PersonMaskParams()
-    age: AgeParams = AgeParams()
     lighting: LightingParams = LightingParams()
+    age: AgeParams = AgeParams()
+    nudity: NudityParams = NudityParams()
 
 
 _DETECTORS: dict[str, Callable[[Path, ProfileParams], Detector]] = {
@@ -77,17 +77,21 @@ class Measures:
     """What was measured on one image.
 
     faces: by box area, descending, so that the first is the main face; face_id is the rank.
-    masks: the person mask, label "person", or nothing. minor_probability: one a face, in the same
-    order; for the gate alone, never stored.
+    masks: the person mask, label "person", or nothing. For the gates alone, never stored:
+    minor_probability, one a face, in the same order; is_intimate, of the picture.
     """
 
     faces: tuple[Face, ...]
     masks: tuple[Mask, ...]
     minor_probability: tuple[float, ...]
+    is_intimate: bool = False
 
 
 class Profile:
-    """name, models: what a label says of its origin. One instance serves any number of threads."""
+    """name, models: what a label says of its origin. One instance serves any number of threads.
+
+    The gates' networks make no label, so they are none of its models.
+    """
 
     def __init__(self, name: str, cache: Path, params: ProfileParams | None = None) -> None:
         registry = load_registry()
@@ -98,7 +102,8 @@ class Profile:
         self._points106 = Landmarks106(paths[parts.points106], self._params.points106)
         self._mesher = FaceMesher(paths[parts.mesh], self._params.mesh)
         self._segmenter = PersonSegmenter(paths[parts.mask], self._params.person_mask)
-        self._age = AgeEstimator(paths[parts.age], self._params.age)
+        self._age = AgeEstimator(cache, self._params.age)
+        self._nudity = NudityDetector(cache, self._params.nudity)
         self.name = name
         self.models: tuple[ModelRef, ...] = tuple(
             model_ref(registry[model]) for model in parts.models
@@ -129,16 +134,24 @@ class Profile:
         minors = self._age.minor_probability(
             [(rgb, points) for (rgb, _), (points, _) in zip(found, points68, strict=True)]
         )
+        intimate = self._nudity.is_intimate(
+            [
+                (rgb, [detection.box for detection in of_image])
+                for rgb, of_image in zip(images, detections, strict=True)
+            ]
+        )
         masks = [encode(mask, label="person") for mask in self._segmenter.segment(images)]
         rows = iter(zip(found, points106, points68, meshes, minors, strict=True))
         measures = []
-        for of_image, mask in zip(detections, masks, strict=True):
+        for of_image, mask, nude in zip(detections, masks, intimate, strict=True):
             faces, probabilities = [], []
             for rank in range(len(of_image)):
                 (rgb, detection), of106, of68, mesh, minor = next(rows)
                 faces.append(self._face(str(rank), rgb, detection, of106, of68, mesh))
                 probabilities.append(minor)
-            measures.append(Measures(tuple(faces), (mask,) if mask else (), tuple(probabilities)))
+            measures.append(
+                Measures(tuple(faces), (mask,) if mask else (), tuple(probabilities), nude)
+            )
         return measures
 
     def _face(
@@ -179,22 +192,10 @@ def load_profile(name: str, cache: Path, params: ProfileParams | None = None) ->
 
     Raises SettingsError for an unknown name, UnavailableError and IntegrityError as `fetch` does.
     """
-    _require_known(name)
-    return Profile(name, cache, params)
-
-
-def fetch_profile(name: str, cache: Path) -> None:
-    """Fetch the weights of that profile; raises as `load_profile` does, and loads nothing."""
-    _require_known(name)
-    registry = load_registry()
-    for model in PROFILES[name].models:
-        fetch(registry[model], cache)
-
-
-def _require_known(name: str) -> None:
     if name not in PROFILES:
         known = ", ".join(sorted(PROFILES))
         raise SettingsError(f"There is no profile {name!r}; there are {known}.")
+    return Profile(name, cache, params)
 
 
 def _px(value: float) -> float:

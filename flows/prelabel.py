@@ -1,6 +1,5 @@
 """Prelabel: pretrained models label every image of the catalogue that they have not labelled."""
 
-import os
 from pathlib import Path
 
 from annotation.batches import ADULT
@@ -9,7 +8,7 @@ from annotation.labelling import labelled
 from annotation.prelabel import PrelabelParams
 from annotation.processes import Processes
 from annotation.worker import LabelOrder
-from faces.profiles import fetch_profile
+from faces.engine import processors
 from flows.engine import flow, task
 from flows.progress import bar
 from mirrorset.catalogue.unlabelled import count_failed, count_unlabelled, unlabelled
@@ -60,7 +59,7 @@ def prelabel(
         pending = count_unlabelled(catalogue, params.profile)
         if pending:
             shards = -(-pending // images_a_shard)
-            team = min(workers or _cores(), shards)
+            team = min(workers or processors(), shards)
             label_shards(workspace, params, team, cluster, images_a_shard)
         return PrelabelSummary(
             profile=params.profile,
@@ -79,8 +78,6 @@ def label_shards(
     order = LabelOrder(
         blobs_url=workspace.settings.blobs_url, models=workspace.settings.models, params=params
     )
-    if not cluster:
-        fetch_profile(params.profile, order.models)
     with (
         workspace.catalogue() as catalogue,
         Cluster(cluster) if cluster else Processes(workers) as team,
@@ -92,10 +89,3 @@ def label_shards(
             ingest(workspace.spool, catalogue)
             done += shard.images
             progress.to(done)
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

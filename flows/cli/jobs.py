@@ -219,16 +219,15 @@ def prelabel(
 
 def _prelabel_folder(images: Path, out: Path, profile: str, home: Path, is_json: bool) -> None:
 
-    from annotation.prelabel import PrelabelParams, label_folder
-    from faces.profiles import load_profile
+    from annotation.prelabel import PrelabelParams, label_folder, prelabel_profile
     from flows.progress import bar
     from mirrorset.records import utc_now
     from mirrorset.settings import read_settings
 
     with working(is_json):
         progress = bar("prelabel")
-        loaded = load_profile(profile, read_settings(home).models)
         params = PrelabelParams(profile=profile)
+        loaded = prelabel_profile(params, read_settings(home).models)
         summary = label_folder(images, out, loaded, params, progress.step, at=utc_now())
     show(summary, is_json, f"Labelled into {out}")
 

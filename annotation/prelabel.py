@@ -14,9 +14,11 @@ from annotation.batches import ADULT
 from annotation.checks import CheckParams, verdicts
 from annotation.exchange import Contents
 from annotation.schema import LabelSchema, load_label_schema
+from faces.age import AgeParams
 from faces.detection import Image
 from faces.engine import EngineParams, in_batches
-from faces.profiles import Measures, Profile
+from faces.nudity import NudityParams
+from faces.profiles import Measures, Profile, ProfileParams, load_profile
 from mirrorset.errors import InputError
 from mirrorset.files import write_records, written_aside
 from mirrorset.pixels import PixelParams, UnusableImageError, decode, inspect
@@ -31,14 +33,23 @@ class PrelabelParams(Record):
 
     profile: set of models (faces.profiles). schema_name: label schema. max_minor_probability: a
     picture passes the gate "adult" while no face has more than this probability of being under the
-    age floor; the figure is never kept. At 0.05 the research profile doubts 13 of 158 portraits of
-    known adults.
+    age floor and its margin; the figure is never kept. minor, intimate: how the gates look.
+    quarantine_days: how long a picture in doubt may wait before it is due for erasure.
     """
 
     profile: str = "research"
     schema_name: str = "selfie"
-    max_minor_probability: float = Field(default=0.05, gt=0, lt=1)
+    max_minor_probability: float = Field(default=0.15, gt=0, lt=1)
+    minor: AgeParams = AgeParams()
+    intimate: NudityParams = NudityParams()
+    quarantine_days: int = Field(default=30, ge=1)
     checks: CheckParams = CheckParams()
+
+
+def prelabel_profile(params: PrelabelParams, cache: Path) -> Profile:
+    """The profile that `params` name, with its gates; raises as `faces.profiles.load_profile`."""
+    gates = ProfileParams(age=params.minor, nudity=params.intimate)
+    return load_profile(params.profile, cache, gates)
 
 
 class FolderSummary(Record):
@@ -57,7 +68,8 @@ def prelabel(
     """The model's Annotation of one image and its verdicts, "adult" first; or one Rejected.
 
     A picture whose verdict "adult" fails is quarantined by whoever reads it: its labels are kept,
-    so that a person can release it, but it is not pushed and not released.
+    so that a person can release it, but it is not pushed and not released. Of an intimate picture
+    nothing is kept but the reason: neither faces nor whether they may be minors'.
     """
     return prelabel_batch([(image_id, content)], profile, params, at)[0]
 
@@ -213,11 +225,20 @@ def _measured(pictures: Sequence[_Decoded], profile: Profile) -> list[_Measured 
         )
         return [_rejected(image_id, Reason.MODEL_FAILED, detail)]
     return [
-        _Measured(image_id, rgb.shape[1], rgb.shape[0], of_image)
-        if of_image.faces
-        else _rejected(image_id, Reason.NO_FACE, _no_face(profile.name, of_image.unconfirmed))
-        for (image_id, rgb), of_image in zip(pictures, measures, strict=True)
+        _admitted(picture, of_image, profile)
+        for picture, of_image in zip(pictures, measures, strict=True)
     ]
+
+
+def _admitted(picture: _Decoded, measures: Measures, profile: Profile) -> _Measured | Rejected:
+    # Nudity first: an intimate picture must leave no label, whoever is in it.
+    if measures.is_intimate:
+        return _rejected(picture.image_id, Reason.INTIMATE, "")
+    if not measures.faces:
+        detail = _no_face(profile.name, measures.unconfirmed)
+        return _rejected(picture.image_id, Reason.NO_FACE, detail)
+    height_px, width_px = picture.rgb.shape[:2]
+    return _Measured(picture.image_id, width_px, height_px, measures)
 
 
 def _no_face(profile: str, unconfirmed: int) -> str:

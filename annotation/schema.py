@@ -164,10 +164,14 @@ def _cvat_label(label: LabelSpec, schema: LabelSchema) -> dict[str, Any]:
 
 
 def _cvat_attribute(attribute: AttributeSpec) -> dict[str, Any]:
+    """A number with a fraction is text there: to CVAT's SDK, numbers are whole ones."""
+    is_text = attribute.kind == "number" and not all(
+        value.lstrip("-").isdecimal() for value in attribute.values
+    )
     return {
         "name": attribute.name,
         "mutable": False,
-        "input_type": attribute.kind,
+        "input_type": "text" if is_text else attribute.kind,
         "default_value": attribute.default,
-        "values": list(attribute.values) or [""],
+        "values": [""] if is_text else list(attribute.values) or [""],
     }

@@ -4,11 +4,12 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 
-from distributed import Client, Event, Future, get_client
+from distributed import Event, Future, get_client
 
 from crawlers.order import ShardOrder
 from crawlers.processes import done_by_processes
-from mirrorset.errors import MirrorsetError, UnavailableError
+from mirrorset.cluster import connected
+from mirrorset.errors import MirrorsetError
 
 _LOOK_EVERY_S = 1.0
 # A shard whose worker died is given to another; what it had settled stays settled.
@@ -22,14 +23,7 @@ def done_by_workers(scheduler: str, shards: Sequence[ShardOrder]) -> Iterator[No
     UnavailableError where no scheduler answers, and the fault of the first shard that has one or
     whose workers are lost too often: the others are then told to end.
     """
-    try:
-        client = Client(scheduler, timeout=10, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise UnavailableError(
-            f"No Dask scheduler answers at {scheduler}: start one (`dask scheduler`), or leave "
-            f"dask_scheduler out of mirrorset.toml ({error})."
-        ) from error
-    with client:
+    with connected(scheduler) as client:
         stop = Event(f"mirrorset-stop-{secrets.token_hex(8)}", client=client)
         shares = [
             client.submit(_do, shard, stop.name, pure=False, retries=_RETRIES) for shard in shards

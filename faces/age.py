@@ -2,19 +2,23 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
 
 from faces.detection import Image
 from faces.onnx import Network, planar
+from faces.registry import fetch, load_registry
+from faces.tfjs import to_onnx
 from mirrorset.geometry import similarity
 from mirrorset.records import Record
 
-# The chip the network was trained on: dlib's five-point face chip (get_face_chip_details in dlib's
-# image_transforms/interpolation.h), whose targets are, in ibug68, the outer and inner corners of
-# the right and the left eye and the base of the nose.
+# dlib's five-point face chip (get_face_chip_details in dlib's image_transforms/interpolation.h):
+# its targets are, in ibug68, the outer and inner corners of the right and the left eye and the base
+# of the nose.
 _CHIP_POINTS = [45, 42, 36, 39, 33]
 _CHIP_TARGETS = np.array(
     [
@@ -25,58 +29,129 @@ _CHIP_TARGETS = np.array(
         (0.4901123135679, 0.6277975316475),
     ]
 )
-_CHIP_SIDE_PX = 64
-_OVERSAMPLING = 4
-# Means of the training set and scale, in the order R, G, B.
-_MEANS = (122.782, 117.001, 104.298)
-_SCALE = 256
+_OUTER_EYE_CORNERS = [36, 45]
+# Softmax outputs of 0 and 1 have no logit.
+_EPSILON = 1e-3
 
 
 class AgeParams(Record):
-    """age_floor: years. paddings: one chip is cut for each, the face's side being widened by that
-    share all around, and one of its mirror image; the network was trained at 0.2.
+    """Whose years are summed, and up to which.
+
+    model: "faceres", or "age-v1", whose licence leaves no question (CC0) and which tells far less.
+    A face counts as a minor's with the probability of being under age_floor + margin_years.
+    smallest_px: of a face with less between the outer eye corners nothing is known, so that it is
+    in doubt.
     """
 
-    age_floor: int = 18
-    paddings: tuple[float, ...] = (0.1, 0.2)
+    model: Literal["faceres", "age-v1"] = "faceres"
+    age_floor: int = Field(default=18, ge=1, le=80)
+    margin_years: int = Field(default=2, ge=0, le=20)
+    smallest_px: float = Field(default=14, ge=0)
+
+
+class _Reading(NamedTuple):
+    """How a network is read.
+
+    side_px: of its chips, cut `oversampled` times as large and shrunk by area, against aliasing.
+    paddings: the chip's side is widened by that share all around. means: taken off R, G, B before
+    the division by scale. offset, slope: logit of the calibrated probability = offset + slope ·
+    logit of the summed one; fitted to people of known ages with the floor moved to 20 to 30
+    (benchmarks/minor_gate.py --fit, docs/models.md).
+    """
+
+    side_px: int
+    oversampled: int
+    paddings: tuple[float, ...]
+    means: tuple[float, float, float]
+    scale: float
+    is_bgr: bool
+    offset: float
+    slope: float
+
+
+_READINGS = {
+    # Caffe's means, as its makers prepare pictures; of paddings 0.2 to 0.6 the best on known ages.
+    "faceres": _Reading(224, 2, (0.4,), (123.68, 116.779, 103.939), 1, True, -0.64, 1.44),
+    # Trained at padding 0.2.
+    "age-v1": _Reading(64, 4, (0.1, 0.2), (122.782, 117.001, 104.298), 256, False, -0.3, 0.38),
+}
 
 
 class AgeEstimator:
-    """age-v1: 81 probabilities, one a year from 0 to 80. One instance serves any number of
-    threads.
-    """
+    """Probabilities of years of age from 0 on. One instance serves any number of threads."""
 
-    def __init__(self, path: Path, params: AgeParams | None = None) -> None:
+    def __init__(self, cache: Path, params: AgeParams | None = None) -> None:
+        """Raises UnavailableError and IntegrityError as `faces.registry.fetch` does."""
         self._params = params or AgeParams()
-        self._network = Network(path, most_on_cpu=8)
+        self._reading = _READINGS[self._params.model]
+        registry = load_registry()
+        weights = fetch(registry[self._params.model], cache)
+        if self._params.model == "faceres":
+            # Its third output would tell people apart: it is never computed.
+            graph = fetch(registry["faceres_graph"], cache)
+            self._network = Network(to_onnx(graph, weights, "age_pred/Softmax"), most_on_cpu=2)
+        else:
+            self._network = Network(weights, most_on_cpu=8)
 
     def minor_probability(self, faces: Sequence[tuple[Image, ArrayLike]]) -> list[float]:
-        """Probability that each of `faces` is under the age floor.
+        """Calibrated probability that each of `faces` is under the age floor and its margin.
 
         faces: (H, W, 3) uint8 RGB and the face's ibug68 points (68, 2) px in it. The probability
-        below the floor is summed over the years and averaged over the chips: the network's best
-        year is coarse, and one chip alone is noisy (docs/models.md).
+        below the floor is summed over the years and averaged over the chips and their mirror
+        images: a network's best year is coarse, and one chip alone is noisy. 1 for a face that is
+        too small.
         """
-        if not faces:
-            return []
-        chips = [chip for rgb, points in faces for chip in self._chips(rgb, points)]
-        (years,) = self._network(planar(chips, _MEANS, _SCALE))
-        minor = years[:, : self._params.age_floor].sum(axis=1).reshape(len(faces), -1)
-        return [float(chances.mean()) for chances in minor]
+        points = [np.asarray(of_face, dtype=np.float64) for _, of_face in faces]
+        is_readable = [self._is_readable(of_face) for of_face in points]
+        chips = [
+            chip
+            for (rgb, _), of_face, readable in zip(faces, points, is_readable, strict=True)
+            if readable
+            for chip in self._chips(rgb, of_face)
+        ]
+        if not chips:
+            return [1.0] * len(faces)
+        (years,) = self._network(planar(chips, self._means, self._reading.scale))
+        under = self._params.age_floor + self._params.margin_years
+        summed = years[:, :under].sum(axis=1).reshape(sum(is_readable), -1).mean(axis=1)
+        chances = iter(calibrated(summed, self._reading.offset, self._reading.slope))
+        return [float(next(chances)) if readable else 1.0 for readable in is_readable]
 
-    def _chips(self, rgb: Image, points: ArrayLike) -> list[Image]:
-        corners = np.asarray(points, dtype=np.float64)[_CHIP_POINTS]
-        chips = [_chip(rgb, corners, padding) for padding in self._params.paddings]
-        return chips + [chip[:, ::-1] for chip in chips]
+    @property
+    def _means(self) -> tuple[float, float, float]:
+        red, green, blue = self._reading.means
+        return (blue, green, red) if self._reading.is_bgr else (red, green, blue)
+
+    def _is_readable(self, points: NDArray[np.float64]) -> bool:
+        left, right = points[_OUTER_EYE_CORNERS]
+        return float(np.linalg.norm(right - left)) >= self._params.smallest_px
+
+    def _chips(self, rgb: Image, points: NDArray[np.float64]) -> list[Image]:
+        chips = [
+            chip(rgb, points, padding, self._reading.side_px, self._reading.oversampled)
+            for padding in self._reading.paddings
+        ]
+        if self._reading.is_bgr:
+            chips = [one[:, :, ::-1] for one in chips]
+        return chips + [one[:, ::-1] for one in chips]
 
 
-def _chip(
-    rgb: NDArray[np.uint8], corners: NDArray[np.float64], padding: float
-) -> NDArray[np.uint8]:
-    """The aligned chip (64, 64, 3), cut larger and shrunk by area, against aliasing."""
-    side = _CHIP_SIDE_PX * _OVERSAMPLING
+def calibrated(summed: ArrayLike, offset: float, slope: float) -> NDArray[np.float64]:
+    """Probabilities (N,) from those that a network sums to (N,): a line between their logits.
+
+    Platt, "Probabilistic outputs for support vector machines", 1999.
+    """
+    clipped = np.clip(np.asarray(summed, dtype=np.float64), _EPSILON, 1 - _EPSILON)
+    logit = np.log(clipped / (1 - clipped))
+    return np.asarray(1 / (1 + np.exp(-(offset + slope * logit))))
+
+
+def chip(rgb: Image, points: ArrayLike, padding: float, side_px: int, oversampled: int) -> Image:
+    """The face with ibug68 `points` (68, 2) px, aligned: (side_px, side_px, 3) uint8."""
+    side = side_px * oversampled
+    corners = np.asarray(points, dtype=np.float64)[_CHIP_POINTS]
     targets = (padding + _CHIP_TARGETS) / (2 * padding + 1) * side
     matrix = similarity(corners, targets)
     large = cv2.warpAffine(rgb, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
-    size = (_CHIP_SIDE_PX, _CHIP_SIDE_PX)
+    size = (side_px, side_px)
     return np.asarray(cv2.resize(large, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

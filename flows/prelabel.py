@@ -1,15 +1,19 @@
 """Prelabel: pretrained models label every image of the catalogue that they have not labelled."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from annotation.prelabel import PrelabelParams, prelabel_shard
-from faces.profiles import Profile, load_profile
+from annotation.batches import ADULT
+from annotation.cluster import Cluster
+from annotation.labelling import labelled
+from annotation.prelabel import PrelabelParams
+from annotation.processes import Processes
+from annotation.worker import LabelOrder
+from faces.engine import processors
 from flows.engine import flow, task
 from flows.progress import bar
-from mirrorset.catalogue import Catalogue
-from mirrorset.records import Annotation, ImageRecord, Record, Rejected, Verdict, utc_now
-from mirrorset.spool import ingest, write_shard
+from mirrorset.catalogue.unlabelled import count_failed, count_unlabelled, unlabelled
+from mirrorset.records import Annotation, Record
+from mirrorset.spool import ingest, write_encoded
 from mirrorset.workspace import Workspace, open_workspace
 
 _STEP = "prelabel"
@@ -30,61 +34,58 @@ class PrelabelSummary(Record):
 
 
 @flow(name="prelabel")
-def prelabel(home: Path) -> PrelabelSummary:
+def prelabel(
+    home: Path,
+    workers: int | None = None,
+    cluster: str | None = None,
+    images_a_shard: int = _IMAGES_A_SHARD,
+) -> PrelabelSummary:
     """Label what the profile of params.yaml has not labelled yet, a shard at a time.
 
-    A run that was killed goes on after its last whole shard. Raises IntegrityError or
-    UnavailableError where weights cannot be had.
+    workers: processes of this machine, by itself one a core. cluster: address of a Dask scheduler
+    whose workers do it instead, by itself the setting dask_scheduler. Images go into shards in the
+    order of their ids; only this process writes to the catalogue. A run that was killed goes on
+    after the shards that it kept.
+
+    Raises IntegrityError or UnavailableError where weights cannot be had, UnavailableError where
+    the cluster cannot be reached.
     """
     workspace = open_workspace(home)
     params = workspace.params(_STEP, PrelabelParams)
+    if cluster is None:
+        cluster = "" if workers else workspace.settings.dask_scheduler
     with workspace.locked(), workspace.catalogue() as catalogue:
         ingest(workspace.spool, catalogue)
-        pending = unlabelled(catalogue, params.profile)
-        progress = bar(_STEP, total=len(pending))
+        pending = count_unlabelled(catalogue, params.profile)
         if pending:
-            profile = load_profile(params.profile, workspace.settings.models)
-            for start in range(0, len(pending), _IMAGES_A_SHARD):
-                shard = pending[start : start + _IMAGES_A_SHARD]
-                label_shard(workspace, shard, profile, params)
-                ingest(workspace.spool, catalogue)
-                progress.to(start + len(shard))
+            shards = -(-pending // images_a_shard)
+            team = min(workers or processors(), shards)
+            label_shards(workspace, params, team, cluster, images_a_shard)
         return PrelabelSummary(
             profile=params.profile,
-            looked_at=len(pending),
+            looked_at=pending,
             labelled=catalogue.count(Annotation),
             rejected=dict(catalogue.rejected_by_reason(_STEP)),
-            quarantined=len(doubted(catalogue)),
+            quarantined=count_failed(catalogue, ADULT),
         )
 
 
-@task(name="label-shard")
-def label_shard(
-    workspace: Workspace, image_ids: Sequence[str], profile: Profile, params: PrelabelParams
+@task(name="label-shards")
+def label_shards(
+    workspace: Workspace, params: PrelabelParams, workers: int, cluster: str, images_a_shard: int
 ) -> None:
-    """Label some images and leave the records as one whole shard."""
-    records = prelabel_shard(image_ids, workspace.blobs, profile, params, utc_now())
-    write_shard(workspace.spool, records)
-
-
-def unlabelled(catalogue: Catalogue, profile: str) -> list[str]:
-    """Ids of the images that this profile has neither labelled nor rejected, in order.
-
-    What people have labelled is left alone: a model's verdicts would take the place of theirs.
-    """
-    done = {
-        label.image_id
-        for label in catalogue.read(Annotation)
-        if label.by == profile or label.origin != "model"
-    }
-    done |= {item.item_id for item in catalogue.read(Rejected) if item.step == _STEP}
-    return [image.image_id for image in catalogue.read(ImageRecord) if image.image_id not in done]
-
-
-def doubted(catalogue: Catalogue) -> set[str]:
-    """Ids of the images in quarantine: somebody in them may be a minor."""
-    return {
-        verdict.image_id
-        for verdict in catalogue.read(Verdict)
-        if verdict.check == "adult" and not verdict.passed
-    }
+    """Have workers label all that is open, and keep each shard as it is done."""
+    order = LabelOrder(
+        blobs_url=workspace.settings.blobs_url, models=workspace.settings.models, params=params
+    )
+    with (
+        workspace.catalogue() as catalogue,
+        Cluster(cluster) if cluster else Processes(workers) as team,
+    ):
+        progress = bar(_STEP, total=count_unlabelled(catalogue, params.profile))
+        done = 0
+        for shard in labelled(team, order, unlabelled(catalogue, params.profile, images_a_shard)):
+            write_encoded(workspace.spool, shard.content)
+            ingest(workspace.spool, catalogue)
+            done += shard.images
+            progress.to(done)

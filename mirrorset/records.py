@@ -124,6 +124,8 @@ class Reason(StrEnum):
     NO_FACE = "no_face"
     MODEL_FAILED = "model_failed"
     MINOR_DOUBT = "minor_doubt"
+    INTIMATE = "intimate"
+    DROPPED = "dropped"
     QUALITY = "quality"
     CHECK_FAILED = "check_failed"
     SPLIT_CONFLICT = "split_conflict"

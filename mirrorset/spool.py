@@ -41,8 +41,8 @@ class Store(Protocol):
         """Keep the records, replacing what has the same key; InputError where one does not fit."""
 
 
-def write_shard(spool: Path, records: Sequence[Record]) -> Path:
-    """Write the records as one whole file into `spool`, named by its content.
+def encoded(records: Sequence[Record]) -> bytes:
+    """The records as the content of a shard, one a line.
 
     What no database keeps of a stranger's text, NUL and lone surrogates, becomes U+FFFD.
     """
@@ -53,7 +53,16 @@ def write_shard(spool: Path, records: Sequence[Record]) -> Path:
         )
         for record in records
     ]
-    content = ("\n".join(lines) + "\n").encode()
+    return ("\n".join(lines) + "\n").encode()
+
+
+def write_shard(spool: Path, records: Sequence[Record]) -> Path:
+    """Write the records as one whole file into `spool`, named by its content."""
+    return write_encoded(spool, encoded(records))
+
+
+def write_encoded(spool: Path, content: bytes) -> Path:
+    """Write what `encoded` made, on whatever machine, as `write_shard` does."""
     path = spool / f"{hashlib.sha256(content).hexdigest()[:32]}.jsonl"
     write_bytes(path, content)
     return path

@@ -31,6 +31,8 @@ _WORDS = {
     Reason.NO_FACE: "No face found",
     Reason.MODEL_FAILED: "A model failed on it",
     Reason.MINOR_DOUBT: "Possibly a minor: quarantined",
+    Reason.INTIMATE: "Intimate: refused, shown to nobody",
+    Reason.DROPPED: "Dropped by a person",
     Reason.QUALITY: "Capture quality",
     Reason.CHECK_FAILED: "A check failed",
     Reason.SPLIT_CONFLICT: "Would join two splits",
@@ -89,10 +91,12 @@ def by_reason(rejected: Sequence[Rejected], items_shown: int) -> list[Rejection]
             step=step,
             count=len(records),
             bar=round(100 * len(records) / largest, 1),
-            items=tuple(_shown(record) for record in records[:items_shown]),
-            items_left_out=max(0, len(records) - items_shown),
+            items=tuple(_shown(record) for record in listed[:items_shown]),
+            items_left_out=max(0, len(listed) - items_shown),
         )
         for (reason, step), records in gathered.items()
+        # Intimate pictures are counted, and nothing else is told of them.
+        for listed in [[] if reason is Reason.INTIMATE else records]
     ]
     return sorted(rejections, key=lambda it: (-it.count, it.reason, it.step))
 
@@ -105,6 +109,6 @@ def item_count(rejected: Iterable[Rejected], released: Collection[str], step: st
 
 def _shown(record: Rejected) -> Rejected:
     """The record as a page may show it: nothing leads to pictures of possible minors."""
-    if record.reason is Reason.MINOR_DOUBT:
+    if record.reason in (Reason.MINOR_DOUBT, Reason.DROPPED):
         return record.model_copy(update={"detail": "", "image_url": ""})
     return record

@@ -177,37 +177,57 @@ def prelabel(
     profile: Annotated[
         str, typer.Option(help="With --images: which models; params.yaml says it otherwise.")
     ] = "research",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes of this machine that share the catalogue's images.",
+            show_default="one a core",
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A Dask scheduler (tcp://…:8786) whose workers do it; mirrorset.toml says it "
+            "otherwise.",
+        ),
+    ] = None,
     home: Home = HERE,
     is_json: Json = False,
 ) -> None:
     """Find faces, landmarks, pose, mask and light with pretrained models.
 
-    Without --images: everything in the catalogue that these models have not labelled yet.
+    Without --images: everything in the catalogue that these models have not labelled yet. A run
+    that was stopped or killed goes on after the shards that it finished; so do workers that die.
     """
     if (images is None) != (out is None):
         raise SettingsError("--images and --out go together: a folder to read, a file to write.")
+    if workers and cluster:
+        raise SettingsError("Name --workers of this machine or a --cluster, not both.")
     if images is not None and out is not None:
+        if workers or cluster:
+            raise SettingsError("--workers and --cluster label the catalogue, not a folder.")
         _prelabel_folder(images, out, profile, home, is_json)
         return
     from flows.prelabel import prelabel as run
 
     with working(is_json, home):
-        result = run(home)
+        result = run(home, workers, cluster)
     show(result, is_json, "Labelled by models")
 
 
 def _prelabel_folder(images: Path, out: Path, profile: str, home: Path, is_json: bool) -> None:
 
-    from annotation.prelabel import PrelabelParams, label_folder
-    from faces.profiles import load_profile
+    from annotation.prelabel import PrelabelParams, label_folder, prelabel_profile
     from flows.progress import bar
     from mirrorset.records import utc_now
     from mirrorset.settings import read_settings
 
     with working(is_json):
         progress = bar("prelabel")
-        loaded = load_profile(profile, read_settings(home).models)
         params = PrelabelParams(profile=profile)
+        loaded = prelabel_profile(params, read_settings(home).models)
         summary = label_folder(images, out, loaded, params, progress.step, at=utc_now())
     show(summary, is_json, f"Labelled into {out}")
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from faces.age import AgeEstimator, AgeParams
 from faces.masks import decode
 from faces.profiles import Profile, load_profile
-from faces.registry import fetch, load_registry
+from faces.registry import load_registry
 from faces.schema import load_schema
 from mirrorset.errors import SettingsError
 from mirrorset.metrics import nme
@@ -187,20 +187,20 @@ def test_the_minor_gate_can_fail(model_cache: Path, shared_data: Path, profile: 
     rgb = read(shared_data / "photos/pd_portraits/grace_hopper.jpg")
     measures = profile.measure(rgb)
     assert max(measures.minor_probability) < 0.01
-    path = fetch(load_registry()["age-v1"], model_cache)
+    assert not measures.is_intimate
     points = measures.faces[0].landmarks["ibug68"].points
     chances = [
-        AgeEstimator(path, AgeParams(age_floor=floor)).minor_probability([(rgb, points)])[0]
-        for floor in (18, 40, 81)
+        AgeEstimator(model_cache, AgeParams(age_floor=floor)).minor_probability([(rgb, points)])[0]
+        for floor in (18, 40, 80)
     ]
     assert chances == sorted(chances)
-    assert chances[-1] == pytest.approx(1, abs=1e-3)
+    assert chances[-1] > 0.9
 
 
 def test_every_label_can_name_its_models(profile: Profile) -> None:
     registry = load_registry()
     assert profile.name == "research"
-    assert len(profile.models) == 5
+    assert len(profile.models) == 4
     for model in profile.models:
         assert model.sha256 == registry[model.name].sha256
     assert not all(model.is_commercial_use_allowed for model in profile.models)

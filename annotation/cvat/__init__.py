@@ -1,0 +1,1 @@
+"""What CVAT's own tools call."""

@@ -1,0 +1,28 @@
+"""The way to a Dask cluster: its scheduler's address, and what is said where none answers."""
+
+from typing import Any
+
+from mirrorset.errors import SettingsError, UnavailableError
+
+_PATIENCE_S = 10
+
+
+def connected(scheduler: str) -> Any:
+    """A `distributed.Client` of the cluster at `scheduler` ("tcp://…:8786"); close it after use.
+
+    Raises SettingsError where Dask is not installed, UnavailableError where no scheduler answers.
+    """
+    try:
+        from distributed import Client  # noqa: PLC0415  (an extra)
+    except ImportError:
+        raise SettingsError(
+            "A Dask scheduler is named, but Dask is not installed: install "
+            "requirements-cluster.lock."
+        ) from None
+    try:
+        return Client(scheduler, timeout=_PATIENCE_S, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise UnavailableError(
+            f"No Dask scheduler answers at {scheduler}: start one (`dask scheduler`), or leave "
+            f"dask_scheduler out of mirrorset.toml ({error})."
+        ) from error

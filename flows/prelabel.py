@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from annotation.batches import ADULT, INTIMATE
+from annotation.checks import NOT_STOPPED
 from annotation.prelabel import PrelabelParams, prelabel_profile, prelabel_shard
 from faces.profiles import Profile
 from flows.engine import flow, task
 from flows.progress import bar
 from mirrorset.catalogue import Catalogue
-from mirrorset.records import Annotation, ImageRecord, Record, Rejected, Verdict, utc_now
+from mirrorset.decisions import dropped, released
+from mirrorset.records import Annotation, Decision, ImageRecord, Record, Rejected, utc_now
 from mirrorset.spool import ingest, write_shard
 from mirrorset.workspace import Workspace, open_workspace
 
@@ -40,6 +43,8 @@ def prelabel(home: Path) -> PrelabelSummary:
     params = workspace.params(_STEP, PrelabelParams)
     with workspace.locked(), workspace.catalogue() as catalogue:
         ingest(workspace.spool, catalogue)
+        # What a killed run had yet to remove, and what a crawl has brought back.
+        remove_intimate(workspace, catalogue)
         pending = unlabelled(catalogue, params.profile)
         progress = bar(_STEP, total=len(pending))
         if pending:
@@ -48,6 +53,7 @@ def prelabel(home: Path) -> PrelabelSummary:
                 shard = pending[start : start + _IMAGES_A_SHARD]
                 label_shard(workspace, shard, profile, params)
                 ingest(workspace.spool, catalogue)
+                remove_intimate(workspace, catalogue, shard)
                 progress.to(start + len(shard))
         return PrelabelSummary(
             profile=params.profile,
@@ -82,9 +88,24 @@ def unlabelled(catalogue: Catalogue, profile: str) -> list[str]:
 
 
 def doubted(catalogue: Catalogue) -> set[str]:
-    """Ids of the images in quarantine: somebody in them may be a minor."""
-    return {
-        verdict.image_id
-        for verdict in catalogue.read(Verdict)
-        if verdict.check == "adult" and not verdict.passed
-    }
+    """Ids of the images in quarantine: somebody in them may be a minor.
+
+    Not those that a person has dropped, or released and no annotator has stopped since; nor those
+    that are intimate: these are no more than counted.
+    """
+    decided = list(catalogue.read(Decision))
+    answered = released(decided) - catalogue.failed(NOT_STOPPED)
+    return catalogue.failed(ADULT) - answered - dropped(decided) - catalogue.failed(INTIMATE)
+
+
+def remove_intimate(
+    workspace: Workspace, catalogue: Catalogue, image_ids: Sequence[str] | None = None
+) -> None:
+    """Remove the bytes of intimate pictures, of all or of `image_ids`: nobody is to look at them.
+
+    Bytes are kept by content, so that no other picture's go with them. After the catalogue knows,
+    so that a kill between the two leaves work for the next run, not a picture forgotten.
+    """
+    intimate = catalogue.failed(INTIMATE)
+    for image_id in intimate if image_ids is None else intimate.intersection(image_ids):
+        workspace.blobs.remove(image_id)

@@ -15,6 +15,7 @@ from faces.lighting import LightingParams, lighting
 from faces.masks import encode
 from faces.mesh import FaceMesher, Mesh, MeshParams
 from faces.nudity import NudityDetector, NudityParams
+from faces.panorama import PanoramaDetector
 from faces.person_mask import PersonMaskParams, PersonSegmenter
 from faces.pose import head_pose
 from faces.quality import quality
@@ -65,7 +66,9 @@ class ProfileParams(Record):
 
 
 _DETECTORS: dict[str, Callable[[Path, ProfileParams], Detector]] = {
-    "scrfd_500m_bnkps": lambda path, params: Scrfd(path, params.scrfd),
+    "scrfd_500m_bnkps": lambda path, params: PanoramaDetector(
+        Scrfd(path, params.scrfd), params.scrfd.max_overlap
+    ),
 }
 
 

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Sequence
 from pydantic import Field
 
 from annotation.schema import LabelSchema
-from mirrorset.records import Annotation, Batch, Quarantine, Record, Verdict
+from mirrorset.decisions import dropped, released
+from mirrorset.records import Annotation, Batch, Decision, Quarantine, Record, Verdict
 
 ADULT = "adult"
+INTIMATE = "intimate"
 
 
 class BatchParams(Record):
@@ -28,14 +30,20 @@ def plan_batches(
     schema: LabelSchema,
     params: BatchParams,
     quarantines: Iterable[Quarantine] = (),
+    decisions: Iterable[Decision] = (),
 ) -> list[Batch]:
     """Batches of the images that are in none of `batches` yet, the most uncertain first.
 
-    Only images whose verdict "adult" passed, whose licence is in no doubt (`quarantines`) and that
-    no person has labelled. The same input gives
-    the same batches; give `batches` those of the catalogue and those of `Exchange.batches`.
+    Only images whose verdict "adult" passed or that a person released (`decisions`), that are not
+    intimate, whose licence is in no doubt (`quarantines`) and that no person has labelled or
+    dropped. The same input gives the same batches; give `batches` those of the catalogue and those
+    of `Exchange.batches`.
     """
-    adult = {verdict.image_id for verdict in verdicts if verdict.check == ADULT and verdict.passed}
+    judged = list(verdicts)
+    decided = list(decisions)
+    adult = {verdict.image_id for verdict in judged if verdict.check == ADULT and verdict.passed}
+    intimate = {one.image_id for one in judged if one.check == INTIMATE and not one.passed}
+    barred = intimate | dropped(decided)
     doubted = {quarantine.image_id for quarantine in quarantines if quarantine.is_active}
     out = {image_id for batch in batches for image_id in batch.image_ids}
     by_image: dict[str, Annotation] = {}
@@ -45,7 +53,8 @@ def plan_batches(
             by_image[annotation.image_id] = annotation
         else:
             seen_by_people.add(annotation.image_id)
-    wanted = (by_image.keys() & adult) - doubted - out - seen_by_people
+    passed = by_image.keys() & (adult | released(decided))
+    wanted = passed - barred - doubted - out - seen_by_people
     waiting = [by_image[image_id] for image_id in wanted]
     waiting.sort(key=lambda one: (-uncertainty(one), one.image_id))
     ids = [annotation.image_id for annotation in waiting]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from annotation.batches import ADULT
+from annotation.batches import ADULT, INTIMATE
 from annotation.checks import CheckParams, verdicts
 from annotation.exchange import Contents
 from annotation.schema import LabelSchema, load_label_schema
@@ -65,7 +65,8 @@ class FolderSummary(Record):
 def prelabel(
     image_id: str, content: bytes, profile: Profile, params: PrelabelParams, at: datetime
 ) -> list[Record]:
-    """The model's Annotation of one image and its verdicts, "adult" first; or one Rejected.
+    """The model's Annotation of one image and its verdicts, "adult" first; or why not: one
+    Rejected, and of an intimate picture the verdict that says so.
 
     A picture whose verdict "adult" fails is quarantined by whoever reads it: its labels are kept,
     so that a person can release it, but it is not pushed and not released. Of an intimate picture
@@ -88,7 +89,7 @@ def prelabel_batch(
         for one in portion:
             outcome = next(measured) if isinstance(one, _Decoded) else one
             if isinstance(outcome, Rejected):
-                records.append([outcome])
+                records.append(_refused(outcome))
             else:
                 records.append(_labels(*outcome, profile, schema, params, at))
     return records
@@ -228,6 +229,13 @@ def _measured(pictures: Sequence[_Decoded], profile: Profile) -> list[_Measured 
         _admitted(picture, of_image, profile)
         for picture, of_image in zip(pictures, measures, strict=True)
     ]
+
+
+def _refused(rejected: Rejected) -> list[Record]:
+    """With the verdict that keeps an intimate picture out, also where it was labelled before."""
+    if rejected.reason is not Reason.INTIMATE:
+        return [rejected]
+    return [rejected, Verdict(image_id=rejected.item_id, check=INTIMATE, passed=False)]
 
 
 def _admitted(picture: _Decoded, measures: Measures, profile: Profile) -> _Measured | Rejected:

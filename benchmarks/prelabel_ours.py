@@ -15,6 +15,7 @@ from faces.age import AgeEstimator
 from faces.engine import EngineParams, in_batches
 from faces.landmarks106 import Landmarks106, Landmarks106Params
 from faces.mesh import FaceMesher
+from faces.nudity import NudityDetector
 from faces.onnx import Network
 from faces.person_mask import PersonSegmenter
 from faces.profiles import load_profile
@@ -109,7 +110,8 @@ class Costs:
         )
         self._mesher = FaceMesher(given.weights("face_landmarker"))
         self._segmenter = PersonSegmenter(given.weights("selfie_segmentation"))
-        self._age = AgeEstimator(given.weights("age-v1"))
+        self._age = AgeEstimator(given.cache)
+        self._nudity = NudityDetector(given.cache)
         self._profile = load_profile("research", given.cache)
         self._ibug68 = load_schema("ibug68")
         self._paths = given.paths
@@ -133,6 +135,8 @@ class Costs:
             timed("mesh, expression, pose", lambda boxes=boxes: self._mesher.locate(boxes))
             of68 = [(rgb, self._ibug68.derive(of106, "face106")) for of106, _ in points]
             timed("age, for the gate", lambda of68=of68: self._age.minor_probability(of68))
+            seen = rgb, [detection.box for detection in found]
+            timed("nudity, for the gate", lambda seen=seen: self._nudity.is_intimate([seen]))
             timed("person mask", lambda rgb=rgb: self._segmenter.segment([rgb]))
             timed("whole", lambda rgb=rgb: self._profile.measure(rgb))
         whole, both = seconds.pop("whole"), seconds.pop("106 points, both looks")

@@ -45,13 +45,15 @@ def do_shard(
     try:
         with Catalogue(order.catalogue_url) as catalogue:
             source = source_for(order, catalogue)
+            blobs, intimate = BlobStore(order.blobs_url), catalogue.failed("intimate")
             frontier = Frontier(
                 catalogue,
                 source.name,
                 source.title,
                 shard.run,
                 Shard(shard.index, order.shards),
-                has_bytes=BlobStore(order.blobs_url).has,
+                # Bytes that were removed because of what they show are not missed.
+                has_bytes=lambda image_id: image_id in intimate or blobs.has(image_id),
             )
             process = AsyncCrawlerProcess(scrapy_settings(shard))
             for handler in logging.root.handlers:

@@ -17,6 +17,7 @@ from curation.snapshot import (
     read_rejected,
     unquarantined,
 )
+from mirrorset.decisions import dropped, released
 from mirrorset.errors import LicenceError
 from mirrorset.files import write_records
 from mirrorset.geometry import area
@@ -33,7 +34,11 @@ from mirrorset.records import (
     Sighting,
 )
 
+_Refusal = tuple[Reason, str] | None
+
 _STOP = "do_not_use"  # the annotators' tag
+_ADULT = "adult"
+_INTIMATE = "intimate"
 
 
 class SelectParams(Record):
@@ -148,12 +153,8 @@ def _judge(
             detail="No annotation: label the image with `mirrorset prelabel`.",
             is_retryable=True,
         )
-    if quarantine := _quarantine(candidate, intended_use):
-        return _rejected(
-            candidate.image.image_id,
-            quarantine.reason,
-            f"In quarantine since {quarantine.since:%Y-%m-%d}: {quarantine.detail}",
-        )
+    if barred := _barred(candidate, intended_use):
+        return _rejected(candidate.image.image_id, *barred)
     sighting = binding_sighting(unquarantined(candidate), intended_use)
     if sighting is None:
         return _rejected(
@@ -170,6 +171,15 @@ def _judge(
         if refusal_and_detail := gate(selected, candidate, params):
             return _rejected(candidate.image.image_id, *refusal_and_detail)
     return selected
+
+
+def _barred(candidate: Candidate, use: IntendedUse) -> _Refusal:
+    if dropped(candidate.decisions):
+        return Reason.DROPPED, "A person decided that it stays out."
+    if quarantine := _quarantine(candidate, use):
+        since = f"In quarantine since {quarantine.since:%Y-%m-%d}"
+        return quarantine.reason, f"{since}: {quarantine.detail}"
+    return None
 
 
 def _quarantine(candidate: Candidate, use: IntendedUse) -> Quarantine | None:
@@ -191,9 +201,6 @@ def _licence(sighting: Sighting | None) -> Licence | None:
     return None if sighting is None else sighting.licence
 
 
-_Refusal = tuple[Reason, str] | None
-
-
 def _has_face(selected: Selected, _: Candidate, params: SelectParams) -> _Refusal:
     count = len(selected.annotation.faces)
     if count == 0:
@@ -203,9 +210,14 @@ def _has_face(selected: Selected, _: Candidate, params: SelectParams) -> _Refusa
     return None
 
 
+def _is_not_intimate(_: Selected, candidate: Candidate, __: SelectParams) -> _Refusal:
+    passed = [verdict.passed for verdict in candidate.verdicts if verdict.check == _INTIMATE]
+    return None if all(passed) else (Reason.INTIMATE, "")
+
+
 def _is_adult(_: Selected, candidate: Candidate, __: SelectParams) -> _Refusal:
-    adult = [verdict.passed for verdict in candidate.verdicts if verdict.check == "adult"]
-    if adult and all(adult):
+    adult = [verdict.passed for verdict in candidate.verdicts if verdict.check == _ADULT]
+    if released(candidate.decisions) or (adult and all(adult)):
         return None
     return Reason.MINOR_DOUBT, f"The adult verdict {'failed' if adult else 'is missing'}."
 
@@ -219,7 +231,9 @@ def _is_not_stopped(_: Selected, candidate: Candidate, __: SelectParams) -> _Ref
 
 
 def _has_passed_checks(_: Selected, candidate: Candidate, __: SelectParams) -> _Refusal:
-    failed = [verdict.check for verdict in candidate.verdicts if not verdict.passed]
+    # Of these two, gates of their own have judged.
+    judged = (_ADULT, _INTIMATE)
+    failed = [one.check for one in candidate.verdicts if not one.passed and one.check not in judged]
     return (Reason.CHECK_FAILED, f"Failed: {', '.join(failed)}.") if failed else None
 
 
@@ -253,7 +267,14 @@ def _is_good_enough(selected: Selected, candidate: Candidate, params: SelectPara
 
 
 # In this order, so that an image is rejected for what weighs most.
-_GATES = (_is_adult, _is_not_stopped, _has_passed_checks, _has_face, _is_good_enough)
+_GATES = (
+    _is_not_intimate,
+    _is_adult,
+    _is_not_stopped,
+    _has_passed_checks,
+    _has_face,
+    _is_good_enough,
+)
 
 
 def _measured_face(annotation: Annotation, annotations: Sequence[Annotation]) -> Face:

@@ -9,6 +9,7 @@ from mirrorset.files import read_records
 from mirrorset.licences import refusal
 from mirrorset.records import (
     Annotation,
+    Decision,
     ImageRecord,
     IntendedUse,
     LedgerEntry,
@@ -18,7 +19,7 @@ from mirrorset.records import (
     Verdict,
 )
 
-R = TypeVar("R", Sighting, Annotation, Verdict, Quarantine)
+R = TypeVar("R", Sighting, Annotation, Verdict, Quarantine, Decision)
 
 _ORIGINS_BEST_FIRST = ("gold", "human", "model")
 
@@ -31,6 +32,7 @@ class Candidate(NamedTuple):
     annotations: Sequence[Annotation]
     verdicts: Sequence[Verdict]
     quarantines: Sequence[Quarantine] = ()
+    decisions: Sequence[Decision] = ()
 
 
 def read_candidates(snapshot: Path) -> Iterator[Candidate]:
@@ -42,6 +44,7 @@ def read_candidates(snapshot: Path) -> Iterator[Candidate]:
     annotations = _Follower(snapshot / "annotations.jsonl", Annotation)
     verdicts = _Follower(snapshot / "verdicts.jsonl", Verdict)
     quarantines = _Follower(snapshot / "quarantine.jsonl", Quarantine)
+    decisions = _Follower(snapshot / "decisions.jsonl", Decision)
     previous = ""
     for image in read_records(snapshot / "images.jsonl", ImageRecord):
         if image.image_id <= previous:
@@ -53,6 +56,7 @@ def read_candidates(snapshot: Path) -> Iterator[Candidate]:
             annotations.of(image.image_id),
             verdicts.of(image.image_id),
             [one for one in quarantines.of(image.image_id) if one.is_active],
+            decisions.of(image.image_id),
         )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from faces.detection import Image
-from faces.onnx import Network, planar
+from faces.onnx import Floats32, Network, planar
 from faces.registry import fetch, load_registry
 from faces.tfjs import to_onnx
 from mirrorset.geometry import similarity
@@ -96,37 +96,40 @@ class AgeEstimator:
     def minor_probability(self, faces: Sequence[tuple[Image, ArrayLike]]) -> list[float]:
         """Calibrated probability that each of `faces` is under the age floor and its margin.
 
-        faces: (H, W, 3) uint8 RGB and the face's ibug68 points (68, 2) px in it. The probability
-        below the floor is summed over the years and averaged over the chips and their mirror
-        images: a network's best year is coarse, and one chip alone is noisy. 1 for a face that is
-        too small.
+        faces: (H, W, 3) uint8 RGB and the face's ibug68 points (68, 2) px in it. 1 for a face that
+        is too small.
         """
-        points = [np.asarray(of_face, dtype=np.float64) for _, of_face in faces]
-        is_readable = [self._is_readable(of_face) for of_face in points]
-        chips = [
-            chip
-            for (rgb, _), of_face, readable in zip(faces, points, is_readable, strict=True)
-            if readable
-            for chip in self._chips(rgb, of_face)
-        ]
-        if not chips:
-            return [1.0] * len(faces)
-        (years,) = self._network(planar(chips, self._means, self._reading.scale))
+        large = [(rgb, points) for rgb, points in faces if self._is_readable(points)]
         under = self._params.age_floor + self._params.margin_years
-        summed = years[:, :under].sum(axis=1).reshape(sum(is_readable), -1).mean(axis=1)
-        chances = iter(calibrated(summed, self._reading.offset, self._reading.slope))
-        return [float(next(chances)) if readable else 1.0 for readable in is_readable]
+        chances = iter(self.probability_under(under, self.years(large)))
+        return [float(next(chances)) if self._is_readable(of) else 1.0 for _, of in faces]
+
+    def years(self, faces: Sequence[tuple[Image, ArrayLike]]) -> Floats32:
+        """Probabilities of each year of age from 0 on, (N, years) float32, of faces of any size.
+
+        The mean over the chips and their mirror images: one chip alone is noisy.
+        """
+        if not faces:
+            return np.zeros((0, 1), dtype=np.float32)
+        chips = [one for rgb, points in faces for one in self._chips(rgb, points)]
+        (years,) = self._network(planar(chips, self._means, self._reading.scale))
+        by_chip = years.reshape(len(faces), -1, years.shape[1])
+        return np.asarray(by_chip.mean(axis=1))
+
+    def probability_under(self, age: int, years: Floats32) -> NDArray[np.float64]:
+        """Calibrated probability (N,) of being under `age`, summed from `years` (N, years)."""
+        return calibrated(years[:, :age].sum(axis=1), self._reading.offset, self._reading.slope)
 
     @property
     def _means(self) -> tuple[float, float, float]:
         red, green, blue = self._reading.means
         return (blue, green, red) if self._reading.is_bgr else (red, green, blue)
 
-    def _is_readable(self, points: NDArray[np.float64]) -> bool:
-        left, right = points[_OUTER_EYE_CORNERS]
+    def _is_readable(self, points: ArrayLike) -> bool:
+        left, right = np.asarray(points, dtype=np.float64)[_OUTER_EYE_CORNERS]
         return float(np.linalg.norm(right - left)) >= self._params.smallest_px
 
-    def _chips(self, rgb: Image, points: NDArray[np.float64]) -> list[Image]:
+    def _chips(self, rgb: Image, points: ArrayLike) -> list[Image]:
         chips = [
             chip(rgb, points, padding, self._reading.side_px, self._reading.oversampled)
             for padding in self._reading.paddings

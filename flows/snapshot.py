@@ -7,6 +7,7 @@ from mirrorset.catalogue import Catalogue
 from mirrorset.files import read_records, write_records
 from mirrorset.records import (
     Annotation,
+    Decision,
     ImageRecord,
     LedgerEntry,
     Quarantine,
@@ -23,6 +24,7 @@ _FILES: dict[str, type[Record]] = {
     "annotations.jsonl": Annotation,
     "verdicts.jsonl": Verdict,
     "quarantine.jsonl": Quarantine,
+    "decisions.jsonl": Decision,
     "rejected.jsonl": Rejected,
     "ledger.jsonl": LedgerEntry,
 }
@@ -55,7 +57,15 @@ def restore_catalogue(workspace: Workspace, catalogue: Catalogue) -> None:
 
 def write_part(path: Path, catalogue: Catalogue) -> None:
     """Write one file of the snapshot; `path.name` says which."""
-    write_records(path, catalogue.read(_FILES[path.name]))
+    kind = _FILES[path.name]
+    write_records(path, map(_shareable, catalogue.read(kind)))
+
+
+def _shareable(record: Record) -> Record:
+    """Who decided on an image and why stays in the catalogue: snapshots go where releases go."""
+    if isinstance(record, Decision):
+        return record.model_copy(update={"by": "", "reason": ""})
+    return record
 
 
 def rejected_files(workspace: Workspace) -> list[Path]:

@@ -60,6 +60,13 @@ class BlobStore:
         """Whether the store holds `image_id`."""
         return bool(self._fs.exists(self._path(image_id)))
 
+    def remove(self, image_id: str) -> None:
+        """Remove `image_id`, whether or not the store holds it."""
+        try:
+            self._fs.rm_file(self._path(image_id))
+        except FileNotFoundError:
+            return
+
     def _put_file(self, path: Path, content: bytes) -> None:
         if path.exists():
             return

@@ -163,6 +163,22 @@ class Quarantine(Record):
         return self.released_at is None
 
 
+class Decision(Record):
+    """What a named person decided on an image in quarantine, and why; a later one is another.
+
+    gate: which doubt it answers: "adult" (somebody in it may be a minor) or "licence". action:
+    "release" lets the image pass that gate; "drop" keeps it out for good. by, reason: "" in a
+    snapshot, which is shared more widely than the catalogue.
+    """
+
+    image_id: Sha256
+    gate: Literal["adult", "licence"]
+    action: Literal["release", "drop"]
+    by: str
+    reason: str
+    decided_at: AwareDatetime
+
+
 class Rejected(Record):
     """A record that did not pass, kept to be looked at.
 

@@ -7,12 +7,13 @@ import traceback
 from rich.console import Console
 
 from flows.cli import jobs as jobs
-from flows.cli import models, parity, stages
+from flows.cli import models, parity, quarantine, stages
 from flows.cli.app import app
 from mirrorset.errors import InputError, MirrorsetError
 
 app.add_typer(models.app, name="models")
 app.add_typer(parity.app, name="parity")
+app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(stages.app, name="stage", hidden=True)
 
 

@@ -4,7 +4,7 @@ A crawl remembers where it began and, in the frontier, what it found; so a sight
 again through the source that found it, also where params.yaml no longer names that.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,14 @@ from sqlalchemy import ColumnElement, and_, func, literal, or_, select
 
 from mirrorset.catalogue.frontier import crawl_id_of
 from mirrorset.catalogue.store import Catalogue
-from mirrorset.catalogue.tables import crawls, frontier, quarantine, sightings, verifications
+from mirrorset.catalogue.tables import (
+    crawls,
+    frontier,
+    images,
+    quarantine,
+    sightings,
+    verifications,
+)
 from mirrorset.errors import InputError
 from mirrorset.records import Quarantine, Sighting, utc_now
 
@@ -107,16 +114,29 @@ def receipt_of(
     return sighting, None if held is None else Quarantine.model_validate(dict(held))
 
 
+def find_image(catalogue: Catalogue, image: str) -> str:
+    """The id of one image of the catalogue; `image`: that id, or the first 8 digits or more.
+
+    Raises InputError where no image or several begin so, or it is no such id.
+    """
+    _require_prefix(image)
+    query = (
+        select(images.c.image_id).where(images.c.image_id.startswith(image)).order_by("image_id")
+    )
+    with catalogue.reading() as connection:
+        found = list(connection.execute(query).scalars())
+    if not found:
+        raise InputError(f"No image of the catalogue begins with {image}.")
+    _require_one(image, found)
+    return str(found[0])
+
+
 def sightings_of(catalogue: Catalogue, image: str) -> list[Sighting]:
     """All sightings of one image; `image`: its id, or the first 8 digits or more.
 
     Raises InputError where no image or several begin so, or it is no such id.
     """
-    if not (_SHORTEST_PREFIX <= len(image) <= 64 and _HEX.issuperset(image)):
-        raise InputError(
-            f"“{image}” is no image id: give its 64 hexadecimal digits, or the first "
-            f"{_SHORTEST_PREFIX} or more."
-        )
+    _require_prefix(image)
     query = (
         select(sightings)
         .where(sightings.c.image_id.startswith(image))
@@ -124,15 +144,26 @@ def sightings_of(catalogue: Catalogue, image: str) -> list[Sighting]:
     )
     with catalogue.reading() as connection:
         found = [Sighting.model_validate(dict(row)) for row in connection.execute(query).mappings()]
-    images = sorted({sighting.image_id for sighting in found})
-    if not images:
+    if not found:
         raise InputError(f"No receipt is kept of an image {image}: `mirrorset crawl` keeps them.")
-    if len(images) > 1:
-        raise InputError(
-            f"{len(images)} images begin with {image}: {', '.join(images[:3])}"
-            f"{'…' if len(images) > 3 else ''}; give more digits."
-        )
+    _require_one(image, sorted({sighting.image_id for sighting in found}))
     return found
+
+
+def _require_prefix(image: str) -> None:
+    if not (_SHORTEST_PREFIX <= len(image) <= 64 and _HEX.issuperset(image)):
+        raise InputError(
+            f"“{image}” is no image id: give its 64 hexadecimal digits, or the first "
+            f"{_SHORTEST_PREFIX} or more."
+        )
+
+
+def _require_one(image: str, found: Sequence[str]) -> None:
+    if len(found) > 1:
+        raise InputError(
+            f"{len(found)} images begin with {image}: {', '.join(found[:3])}"
+            f"{'…' if len(found) > 3 else ''}; give more digits."
+        )
 
 
 def _is_crawl() -> ColumnElement[bool]:

@@ -30,7 +30,7 @@ from sqlalchemy.exc import (
     NoSuchModuleError,
 )
 
-from mirrorset.catalogue.tables import TABLE_OF, rejected
+from mirrorset.catalogue.tables import TABLE_OF, rejected, verdicts
 from mirrorset.errors import InputError, SettingsError, UnavailableError
 from mirrorset.records import Annotation, Record, Rejected, Sighting
 
@@ -142,6 +142,12 @@ class Catalogue:
             query = query.where(rejected.c.step == step)
         with self.reading() as connection:
             return Counter(dict(iter(connection.execute(query))))
+
+    def failed(self, check: str) -> set[str]:
+        """Ids of the images that one check has failed."""
+        query = select(verdicts.c.image_id).where(verdicts.c.check == check, ~verdicts.c.passed)
+        with self.reading() as connection:
+            return set(connection.execute(query).scalars())
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

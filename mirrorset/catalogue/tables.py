@@ -28,6 +28,7 @@ from sqlalchemy.types import TypeDecorator
 from mirrorset.records import (
     Annotation,
     Batch,
+    Decision,
     ImageRecord,
     LedgerEntry,
     Quarantine,
@@ -142,6 +143,17 @@ verdicts = Table(
     Column("threshold", Float),
 )
 
+decisions = Table(
+    "decisions",
+    metadata,
+    _image_id(),
+    Column("gate", String(20), primary_key=True),
+    Column("decided_at", UtcDateTime, primary_key=True),
+    Column("action", String(20), nullable=False),
+    Column("by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
 rejected = Table(
     "rejected",
     metadata,
@@ -227,6 +239,7 @@ TABLE_OF: dict[type[Record], Table] = {
     Quarantine: quarantine,
     Annotation: annotations,
     Verdict: verdicts,
+    Decision: decisions,
     Rejected: rejected,
     Batch: batches,
     LedgerEntry: ledger,

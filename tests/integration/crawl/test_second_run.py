@@ -19,7 +19,8 @@ from crawlers.order import CrawlSummary
 from crawlers.run import crawl
 from crawlers.sources.gallery import GalleryStart
 from mirrorset.blobs import BlobStore
-from mirrorset.records import Reason
+from mirrorset.catalogue import Catalogue
+from mirrorset.records import Reason, Verdict
 
 ETAG = {"ETag": '"1"'}
 
@@ -143,3 +144,17 @@ def test_another_licence_for_the_same_bytes_renews_the_receipt(site: Site, tmp_p
     assert after.evidence.headers == before.evidence.headers
     assert after.image_id == before.image_id
     assert after.seen_at > before.seen_at
+
+
+def test_bytes_removed_for_what_they_show_are_not_fetched_again(site: Site, tmp_path: Path) -> None:
+    fill_gallery(site, 2)
+    order = ordered(tmp_path, GalleryStart(url=f"{site.url}/sitemap.xml"))
+    assert crawl(order).stored == 2
+    gone = next(one for one in kept(order).sightings if one.image_url.endswith("/i/1.jpg"))
+    with Catalogue(order.catalogue_url) as catalogue:
+        catalogue.upsert([Verdict(image_id=gone.image_id, check="intimate", passed=False)])
+    BlobStore(order.blobs_url).remove(gone.image_id)
+    site.forget()
+    assert crawl(order).already_known == 2
+    assert site.gets("/i/1.jpg") == 0
+    assert not BlobStore(order.blobs_url).has(gone.image_id)

@@ -5,11 +5,17 @@ import pytest
 
 from annotation.batches import BatchParams, make_batch, plan_batches, uncertainty
 from annotation.schema import LabelSchema
-from mirrorset.records import Annotation, Face, Quarantine, Reason, Verdict, utc_now
+from mirrorset.records import Annotation, Decision, Face, Quarantine, Reason, Verdict, utc_now
 
 
 def adult(image_id: str, passed: bool = True) -> Verdict:
     return Verdict(image_id=image_id, check="adult", passed=passed)
+
+
+def decided(image_id: str, action: str) -> Decision:
+    return Decision(
+        image_id=image_id, gate="adult", action=action, by="Jane", reason="x", decided_at=utc_now()
+    )
 
 
 @pytest.fixture
@@ -82,6 +88,39 @@ def test_what_is_in_quarantine_is_shown_to_nobody(
     assert set(batch.image_ids) == {one.image_id for one in others}
     (batch,) = plan_batches(annotations, passed, [], schema, BatchParams(), [ended])
     assert held.image_id in batch.image_ids
+
+
+def test_a_person_releases_and_drops(annotations: list[Annotation], schema: LabelSchema) -> None:
+    doubted, passed, released, dropped, _ = annotations
+    verdicts = [
+        adult(doubted.image_id, passed=False),
+        adult(passed.image_id),
+        adult(released.image_id, passed=False),
+        adult(dropped.image_id),
+    ]
+    decisions = [decided(released.image_id, "release"), decided(dropped.image_id, "drop")]
+    (batch,) = plan_batches(
+        annotations, verdicts, [], schema, BatchParams(), decisions=iter(decisions)
+    )
+    assert set(batch.image_ids) == {passed.image_id, released.image_id}
+
+
+def test_an_intimate_picture_is_shown_to_nobody(
+    annotations: list[Annotation], schema: LabelSchema
+) -> None:
+    """Not even where it was labelled before, and released."""
+    passed = [adult(one.image_id) for one in annotations]
+    held = annotations[0].image_id
+    seen = Verdict(image_id=held, check="intimate", passed=False)
+    (batch,) = plan_batches(
+        annotations,
+        [*passed, seen],
+        [],
+        schema,
+        BatchParams(),
+        decisions=[decided(held, "release")],
+    )
+    assert set(batch.image_ids) == {one.image_id for one in annotations[1:]}
 
 
 def test_nothing_waiting_no_batch(schema: LabelSchema) -> None:

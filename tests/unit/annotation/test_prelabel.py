@@ -1,16 +1,18 @@
 """One odd picture costs that picture, whatever is raised over it."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from annotation.prelabel import PrelabelParams, label_folder
+from annotation.prelabel import PrelabelParams, label_folder, prelabel
 from faces.profiles import Measures
 from mirrorset.files import read_records
-from mirrorset.records import Reason, Rejected
+from mirrorset.records import Face, Reason, Rejected, Verdict
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -63,3 +65,43 @@ def test_any_error_in_decoding_rejects_that_file(folder: Path, monkeypatch) -> N
             "The picture cannot be decoded: a tag with a denominator of 0.",
         )
     }
+
+
+class Sees:
+    """A profile that finds a face which it holds for a child's, and nudity or not."""
+
+    name = "research"
+    models = ()
+
+    def __init__(self, face: Face, is_intimate: bool) -> None:
+        self._seen = Measures((face,), (), (0.987654321,), is_intimate)
+
+    def measure_batch(self, images: list[np.ndarray]) -> list[Measures]:
+        return [self._seen for _ in images]
+
+
+def test_of_an_intimate_picture_nothing_is_kept_but_the_reason(
+    folder: Path, make_face: Callable[..., Face]
+) -> None:
+    content = (folder / "a.png").read_bytes()
+    image_id = sha256(content).hexdigest()
+    profile = Sees(make_face(), is_intimate=True)
+    assert prelabel(image_id, content, profile, PrelabelParams(), AT) == [
+        Rejected(item_id=image_id, step="prelabel", reason=Reason.INTIMATE),
+        Verdict(image_id=image_id, check="intimate", passed=False),
+    ]
+    out = folder.parent / "labels.jsonl"
+    summary = label_folder(folder, out, profile, PrelabelParams(), lambda _: None, at=AT)
+    assert (summary.rejected, summary.labelled, summary.quarantined) == ({"intimate": 3}, 0, 0)
+    assert out.read_text() == ""
+
+
+def test_doubt_is_a_verdict_without_its_figure(
+    folder: Path, make_face: Callable[..., Face]
+) -> None:
+    content = (folder / "a.png").read_bytes()
+    profile = Sees(make_face(), is_intimate=False)
+    records = prelabel(sha256(content).hexdigest(), content, profile, PrelabelParams(), AT)
+    adult = [one for one in records if isinstance(one, Verdict) and one.check == "adult"]
+    assert [(one.passed, one.measured, one.threshold) for one in adult] == [(False, None, None)]
+    assert "0.98" not in "".join(one.model_dump_json() for one in records)

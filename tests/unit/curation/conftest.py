@@ -24,6 +24,7 @@ from mirrorset.params import DatasetParams, Responsible
 from mirrorset.pixels import PixelParams, inspect
 from mirrorset.records import (
     Annotation,
+    Decision,
     Evidence,
     Face,
     ImageRecord,
@@ -251,6 +252,7 @@ def snapshot_of(tmp_path: Path, blobs: BlobStore) -> SnapshotOf:
         ledger: Iterable[LedgerEntry] = (),
         rejected: Iterable[Rejected] = (),
         quarantines: Iterable[Quarantine] = (),
+        decisions: Iterable[Decision] = (),
         without: Sequence[str] = (),
     ) -> Path:
         folder = tmp_path / "snapshot"
@@ -263,6 +265,7 @@ def snapshot_of(tmp_path: Path, blobs: BlobStore) -> SnapshotOf:
             "verdicts": [verdict for portrait in portraits for verdict in portrait.verdicts],
             "ledger": list(ledger),
             "quarantine": list(quarantines),
+            "decisions": list(decisions),
         }
         for name, records in files.items():
             kept = [] if name in without else sorted(records, key=lambda record: record.image_id)

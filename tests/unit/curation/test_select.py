@@ -6,7 +6,16 @@ from curation.records import Selected
 from curation.select import SelectParams, select
 from mirrorset.errors import InputError, LicenceError
 from mirrorset.files import read_records
-from mirrorset.records import LedgerEntry, ModelRef, Pose, Quarantine, Reason, Rejected, utc_now
+from mirrorset.records import (
+    Decision,
+    LedgerEntry,
+    ModelRef,
+    Pose,
+    Quarantine,
+    Reason,
+    Rejected,
+    utc_now,
+)
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 NON_COMMERCIAL = ModelRef(
@@ -51,6 +60,40 @@ def test_each_gate_gives_its_reason(portraits, snapshot_of, tmp_path, change, re
     only = rejected[bad.image.image_id]
     assert (only.reason, only.step) == (reason, "select")
     assert detail in only.detail
+
+
+def decided(portrait, action: str) -> Decision:
+    image_id = portrait.image.image_id
+    return Decision(image_id=image_id, gate="adult", action=action, by="", reason="", decided_at=AT)
+
+
+def test_a_person_releases_a_doubt_of_age_and_nothing_else(portraits, snapshot_of, tmp_path):
+    doubted = portraits[0].but(is_adult=False)
+    broken = portraits[1].but(is_adult=False, failed_checks=("not_stopped",))
+    decisions = [decided(doubted, "release"), decided(broken, "release")]
+    selected, rejected = run(snapshot_of([doubted, broken], decisions=decisions), tmp_path)
+    assert [record.image for record in selected] == [doubted.image]
+    assert rejected[broken.image.image_id].reason == Reason.CHECK_FAILED
+
+
+def test_a_drop_is_final(portraits, snapshot_of, tmp_path):
+    good = portraits[0]
+    decisions = [
+        decided(good, "drop"),
+        decided(good, "release").model_copy(update={"decided_at": AT + timedelta(days=1)}),
+    ]
+    selected, rejected = run(snapshot_of([good], decisions=decisions), tmp_path)
+    assert not selected
+    assert rejected[good.image.image_id].reason == Reason.DROPPED
+
+
+def test_an_intimate_picture_stays_out_and_nothing_is_told_of_it(portraits, snapshot_of, tmp_path):
+    seen = portraits[0].but(is_adult=False, failed_checks=("intimate",))
+    decisions = [decided(seen, "release")]
+    selected, rejected = run(snapshot_of([seen], decisions=decisions), tmp_path)
+    assert not selected
+    only = rejected[seen.image.image_id]
+    assert (only.reason, only.detail) == (Reason.INTIMATE, "")
 
 
 def test_a_missing_adult_verdict_is_doubt(portraits, snapshot_of, tmp_path):

@@ -2,7 +2,7 @@
 
 import multiprocessing
 import sqlite3
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from threading import Timer
@@ -20,6 +20,7 @@ from mirrorset.errors import InputError, SettingsError, UnavailableError
 from mirrorset.records import (
     Annotation,
     Batch,
+    Decision,
     Evidence,
     Face,
     ImageRecord,
@@ -94,6 +95,29 @@ def test_every_kind_comes_back_equal_and_once(catalogue: Catalogue, tmp_path: Pa
     for record in records():
         assert list(catalogue.read(type(record))) == [record]
         assert catalogue.count(type(record)) == 1
+
+
+def test_a_later_decision_is_another_row(catalogue: Catalogue) -> None:
+    first = Decision(
+        image_id=IMAGE_ID,
+        gate="adult",
+        action="release",
+        by="Jane Doe",
+        reason="born 1906",
+        decided_at=NOON,
+    )
+    catalogue.upsert([*records(), first])
+    later = first.model_copy(update={"action": "drop", "decided_at": NOON + timedelta(hours=1)})
+    catalogue.upsert([later])
+    assert list(catalogue.read(Decision)) == [first, later]
+
+
+def test_which_images_failed_a_check(catalogue: Catalogue) -> None:
+    catalogue.upsert(records())
+    assert catalogue.failed("adult") == set()
+    catalogue.upsert([Verdict(image_id=IMAGE_ID, check="adult", passed=False)])
+    assert catalogue.failed("adult") == {IMAGE_ID}
+    assert catalogue.failed("box_inside") == set()
 
 
 def test_a_sighting_ends_an_earlier_rejection(catalogue: Catalogue) -> None:

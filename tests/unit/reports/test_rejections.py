@@ -46,6 +46,12 @@ def test_nothing_leads_to_a_possible_minor() -> None:
     assert (item.item_id, item.detail, item.image_url) == ("a", "", "")
 
 
+def test_intimate_pictures_are_only_counted() -> None:
+    records = [rejected(i, Reason.INTIMATE, "prelabel", detail="x") for i in "abc"]
+    (rejection,) = by_reason(records, 2)
+    assert (rejection.count, rejection.items, rejection.items_left_out) == (3, (), 0)
+
+
 def test_every_reason_has_words() -> None:
     for reason in Reason:
         (rejection,) = by_reason([rejected("a", reason)], 1)

@@ -38,9 +38,7 @@ MESH478 = Calibration(floor=0.008, own=0.29, mean=0.58, lone=0.25)
 JOINED = Calibration(floor=0.008, own=0.2, mean=0.43, between=0.08, lone=0.3)
 
 
-def expected_error(
-    calibration: Calibration, mirror: ArrayLike, between: ArrayLike = 0
-) -> Floats:
+def expected_error(calibration: Calibration, mirror: ArrayLike, between: ArrayLike = 0) -> Floats:
     """Expected distance (K,) of each point from the truth, in interocular distances.
 
     mirror: (K,) distance of each point found on the picture and on its mirror image, NaN where only

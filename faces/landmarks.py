@@ -112,18 +112,24 @@ def located106(points106: ArrayLike, apart_px: ArrayLike) -> Located:
     return Located(points, expected_error(FACE106, np.asarray(apart_px) / unit))
 
 
-def landmarks(located: Located, width_px: int, height_px: int) -> Landmarks:
+def landmarks(
+    located: Located,
+    width_px: int,
+    height_px: int,
+    is_hidden: NDArray[np.bool_] | None = None,
+) -> Landmarks:
     """The record of `located` in an image of that size.
 
-    confidence is `faces.uncertainty.confidence` of the expected error. A point is visible (2)
-    inside the image and 0 outside it: no model here tells what is occluded. Points have 2 decimals,
-    CVAT's precision.
+    confidence is `faces.uncertainty.confidence` of the expected error. A point is 0 outside the
+    image, 1 where the head hides it (`is_hidden` (K,), faces.visibility; None where nothing tells),
+    else visible, 2. Points have 2 decimals, CVAT's precision.
     """
     xy = located.points.round(2) + 0.0
     is_inside = np.all((xy >= 0) & (xy <= (width_px, height_px)), axis=1)
+    seen = True if is_hidden is None else ~is_hidden
     return Landmarks(
         points=tuple((float(x), float(y)) for x, y in xy),
-        visibility=tuple(2 if inside else 0 for inside in is_inside),
+        visibility=tuple(np.where(is_inside, np.where(seen, 2, 1), 0).tolist()),
         confidence=tuple(confidence(located.expected).round(4).tolist()),
     )
 

@@ -38,10 +38,9 @@ class MeshParams(Record):
 @dataclass(frozen=True)
 class Mesh:
     """points: (478, 2) float64 px of the image, the mean of those found on the crop and on its
-    mirror image. depth_px: (478,) float64, away from the camera, from the head's middle; its scale
-    is about that of the points. apart_px: (478,) float64, the distance between the two; NaN where
-    the mirror image showed no face. blendshapes: 52 scores 0 to 1 by name, "_neutral" and 51 of
-    ARKit's.
+    mirror image. depth_px: (478,) float64, away from the camera, on about the points' scale.
+    apart_px: (478,) float64, the distance between the two; NaN where the mirror image showed no
+    face. blendshapes: 52 scores 0 to 1 by name, "_neutral" and 51 of ARKit's.
     matrix: (4, 4) float64, canonical face (x right, y up, z to the viewer, cm) → camera space.
     """
 

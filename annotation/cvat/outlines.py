@@ -7,8 +7,8 @@ from skimage.measure import approximate_polygon, find_contours
 from faces.masks import decode
 from mirrorset.records import Mask
 
-# How far an outline may be from the mask's edge: half a pixel's diagonal.
-_TOLERANCE_PX = 0.7
+# How far an outline may leave the mask's edge.
+_TOLERANCE_PX = 0.5
 
 
 def outlines(mask: Mask) -> list[NDArray[np.float64]]:
@@ -25,7 +25,7 @@ def _is_outer(ring: NDArray[np.float64]) -> bool:
     """By its sense of rotation: find_contours goes about what is high and what is low in opposite
     ones."""
     rows, columns = ring.T
-    return bool(np.dot(columns[:-1], rows[1:]) < np.dot(columns[1:], rows[:-1]))
+    return bool(np.dot(columns[:-1], rows[1:]) > np.dot(columns[1:], rows[:-1]))
 
 
 def _polygon(ring: NDArray[np.float64], mask: Mask) -> NDArray[np.float64]:

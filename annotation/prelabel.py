@@ -39,7 +39,7 @@ class PrelabelParams(Record):
 
     profile: str = "research"
     schema_name: str = "selfie"
-    max_minor_probability: float = Field(default=0.15, gt=0, lt=1)
+    max_minor_probability: float = Field(default=0.1, gt=0, lt=1)
     minor: AgeParams = AgeParams()
     intimate: NudityParams = NudityParams()
     quarantine_days: int = Field(default=30, ge=1)

@@ -39,6 +39,7 @@ PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "photos"
 FLOORS = (21, 22, 23, 24, 25, 26, 28, 30)
 FITTED_FLOORS = range(20, 31)
 ADULT_SINCE = 25  # the youngest age of a member of Congress (US Constitution, I 2)
+USUAL = 0.05  # what pre-labelling asked of age-v1 before
 SMALL_PX = (10, 14, 20, 28, 40, 60, 90)
 Years = NDArray[np.float32]
 
@@ -85,14 +86,17 @@ def main() -> None:
     threshold = params.max_minor_probability
     power = ours.power(threshold)
     print(f"Power with the floor moved to {FLOORS[0]} to {FLOORS[-1]}: {interval(*power)}\n")
+    usual = one.power(USUAL)
     gates = {
-        f"one crop of age-v1, > {one.threshold_with(power):.4f}": (one, one.threshold_with(power)),
-        f"age-v1 calibrated, > {v1.threshold_with(power):.4f}": (v1, v1.threshold_with(power)),
-        f"ours (faceres), > {threshold}": (ours, threshold),
+        "one crop of age-v1": (one, one.threshold_with(power)),
+        "ours (faceres)": (ours, threshold),
+        "model: age-v1": (v1, threshold),
+        f"one crop at its usual {USUAL}": (one, USUAL),
+        "ours at the power of that": (ours, ours.threshold_with(usual)),
     }
     rates = {}
     for name, (gate, limit) in gates.items():
-        print(f"{name}: known adults in quarantine, floor {params.minor.age_floor}")
+        print(f"{name}, > {limit:.4f}, power {interval(*gate.power(limit))}: adults in quarantine")
         counts = gate.doubted(limit)
         counts["all"] = (sum(n for n, _ in counts.values()), sum(m for _, m in counts.values()))
         for group, (wrong, total) in counts.items():
@@ -110,12 +114,13 @@ def main() -> None:
             print(f"\n{name}: offset, slope = {fitted(gate)}")
     if asked.small:
         shrunk(AgeEstimator(cache / "models", params.minor), faces, params)
-    (wrong_one, total), _, (wrong_ours, _) = (counts["all"] for counts in rates.values())
+    (wrong_one, total), (wrong_ours, _), *_ = (counts["all"] for counts in rates.values())
     print(
         json.dumps(
             {
                 "ratio": round(wrong_one / max(wrong_ours, 1), 3),
-                "power": list(power),
+                "power": power,
+                "power_of_one_crop_as_usual": usual,
                 "adults": total,
                 "false_quarantines_ours": wrong_ours,
                 "false_quarantines_one_crop": wrong_one,

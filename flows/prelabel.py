@@ -10,12 +10,14 @@ from annotation.prelabel import PrelabelParams
 from annotation.processes import Processes
 from annotation.worker import LabelOrder
 from faces.engine import processors
+from faces.profiles import profile_models
 from flows.engine import flow, task
 from flows.progress import bar
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.unlabelled import count_unlabelled, unlabelled
 from mirrorset.decisions import dropped, released
-from mirrorset.records import Annotation, Decision, Record
+from mirrorset.errors import LicenceError
+from mirrorset.records import Annotation, Decision, IntendedUse, Record
 from mirrorset.spool import ingest, write_encoded
 from mirrorset.workspace import Workspace, open_workspace
 
@@ -50,11 +52,13 @@ def prelabel(
     order of their ids; only this process writes to the catalogue. A run that was killed goes on
     after the shards that it kept.
 
-    Raises IntegrityError or UnavailableError where weights cannot be had, UnavailableError where
-    the cluster cannot be reached.
+    Raises LicenceError where the profile may not serve the dataset's intended use, IntegrityError
+    or UnavailableError where weights cannot be had, UnavailableError where the cluster cannot be
+    reached.
     """
     workspace = open_workspace(home)
     params = workspace.params(_STEP, PrelabelParams)
+    require_licensed(params.profile, workspace.dataset.intended_use)
     if cluster is None:
         cluster = "" if workers else workspace.settings.dask_scheduler
     with workspace.locked(), workspace.catalogue() as catalogue:
@@ -73,6 +77,24 @@ def prelabel(
             labelled=catalogue.count(Annotation),
             rejected=dict(catalogue.rejected_by_reason(_STEP)),
             quarantined=len(doubted(catalogue)),
+        )
+
+
+def require_licensed(profile: str, use: IntendedUse) -> None:
+    """Raise LicenceError naming the weights of `profile` that forbid the intended use.
+
+    Their labels would be refused at the release, after people have corrected them.
+    """
+    forbidding = [
+        f"{model.name} ({model.licence})"
+        for model in profile_models(profile)
+        if not model.is_commercial_use_allowed
+    ]
+    if use == "commercial" and forbidding:
+        raise LicenceError(
+            f"The profile {profile!r} labels with {', '.join(forbidding)}, which may not be used "
+            "commercially: set prelabel.profile to commercial, or dataset.intended_use to research "
+            "in params.yaml."
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from mirrorset.catalogue.store import Catalogue
-from mirrorset.catalogue.tables import annotations, images, rejected, verdicts
+from mirrorset.catalogue.tables import annotations, images, rejected
 
 
 def unlabelled(catalogue: Catalogue, profile: str, size: int) -> Iterator[tuple[str, ...]]:
@@ -33,17 +33,6 @@ def unlabelled(catalogue: Catalogue, profile: str, size: int) -> Iterator[tuple[
 def count_unlabelled(catalogue: Catalogue, profile: str) -> int:
     """How many images `unlabelled` would name."""
     query = select(func.count()).select_from(images).where(_is_open(profile))
-    with catalogue.reading() as connection:
-        return int(connection.execute(query).scalar_one())
-
-
-def count_failed(catalogue: Catalogue, check: str) -> int:
-    """How many images have not passed `check`."""
-    query = (
-        select(func.count())
-        .select_from(verdicts)
-        .where(verdicts.c.check == check, ~verdicts.c.passed)
-    )
     with catalogue.reading() as connection:
         return int(connection.execute(query).scalar_one())
 

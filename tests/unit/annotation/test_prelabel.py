@@ -74,7 +74,13 @@ class Sees:
     models = ()
 
     def __init__(self, face: Face, is_intimate: bool) -> None:
-        self._seen = Measures((face,), (), (0.987654321,), is_intimate)
+        self._seen = Measures(
+            faces=(face,),
+            unconfirmed=0,
+            masks=(),
+            minor_probability=(0.987654321,),
+            is_intimate=is_intimate,
+        )
 
     def measure_batch(self, images: list[np.ndarray]) -> list[Measures]:
         return [self._seen for _ in images]

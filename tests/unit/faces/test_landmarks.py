@@ -27,7 +27,13 @@ SCHEMA = load_schema("ibug68")
 
 
 def mesh(points: Floats, apart_px: float = 0.0) -> Mesh:
-    return Mesh(points, np.full(478, apart_px), {}, np.eye(4))
+    return Mesh(
+        points=points,
+        depth_px=np.zeros(478),
+        apart_px=np.full(478, apart_px),
+        blendshapes={},
+        matrix=np.eye(4),
+    )
 
 
 def mesh_like(points106: Floats, shift_px: float) -> Mesh:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from mirrorset.catalogue import Catalogue
-from mirrorset.catalogue.unlabelled import count_failed, count_unlabelled, unlabelled
-from mirrorset.records import Annotation, ImageRecord, Reason, Rejected, Verdict
+from mirrorset.catalogue.unlabelled import count_unlabelled, unlabelled
+from mirrorset.records import Annotation, ImageRecord, Reason, Rejected
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 IDS = tuple(f"{number:064x}" for number in range(1, 10))
@@ -85,14 +85,3 @@ def test_no_images_no_pages(tmp_path: Path) -> None:
     with Catalogue(f"sqlite:///{tmp_path}/empty.sqlite") as empty:
         assert list(unlabelled(empty, "research", 4)) == []
         assert count_unlabelled(empty, "research") == 0
-
-
-def test_failed_checks_are_counted_by_name(catalogue: Catalogue) -> None:
-    catalogue.upsert(
-        [
-            Verdict(image_id=IDS[0], check="adult", passed=False),
-            Verdict(image_id=IDS[1], check="adult", passed=True),
-            Verdict(image_id=IDS[1], check="one_face", passed=False),
-        ]
-    )
-    assert count_failed(catalogue, "adult") == 1

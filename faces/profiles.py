@@ -64,6 +64,11 @@ class ProfileParams(Record):
     age: AgeParams = AgeParams()
     nudity: NudityParams = NudityParams()
 
+    @property
+    def gate_weights(self) -> tuple[str, ...]:
+        """Names of faces/models.yaml that the gates need beside a composition's."""
+        return self.age.weights + self.nudity.weights
+
 
 _DETECTORS: dict[str, Callable[[Path, ProfileParams], Detector]] = {
     "scrfd_500m_bnkps": lambda path, params: PanoramaDetector(

@@ -48,6 +48,11 @@ class AgeParams(Record):
     margin_years: int = Field(default=2, ge=0, le=20)
     smallest_px: float = Field(default=14, ge=0)
 
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Names of faces/models.yaml."""
+        return ("faceres", "faceres_graph") if self.model == "faceres" else (self.model,)
+
 
 class _Reading(NamedTuple):
     """How a network is read.
@@ -85,11 +90,10 @@ class AgeEstimator:
         self._params = params or AgeParams()
         self._reading = _READINGS[self._params.model]
         registry = load_registry()
-        weights = fetch(registry[self._params.model], cache)
-        if self._params.model == "faceres":
+        weights, *graph = (fetch(registry[name], cache) for name in self._params.weights)
+        if graph:
             # Its third output would tell people apart: it is never computed.
-            graph = fetch(registry["faceres_graph"], cache)
-            self._network = Network(to_onnx(graph, weights, "age_pred/Softmax"), most_on_cpu=2)
+            self._network = Network(to_onnx(graph[0], weights, "age_pred/Softmax"), most_on_cpu=2)
         else:
             self._network = Network(weights, most_on_cpu=8)
 

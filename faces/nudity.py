@@ -37,6 +37,11 @@ class NudityParams(Record):
     body_heads: float = Field(default=8, ge=2)
     decided_by: str = ""
 
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Names of faces/models.yaml."""
+        return () if self.model == "none" else (self.model,)
+
     @model_validator(mode="after")
     def _is_answered_for(self) -> Self:
         if self.model == "none" and not self.decided_by.strip():
@@ -52,10 +57,9 @@ class NudityDetector:
     def __init__(self, cache: Path, params: NudityParams | None = None) -> None:
         """Raises UnavailableError and IntegrityError as `faces.registry.fetch` does."""
         self._params = params or NudityParams()
-        self._network = None
-        if self._params.model != "none":
-            path = fetch(load_registry()[self._params.model], cache)
-            self._network = Network(path, most_on_cpu=1)
+        registry = load_registry()
+        paths = [fetch(registry[name], cache) for name in self._params.weights]
+        self._network = Network(paths[0], most_on_cpu=1) if paths else None
 
     def is_intimate(self, pictures: Sequence[tuple[Image, ArrayLike]]) -> list[bool]:
         """Whether each picture shows an exposed part: (H, W, 3) uint8 RGB, face boxes (n, 4) xyxy.

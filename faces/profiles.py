@@ -89,6 +89,11 @@ class ProfileParams(Record):
     age: AgeParams = AgeParams()
     nudity: NudityParams = NudityParams()
 
+    @property
+    def gate_weights(self) -> tuple[str, ...]:
+        """Names of faces/models.yaml that the gates need beside a composition's."""
+        return self.age.weights + self.nudity.weights
+
 
 # Of the second look: below any score that confirms.
 _SECOND_MIN_SCORE = 0.1

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from crawlers.sources.commons import CommonsStart
 from crawlers.sources.gallery import GalleryStart
-from faces.profiles import PROFILES, load_profile
+from faces.profiles import PROFILES, ProfileParams, load_profile
 from faces.registry import load_registry, verify
 from flows.annotate import pull, push
 from flows.crawl import crawl
@@ -81,7 +81,8 @@ def tour(home: Path, portraits: int | None = None, is_offline: bool = False) -> 
 def require_weights(cache: Path) -> None:
     """Raise UnavailableError naming every weight file that would have to be fetched."""
     registry = load_registry()
-    lacking = [name for name in PROFILES[_PROFILE].models if verify(registry[name], cache) != "ok"]
+    needed = PROFILES[_PROFILE].models + ProfileParams().gate_weights
+    lacking = [name for name in needed if verify(registry[name], cache) != "ok"]
     if lacking:
         raise UnavailableError(
             f"{', '.join(lacking)} are not in {cache}: run `mirrorset models fetch "

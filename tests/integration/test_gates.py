@@ -39,7 +39,7 @@ def faces(paths: list[Path], profile: Profile) -> list[tuple[np.ndarray, np.ndar
 def test_the_gate_tells_the_young_from_the_old(
     shared_data: Path, model_cache: Path, profile: Profile
 ) -> None:
-    """With the floor moved to 25 those of 18 and 20 years are in doubt; members of Congress not."""
+    """With the floor moved to 25 those of 18 and 20 are in doubt, and no member of Congress."""
     photos = shared_data / "photos"
     names = ("043", "082", "123")  # 20, 20 and 18 years old
     young = [photos / f"frl_london/neutral_front/{name}_03.jpg" for name in names]

@@ -1,5 +1,6 @@
 """What pre-labelling refuses before it starts."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ def test_nothing_is_opened_before_the_refusal(tmp_path: Path) -> None:
             "intended_use: research", "intended_use: commercial"
         )
     )
+    shutil.rmtree(workspace.private)
     with pytest.raises(LicenceError, match="2d106det"):
         prelabel.fn(workspace.home)
     assert not workspace.private.exists()

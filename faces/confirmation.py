@@ -35,6 +35,8 @@ class ConfirmationParams(Record):
 # By detector; docs/models.md has the scores of true and of false faces that these lie between.
 CONFIRMATIONS = {
     "scrfd_500m_bnkps": ConfirmationParams(min_score=0.7, min_score_agreed=0.45, crop_side_px=128),
+    # As its smaller sister: this file was not to be had where these were measured.
+    "det_10g": ConfirmationParams(min_score=0.7, min_score_agreed=0.45, crop_side_px=128),
     "yunet": ConfirmationParams(min_score=0.87, min_score_agreed=0.87, crop_side_px=160),
 }
 

@@ -38,6 +38,25 @@ def largest_first(detections: Iterable[Detection]) -> tuple[Detection, ...]:
     return tuple(sorted(detections, key=_area, reverse=True))
 
 
+def unsuppressed(boxes: NDArray[np.floating], max_overlap: float) -> list[int]:
+    """Greedy non-maximum suppression: indices of `boxes` (n, 4), best first, that stay.
+
+    Sides count a pixel more than their length, as in insightface.
+    """
+    low, high = boxes[:, :2], boxes[:, 2:] + 1
+    areas = (high - low).prod(axis=1)
+    kept: list[int] = []
+    left: NDArray[np.intp] = np.arange(len(boxes))
+    while left.size:
+        best, others = left[0], left[1:]
+        kept.append(int(best))
+        sides = np.minimum(high[best], high[others]) - np.maximum(low[best], low[others])
+        shared = np.maximum(sides, 0).prod(axis=1)
+        overlap = shared / (areas[best] + areas[others] - shared)
+        left = others[overlap <= max_overlap]
+    return kept
+
+
 def _area(detection: Detection) -> float:
     left, top, right, bottom = detection.box
     return float((right - left) * (bottom - top))

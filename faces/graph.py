@@ -25,7 +25,7 @@ def _spell_out_prelu(graph: onnx.GraphProto) -> None:
     slopes = _constants(graph)
     nodes: list[NodeProto] = []
     for node in graph.node:
-        if node.op_type != "PRelu":
+        if node.op_type != "PRelu" or not _is_per_channel(slopes.get(node.input[1])):
             nodes.append(node)
             continue
         (x, slope), (y,) = node.input, node.output
@@ -41,6 +41,10 @@ def _spell_out_prelu(graph: onnx.GraphProto) -> None:
     _replace_nodes(graph, nodes)
 
 
+def _is_per_channel(slope: np.ndarray | None) -> bool:
+    return slope is not None and slope.ndim == 3 and slope.size == slope.shape[0] > 1
+
+
 def _scaled_channels(x: str, factors: str, y: str, channels: int) -> NodeProto:
     return helper.make_node("Conv", [x, factors], [y], kernel_shape=[1, 1], group=channels)
 
@@ -52,13 +56,13 @@ def _join_convolutions(graph: onnx.GraphProto) -> None:
     for node in graph.node:
         if node.op_type == "Conv" and len(node.input) == 3 and _group(node) == 1:
             alike[node.input[0], _attributes(node)].append(node)
-    joined_at = {group[0].name: group for group in alike.values() if len(group) > 1}
-    gone = {node.name for group in joined_at.values() for node in group}
+    joined_at = {group[0].output[0]: group for group in alike.values() if len(group) > 1}
+    gone = {node.output[0] for group in joined_at.values() for node in group}
     nodes: list[NodeProto] = []
     for node in graph.node:
-        if node.name in joined_at:
-            nodes += _joined(graph, joined_at[node.name], constants)
-        elif node.name not in gone:
+        if node.output[0] in joined_at:
+            nodes += _joined(graph, joined_at[node.output[0]], constants)
+        elif node.output[0] not in gone:
             nodes.append(node)
     _replace_nodes(graph, nodes)
 
@@ -67,7 +71,7 @@ def _joined(
     graph: onnx.GraphProto, convolutions: list[NodeProto], constants: dict[str, np.ndarray]
 ) -> list[NodeProto]:
     first = convolutions[0]
-    whole = f"{first.name}/joined"
+    whole = f"{first.output[0]}/joined"
     for suffix, at in (("weights", 1), ("biases", 2)):
         parts = [constants[node.input[at]] for node in convolutions]
         _add_constant(graph, f"{whole}/{suffix}", np.concatenate(parts))
@@ -80,7 +84,7 @@ def _joined(
     start = 0
     for node in convolutions:
         end = start + len(constants[node.input[1]])
-        bounds = [f"{node.name}/start", f"{node.name}/end"]
+        bounds = [f"{node.output[0]}/start", f"{node.output[0]}/end"]
         for name, value in zip(bounds, (start, end), strict=True):
             _add_constant(graph, name, np.array([value]))
         nodes.append(helper.make_node("Slice", [whole, *bounds, f"{whole}/axis"], node.output))
@@ -106,6 +110,6 @@ def _group(convolution: NodeProto) -> int:
 
 
 def _attributes(node: NodeProto) -> bytes:
-    """All attributes, but the weights' shape with the number of outputs, as comparable bytes."""
+    """All attributes, as comparable bytes."""
     ordered = sorted(node.attribute, key=lambda entry: entry.name)
     return b"".join(entry.SerializeToString(deterministic=True) for entry in ordered)

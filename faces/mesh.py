@@ -38,12 +38,14 @@ class MeshParams(Record):
 @dataclass(frozen=True)
 class Mesh:
     """points: (478, 2) float64 px of the image, the mean of those found on the crop and on its
-    mirror image. apart_px: (478,) float64, the distance between the two; NaN where the mirror image
-    showed no face. blendshapes: 52 scores 0 to 1 by name, "_neutral" and 51 of ARKit's.
+    mirror image. depth_px: (478,) float64, away from the camera, on about the points' scale.
+    apart_px: (478,) float64, the distance between the two; NaN where the mirror image showed no
+    face. blendshapes: 52 scores 0 to 1 by name, "_neutral" and 51 of ARKit's.
     matrix: (4, 4) float64, canonical face (x right, y up, z to the viewer, cm) → camera space.
     """
 
     points: Floats
+    depth_px: Floats
     apart_px: Floats
     blendshapes: dict[str, float]
     matrix: Floats
@@ -76,16 +78,18 @@ class FaceMesher:
         if not found.face_landmarks:
             return None
         straight = _points(found)
-        if not _is_within(square[:2] + straight.mean(axis=0) * scale, box):
+        if not _is_within(square[:2] + straight[:, :2].mean(axis=0) * scale, box):
             return None
         unit, apart = straight, np.full(len(straight), np.nan)
         if self._params.is_mirrored_too:
             again = _look(task, np.ascontiguousarray(crop[:, ::-1]))
             if again.face_landmarks:
-                back = _points(again)[self._mirror] * (-1, 1) + (1, 0)
-                unit, apart = (straight + back) / 2, np.linalg.norm(straight - back, axis=1)
+                back = _points(again)[self._mirror] * (-1, 1, 1) + (1, 0, 0)
+                unit = (straight + back) / 2
+                apart = np.linalg.norm((straight - back)[:, :2], axis=1)
         return Mesh(
-            points=square[:2] + unit * scale,
+            points=square[:2] + unit[:, :2] * scale,
+            depth_px=unit[:, 2] * scale,
             apart_px=apart * scale,
             blendshapes={shape.category_name: shape.score for shape in found.face_blendshapes[0]},
             matrix=np.asarray(found.facial_transformation_matrixes[0], dtype=np.float64),
@@ -111,8 +115,8 @@ def _look(task: vision.FaceLandmarker, crop: Image) -> vision.FaceLandmarkerResu
 
 
 def _points(found: vision.FaceLandmarkerResult) -> Floats:
-    """Points (478, 2) of the crop, its side being 1."""
-    return np.array([(point.x, point.y) for point in found.face_landmarks[0]])
+    """Points and their depth (478, 3), the crop's side being 1."""
+    return np.array([(point.x, point.y, point.z) for point in found.face_landmarks[0]])
 
 
 def _close(landmarker: vision.FaceLandmarker) -> None:

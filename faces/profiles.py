@@ -1,5 +1,6 @@
 """Profiles: sets of models that together measure all that a label says of an image."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +11,22 @@ from numpy.typing import NDArray
 from faces.age import AgeEstimator, AgeParams
 from faces.confirmation import CONFIRMATIONS, Confirmation, ConfirmationParams
 from faces.detection import Detection, Detector, Image
-from faces.landmarks import Located, disagreements, joined68, landmarks, located106
+from faces.landmarks import Located, landmarks, located68, located106, looks
 from faces.landmarks106 import Landmarks106, Landmarks106Params
 from faces.lighting import LightingParams, lighting
 from faces.masks import encode
 from faces.mesh import FaceMesher, Mesh, MeshParams
+from faces.panorama import PanoramaDetector
+from faces.parsing import FaceParser, ParsingParams
 from faces.person_mask import PersonMaskParams, PersonSegmenter
 from faces.pose import head_pose
 from faces.quality import quality
 from faces.region import face_region
 from faces.registry import fetch, load_registry, model_ref
+from faces.schema import load_schema
 from faces.scrfd import Scrfd, ScrfdParams
+from faces.visibility import hidden_points
+from faces.yunet import YuNet, YuNetParams
 from mirrorset.errors import SettingsError
 from mirrorset.records import Face, Mask, ModelRef, Record
 
@@ -28,28 +34,33 @@ Floats = NDArray[np.float64]
 
 
 class Composition(Record):
-    """What a profile is made of: names of faces/models.yaml by what the model measures."""
+    """What a profile is made of: names of faces/models.yaml by what the model measures.
+
+    points106: None where nothing is labelled but what the mesh gives. parsing: None where faces are
+    not parsed.
+    """
 
     detector: str
-    points106: str
-    mesh: str
-    mask: str
-    age: str
+    points106: str | None = None
+    mesh: str = "face_landmarker"
+    mask: str = "selfie_segmentation"
+    age: str = "age-v1"
+    parsing: str | None = None
 
     @property
     def models(self) -> tuple[str, ...]:
         """All names, in the order in which labels state them."""
-        return (self.detector, self.points106, self.mesh, self.mask, self.age)
+        parts = (self.detector, self.points106, self.mesh, self.mask, self.age, self.parsing)
+        return tuple(part for part in parts if part)
 
 
 PROFILES = {
-    "research": Composition(
-        detector="scrfd_500m_bnkps",
-        points106="2d106det",
-        mesh="face_landmarker",
-        mask="selfie_segmentation",
-        age="age-v1",
-    )
+    "research": Composition(detector="scrfd_500m_bnkps", points106="2d106det"),
+    "research-10g": Composition(detector="det_10g", points106="2d106det"),
+    "research-parsing": Composition(
+        detector="scrfd_500m_bnkps", points106="2d106det", parsing="bisenet"
+    ),
+    "commercial": Composition(detector="yunet"),
 }
 
 
@@ -57,19 +68,38 @@ class ProfileParams(Record):
     """The parameters of each measure. confirmation: None for those of the profile's detector."""
 
     scrfd: ScrfdParams = ScrfdParams()
+    yunet: YuNetParams = YuNetParams()
     points106: Landmarks106Params = Landmarks106Params()
     mesh: MeshParams = MeshParams()
     person_mask: PersonMaskParams = PersonMaskParams()
     age: AgeParams = AgeParams()
     lighting: LightingParams = LightingParams()
+    parsing: ParsingParams = ParsingParams()
     confirmation: ConfirmationParams | None = None
 
 
 # Of the second look: below any score that confirms.
 _SECOND_MIN_SCORE = 0.1
 
+# The jaw of face106 follows the outline that is seen, whichever way the head is turned: nothing of
+# it is hidden.
+_JAW = slice(17)
+# Of being a minor, for a face of which nothing is known: doubt excludes.
+_IN_DOUBT = 1.0
+
+
+def _scrfd(path: Path, params: ProfileParams) -> Detector:
+    return PanoramaDetector(Scrfd(path, params.scrfd), params.scrfd.max_overlap)
+
+
+def _yunet(path: Path, params: ProfileParams) -> Detector:
+    return PanoramaDetector(YuNet(path, params.yunet), params.yunet.max_overlap)
+
+
 _DETECTORS: dict[str, Callable[[Path, ProfileParams], Detector]] = {
-    "scrfd_500m_bnkps": lambda path, params: Scrfd(path, params.scrfd),
+    "scrfd_500m_bnkps": _scrfd,
+    "det_10g": _scrfd,
+    "yunet": _yunet,
 }
 
 
@@ -101,10 +131,17 @@ class Profile:
         self._confirmation = _confirmation(
             parts.detector, paths[parts.detector], self._params.confirmation
         )
-        self._points106 = Landmarks106(paths[parts.points106], self._params.points106)
+        self._points106 = (
+            Landmarks106(paths[parts.points106], self._params.points106)
+            if parts.points106
+            else None
+        )
         self._mesher = FaceMesher(paths[parts.mesh], self._params.mesh)
         self._segmenter = PersonSegmenter(paths[parts.mask], self._params.person_mask)
         self._age = AgeEstimator(paths[parts.age], self._params.age)
+        self._parser = (
+            FaceParser(paths[parts.parsing], self._params.parsing) if parts.parsing else None
+        )
         self.name = name
         self.models: tuple[ModelRef, ...] = tuple(
             model_ref(registry[model]) for model in parts.models
@@ -126,68 +163,90 @@ class Profile:
             for detection in of_image
         ]
         boxes = [(rgb, detection.box) for rgb, detection in found]
-        points106 = self._points106.locate(boxes)
+        points106 = self._points106.locate(boxes) if self._points106 else [None] * len(boxes)
         meshes = self._mesher.locate(boxes)
-        seen = [
-            disagreements(points, apart, mesh)
-            for (points, apart), mesh in zip(points106, meshes, strict=True)
-        ]
-        points68 = [joined68(one) for one in seen]
-        confirmed = self._confirmation.confirm(boxes, [one.apart_px for one in seen])
-        minors = self._age.minor_probability(
-            [(rgb, located.points) for (rgb, _), located in zip(found, points68, strict=True)]
+        seen = [looks(of106, mesh) for of106, mesh in zip(points106, meshes, strict=True)]
+        points68 = [located68(one) if one else None for one in seen]
+        confirmed = self._confirmation.confirm(
+            boxes, [one.apart_px if one else math.nan for one in seen]
         )
-        masks = [encode(mask, label="person") for mask in self._segmenter.segment(images)]
+        ages = iter(
+            self._age.minor_probability(
+                [
+                    (rgb, located.points)
+                    for (rgb, _), located in zip(found, points68, strict=True)
+                    if located
+                ]
+            )
+        )
+        minors = [next(ages) if located else _IN_DOUBT for located in points68]
+        masks = self._segmenter.segment(images)
         rows = iter(zip(found, points106, points68, meshes, confirmed, minors, strict=True))
         measures = []
-        for of_image, mask in zip(detections, masks, strict=True):
-            faces, probabilities = [], []
-            for _ in of_image:
-                (rgb, detection), of106, of68, mesh, is_confirmed, minor = next(rows)
+        for rgb, of_image, mask in zip(images, detections, masks, strict=True):
+            faces: list[Face] = []
+            faced: list[Detection] = []
+            probabilities: list[float] = []
+            for detection in of_image:
+                _, of106, of68, mesh, is_confirmed, minor = next(rows)
                 probabilities.append(minor)
                 if is_confirmed:
                     rank = str(len(faces))
-                    faces.append(self._face(rank, rgb, detection, located106(*of106), of68, mesh))
+                    faces.append(self._face(rank, rgb, detection, of106, of68, mesh))
+                    faced.append(detection)
             measures.append(
                 Measures(
                     faces=tuple(faces),
                     unconfirmed=len(of_image) - len(faces),
-                    masks=(mask,) if mask else (),
+                    masks=self._masks(rgb, mask, faced),
                     minor_probability=tuple(probabilities),
                 )
             )
         return measures
+
+    def _masks(
+        self, rgb: Image, person: NDArray[np.bool_], faces: Sequence[Detection]
+    ) -> tuple[Mask, ...]:
+        of_person = encode(person, label="person")
+        of_faces = self._parser.parse(rgb, faces) if self._parser else ()
+        return ((of_person,) if of_person else ()) + of_faces
 
     def _face(
         self,
         face_id: str,
         rgb: Image,
         detection: Detection,
-        of106: Located,
-        of68: Located,
+        of106: tuple[Floats, Floats] | None,
+        of68: Located | None,
         mesh: Mesh | None,
     ) -> Face:
-        """The record of one face; of106, of68: its points."""
+        """The record of one face; of106, of68: its points. Without any, only where it is."""
         height, width = rgb.shape[:2]
-        points68 = of68.points
-        pose = head_pose(mesh.matrix) if mesh else None
-        region = face_region(rgb, points68)
         left, top, right, bottom = np.clip(detection.box, 0, [width, height, width, height])
-        return Face(
+        face = Face(
             face_id=face_id,
             box=(_px(left), _px(top), _px(right), _px(bottom)),
             score=round(detection.score, 4),
-            landmarks={
-                "ibug68": landmarks(of68, width, height),
-                "face106": landmarks(of106, width, height),
-            },
-            uncertainty=round(of68.uncertainty, 4),
-            pose=pose,
-            lighting=lighting(region, self._params.lighting),
-            quality=quality(rgb, detection.box, points68, region, pose),
-            blendshapes={
-                name: round(score, 4) for name, score in (mesh.blendshapes if mesh else {}).items()
-            },
+        )
+        if of68 is None:
+            return face
+        pose = head_pose(mesh.matrix) if mesh else None
+        region = face_region(rgb, of68.points)
+        points = {"ibug68": landmarks(of68, width, height, _hidden(mesh, of106 is not None))}
+        if of106:
+            points["face106"] = landmarks(located106(*of106), width, height)
+        return face.model_copy(
+            update={
+                "landmarks": points,
+                "uncertainty": round(of68.uncertainty, 4),
+                "pose": pose,
+                "lighting": lighting(region, self._params.lighting),
+                "quality": quality(rgb, detection.box, of68.points, region, pose),
+                "blendshapes": {
+                    name: round(score, 4)
+                    for name, score in (mesh.blendshapes if mesh else {}).items()
+                },
+            }
         )
 
 
@@ -208,8 +267,19 @@ def _confirmation(detector: str, path: Path, params: ConfirmationParams | None) 
     sides = (wanted.crop_side_px,)
     second = ProfileParams(
         scrfd=ScrfdParams(min_score=_SECOND_MIN_SCORE, input_sides_px=sides),
+        yunet=YuNetParams(min_score=_SECOND_MIN_SCORE, input_sides_px=sides),
     )
     return Confirmation(_DETECTORS[detector](path, second), wanted)
+
+
+def _hidden(mesh: Mesh | None, is_jaw_outline: bool) -> NDArray[np.bool_] | None:
+    """Which of the ibug68 points the head hides, (68,) bool; None where no mesh tells."""
+    if mesh is None:
+        return None
+    hidden = hidden_points(load_schema("ibug68"), np.column_stack([mesh.points, mesh.depth_px]))
+    if is_jaw_outline:
+        hidden[_JAW] = False
+    return hidden
 
 
 def _px(value: float) -> float:

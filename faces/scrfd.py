@@ -6,9 +6,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from faces.detection import Detection, Image, largest_first
+from faces.detection import Detection, Image, largest_first, unsuppressed
 from faces.onnx import Floats32, Network, planar
 from mirrorset.records import Record
 
@@ -67,7 +66,7 @@ class Scrfd:
     def _merged(self, candidates: Floats32) -> tuple[Detection, ...]:
         """The candidates (n, 15) that no better one overlaps too much, as detections."""
         ranked = candidates[np.argsort(-candidates[:, 0], kind="stable")]
-        kept = _unsuppressed(ranked[:, 1:5], self._params.max_overlap)
+        kept = unsuppressed(ranked[:, 1:5], self._params.max_overlap)
         return largest_first(
             Detection(
                 box=row[1:5].astype(np.float64),
@@ -101,22 +100,3 @@ def _anchors(side_px: int) -> tuple[Floats32, Floats32]:
         places.append(grid.astype(np.float32))
         strides.append(np.full(len(grid), stride, dtype=np.float32))
     return np.concatenate(places), np.concatenate(strides)
-
-
-def _unsuppressed(boxes: Floats32, max_overlap: float) -> list[int]:
-    """Greedy non-maximum suppression: indices of `boxes` (n, 4), best first, that stay.
-
-    Sides count a pixel more than their length, as in insightface.
-    """
-    low, high = boxes[:, :2], boxes[:, 2:] + 1
-    areas = (high - low).prod(axis=1)
-    kept: list[int] = []
-    left: NDArray[np.intp] = np.arange(len(boxes))
-    while left.size:
-        best, others = left[0], left[1:]
-        kept.append(int(best))
-        sides = np.minimum(high[best], high[others]) - np.maximum(low[best], low[others])
-        shared = np.maximum(sides, 0).prod(axis=1)
-        overlap = shared / (areas[best] + areas[others] - shared)
-        left = others[overlap <= max_overlap]
-    return kept

@@ -20,6 +20,7 @@ def calibrate(faces: Sequence[Looked]) -> dict[str, Calibration]:
     rows: dict[str, list[tuple[Floats, float]]] = {"FACE106": [], "MESH478": [], "JOINED": []}
     for face in faces:
         seen, nothing = face.seen, np.zeros(68)
+        assert seen.points106 is not None
         errors = face.errors(seen.points106)
         rows["FACE106"] += _rows(seen.mirror106, seen.mirror106, nothing, errors)
         if seen.points478 is not None:

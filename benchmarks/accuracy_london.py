@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faces.detection import Detection, Detector, Image
-from faces.landmarks import Disagreements, Located, disagreements, joined68
+from faces.landmarks import Located, Looks, located68, looks
 from faces.landmarks106 import Landmarks106, Landmarks106Params
 from faces.mesh import FaceMesher, MeshParams
 from faces.schema import load_schema
@@ -29,7 +29,7 @@ PUPILS_FRL, PUPILS_106, PUPILS_478 = (0, 1), (34, 92), (468, 473)
 _OUTER_CORNERS = (18, 27)
 
 KINDS = ("as taken", "blur", "darkness", "occlusion", "crop")
-_REPEATS = 2
+_REPEATS = 3
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Portrait:
 
 
 def portraits(photos: Path) -> Iterator[Portrait]:
-    """The 40 neutral portraits, each as taken and with two of every alteration, drawn by seed."""
+    """The 40 neutral portraits, each as taken and with three of every alteration, drawn by seed."""
     folder = photos / "frl_london" / "neutral_front"
     for number, path in enumerate(sorted(folder.glob("*.jpg"))):
         taken = Portrait(path.stem[:3], KINDS[0], _template(path), decode(path.read_bytes()))
@@ -103,7 +103,7 @@ class Looked:
     person: str
     kind: str
     truth: Floats
-    seen: Disagreements
+    seen: Looks
     ours: Located
     plain106: Floats
     plain478: Floats | None
@@ -140,7 +140,8 @@ class Looker:
         face = [(portrait.rgb, max(there, key=lambda one: one.score).box)]
         (of106,), (mesh,) = self._points106.locate(face), self._mesher.locate(face)
         ((one106, _),), (one478,) = self._one106.locate(face), self._one478.locate(face)
-        seen = disagreements(*of106, mesh)
+        seen = looks(of106, mesh)
+        assert seen
         pupils = {"2d106": one106[list(PUPILS_106)]}
         if one478:
             pupils["face_landmarker"] = one478.points[list(PUPILS_478)]
@@ -151,7 +152,7 @@ class Looker:
             kind=portrait.kind,
             truth=portrait.truth,
             seen=seen,
-            ours=joined68(seen),
+            ours=located68(seen),
             plain106=self._ibug68.derive(one106, "face106"),
             plain478=self._ibug68.derive(one478.points, "mesh478") if one478 else None,
             pupils=pupils,

@@ -37,14 +37,15 @@ class Located:
 
 
 @dataclass(frozen=True)
-class Disagreements:
-    """What the looks at one face say of ibug68. points106, points478: (68, 2) px by model; the
-    latter None without a mesh. mirror106, mirror478: (68,) distance of each point found on the face
-    and on its mirror image. between: (68,) distance of the models. unit_px: the interocular
-    distance, in which distances are given. Without a mesh its distances are NaN.
+class Looks:
+    """What the looks at one face say of ibug68; NaN and None stand for what is not known.
+
+    points106, points478: (68, 2) px by each model, or None. mirror106, mirror478: (68,) distance of
+    each point found on the face and on its mirror image. between: (68,) distance of the models.
+    unit_px: the interocular distance, in which distances are given.
     """
 
-    points106: Floats
+    points106: Floats | None
     points478: Floats | None
     mirror106: Floats
     mirror478: Floats
@@ -53,56 +54,60 @@ class Disagreements:
 
     @property
     def apart_px(self) -> float:
-        """Mean distance of the mesh's eyes, nose and mouth from face106's, and its mirror image's
-        from it, added. NaN where the mesh was not found both times.
+        """Mean distance of the mesh's eyes, nose and mouth from its mirror image's and, where there
+        are any, from face106's, added. NaN where the mesh was not found both times.
         """
-        return float((self.between + self.mirror478)[SHARED].mean() * self.unit_px)
+        between = 0 if self.points106 is None else self.between
+        return float((self.mirror478 + between)[SHARED].mean() * self.unit_px)
 
 
-def disagreements(points106: ArrayLike, apart106_px: ArrayLike, mesh: Mesh | None) -> Disagreements:
-    """See there; points106: (106, 2) px, `apart106_px` (106,) px from its mirror image's."""
+def looks(of106: tuple[ArrayLike, ArrayLike] | None, mesh: Mesh | None) -> Looks | None:
+    """The looks at one face; None where no model found points.
+
+    of106: points (106, 2) px and their distances (106,) px from the mirror image's.
+    """
     schema = load_schema("ibug68")
-    first = schema.derive(points106, "face106")
-    mirror106 = _derived_apart(apart106_px, "face106")
-    if mesh is None:
-        unit = schema.interocular_px(first)
-        unknown = np.full(len(first), np.nan)
-        return Disagreements(first, None, mirror106 / unit, unknown, unknown, unit)
-    second = schema.derive(mesh.points, "mesh478")
-    unit = schema.interocular_px(second)
-    return Disagreements(
+    unknown = np.full(len(schema.names), np.nan)
+    first = schema.derive(of106[0], "face106") if of106 else None
+    second = schema.derive(mesh.points, "mesh478") if mesh else None
+    points = first if second is None else second
+    if points is None:
+        return None
+    unit = schema.interocular_px(points)
+    return Looks(
         points106=first,
         points478=second,
-        mirror106=mirror106 / unit,
-        mirror478=_derived_apart(mesh.apart_px, "mesh478") / unit,
-        between=np.linalg.norm(first - second, axis=1) / unit,
+        mirror106=_derived_apart(of106[1], "face106") / unit if of106 else unknown,
+        mirror478=_derived_apart(mesh.apart_px, "mesh478") / unit if mesh else unknown,
+        between=(
+            unknown
+            if first is None or second is None
+            else np.linalg.norm(first - second, axis=1) / unit
+        ),
         unit_px=unit,
     )
 
 
-def joined68(seen: Disagreements) -> Located:
-    """ibug68 from both models, or from face106 alone where there is no mesh.
+def located68(seen: Looks) -> Located:
+    """ibug68 by all that looked.
 
-    Jaw and brows are face106's; eyes, nose and mouth are the mesh's, drawn towards face106 by a
-    third where the models agree, by less the further they lie apart: where one of them fails, in
-    darkness or under a hand, it is face106.
+    With both models, jaw and brows are face106's; eyes, nose and mouth are the mesh's, drawn
+    towards face106 by a third where the models agree, by less the further they lie apart: where one
+    of them fails, in darkness or under a hand, it is face106. Raises ValueError without either.
     """
+    first, second = seen.points106, seen.points478
+    if first is None:
+        if second is None:
+            raise ValueError("landmarks need the points of one model at the least")
+        return Located(second, expected_error(MESH478, seen.mirror478))
     expected = expected_error(FACE106, seen.mirror106)
-    if seen.points478 is None:
-        return Located(seen.points106, expected)
+    if second is None:
+        return Located(first, expected)
     weight = _WEIGHT / (1 + (seen.between[SHARED].mean() / _HALVED_AT) ** 2)
-    points = seen.points106.copy()
-    points[SHARED] = weight * seen.points106[SHARED] + (1 - weight) * seen.points478[SHARED]
+    points = first.copy()
+    points[SHARED] = weight * first[SHARED] + (1 - weight) * second[SHARED]
     expected[SHARED] = expected_error(JOINED, seen.mirror478[SHARED], seen.between[SHARED])
     return Located(points, expected)
-
-
-def mesh68(mesh: Mesh) -> Located:
-    """ibug68 from the mesh alone."""
-    schema = load_schema("ibug68")
-    points = schema.derive(mesh.points, "mesh478")
-    mirror = _derived_apart(mesh.apart_px, "mesh478") / schema.interocular_px(points)
-    return Located(points, expected_error(MESH478, mirror))
 
 
 def located106(points106: ArrayLike, apart_px: ArrayLike) -> Located:

@@ -11,15 +11,7 @@ from numpy.typing import NDArray
 from faces.age import AgeEstimator, AgeParams
 from faces.confirmation import CONFIRMATIONS, Confirmation, ConfirmationParams
 from faces.detection import Detection, Detector, Image
-from faces.landmarks import (
-    Disagreements,
-    Located,
-    disagreements,
-    joined68,
-    landmarks,
-    located106,
-    mesh68,
-)
+from faces.landmarks import Located, landmarks, located68, located106, looks
 from faces.landmarks106 import Landmarks106, Landmarks106Params
 from faces.lighting import LightingParams, lighting
 from faces.masks import encode
@@ -185,11 +177,8 @@ class Profile:
         boxes = [(rgb, detection.box) for rgb, detection in found]
         points106 = self._points106.locate(boxes) if self._points106 else [None] * len(boxes)
         meshes = self._mesher.locate(boxes)
-        seen = [
-            disagreements(*of106, mesh) if of106 else None
-            for of106, mesh in zip(points106, meshes, strict=True)
-        ]
-        points68 = [_located68(one, mesh) for one, mesh in zip(seen, meshes, strict=True)]
+        seen = [looks(of106, mesh) for of106, mesh in zip(points106, meshes, strict=True)]
+        points68 = [located68(one) if one else None for one in seen]
         confirmed = self._confirmation.confirm(
             boxes, [one.apart_px if one else math.nan for one in seen]
         )
@@ -309,13 +298,6 @@ def _confirmation(detector: str, path: Path, params: ConfirmationParams | None) 
         yunet=YuNetParams(min_score=_SECOND_MIN_SCORE, input_sides_px=sides),
     )
     return Confirmation(_DETECTORS[detector](path, second), wanted)
-
-
-def _located68(seen: Disagreements | None, mesh: Mesh | None) -> Located | None:
-    """The points of one face by the models that found them; None where none did."""
-    if seen:
-        return joined68(seen)
-    return mesh68(mesh) if mesh else None
 
 
 def _hidden(mesh: Mesh | None, is_jaw_outline: bool) -> NDArray[np.bool_] | None:

@@ -35,7 +35,7 @@ class Calibration(Record):
     lone: float = 0
 
 
-FACE106 = Calibration(floor=0.0118, own=0.33, mean=0.64)
+FACE106 = Calibration(floor=0.0102, own=0.31, mean=0.79)
 MESH478 = Calibration(floor=0.0067, own=0.21, mean=0.63, lone=0.13)
 JOINED = Calibration(floor=0.0071, own=0.2, mean=0.59, between=0.03, lone=0.12)
 

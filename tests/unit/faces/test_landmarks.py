@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from faces.landmarks import (
     SHARED,
     Located,
-    disagreements,
-    joined68,
+    Looks,
     landmarks,
+    located68,
     located106,
-    mesh68,
+    looks,
 )
 from faces.mesh import Mesh
 from faces.schema import load_schema
@@ -24,6 +24,12 @@ RANDOM = np.random.default_rng(1)
 POINTS106: Floats = RANDOM.uniform(50, 150, (106, 2))
 AGREED = np.zeros(106)
 SCHEMA = load_schema("ibug68")
+
+
+def looked(points106: Floats | None, other: Mesh | None) -> Looks:
+    found = looks(None if points106 is None else (points106, AGREED), other)
+    assert found
+    return found
 
 
 def mesh(points: Floats, apart_px: float = 0.0) -> Mesh:
@@ -47,14 +53,14 @@ def mesh_like(points106: Floats, shift_px: float) -> Mesh:
 
 
 def test_without_a_mesh_all_points_are_face106s() -> None:
-    found = joined68(disagreements(POINTS106, AGREED, None))
+    found = located68(looked(POINTS106, None))
     np.testing.assert_allclose(found.points, SCHEMA.derive(POINTS106, "face106"))
     np.testing.assert_allclose(found.expected, FACE106.floor, rtol=0.01)
 
 
 def test_jaw_and_brows_are_face106s_the_rest_lies_between_the_models() -> None:
     other = mesh(RANDOM.uniform(50, 150, (478, 2)))
-    found = joined68(disagreements(POINTS106, AGREED, other)).points
+    found = located68(looked(POINTS106, other)).points
     first, second = SCHEMA.derive(POINTS106, "face106"), SCHEMA.derive(other.points, "mesh478")
     np.testing.assert_allclose(found[:27], first[:27])
     apart = np.linalg.norm(first - second, axis=1)[27:]
@@ -68,8 +74,10 @@ def test_face106_weighs_less_the_further_it_is_from_the_mesh() -> None:
     weights = []
     for shift in (0.1, 5.0, 50.0):
         other = mesh_like(POINTS106, shift)
-        seen = disagreements(POINTS106, AGREED, other)
-        moved = joined68(seen).points - seen.points478
+        seen = looked(POINTS106, other)
+        assert seen.points106 is not None
+        assert seen.points478 is not None
+        moved = located68(seen).points - seen.points478
         apart = seen.points106 - seen.points478
         weights.append((moved[SHARED] * apart[SHARED]).sum() / (apart[SHARED] ** 2).sum())
     assert weights[0] == pytest.approx(1 / 3, abs=0.01)
@@ -78,15 +86,11 @@ def test_face106_weighs_less_the_further_it_is_from_the_mesh() -> None:
 
 
 def test_doubt_grows_with_each_disagreement() -> None:
-    calm = joined68(disagreements(POINTS106, AGREED, mesh_like(POINTS106, 1))).uncertainty
-    apart = joined68(disagreements(POINTS106, AGREED, mesh_like(POINTS106, 20))).uncertainty
+    calm = located68(looked(POINTS106, mesh_like(POINTS106, 1))).uncertainty
+    apart = located68(looked(POINTS106, mesh_like(POINTS106, 20))).uncertainty
     shaken = mesh_like(POINTS106, 1)
-    mirrored = joined68(
-        disagreements(POINTS106, AGREED, mesh(shaken.points, apart_px=5))
-    ).uncertainty
-    alone = joined68(
-        disagreements(POINTS106, AGREED, mesh(shaken.points, apart_px=np.nan))
-    ).uncertainty
+    mirrored = located68(looked(POINTS106, mesh(shaken.points, apart_px=5))).uncertainty
+    alone = located68(looked(POINTS106, mesh(shaken.points, apart_px=np.nan))).uncertainty
     assert calm < apart
     assert calm < mirrored
     assert calm < alone
@@ -102,9 +106,13 @@ def test_one_point_that_moves_in_the_mirror_is_less_certain_than_the_rest() -> N
 
 
 def test_the_mesh_alone_gives_all_68() -> None:
-    found = mesh68(mesh_like(POINTS106, 0))
+    found = located68(looked(None, mesh_like(POINTS106, 0)))
     assert found.points.shape == (68, 2)
     assert found.expected.shape == (68,)
+
+
+def test_no_points_no_looks() -> None:
+    assert looks(None, None) is None
 
 
 def test_points_outside_the_image_are_not_visible() -> None:

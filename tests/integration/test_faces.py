@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from faces.age import AgeEstimator, AgeParams
+from faces.lighting import LightingParams
 from faces.masks import decode
 from faces.profiles import Profile, load_profile
 from faces.registry import load_registry
@@ -116,7 +117,9 @@ def test_mirroring(profile: Profile, shared_data: Path, name: str, towards: str)
     assert mirrored.lighting
     assert mirrored.lighting.evenness == pytest.approx(face.lighting.evenness, abs=0.05)
     turned = {"left": "right", "right": "left"}
-    assert mirrored.lighting.side == turned.get(face.lighting.side, face.lighting.side)
+    # One side becomes another at a threshold, from which neither picture may be far.
+    if abs(face.lighting.evenness - 2 ** -LightingParams().sided_from) > 0.05:
+        assert mirrored.lighting.side == turned.get(face.lighting.side, face.lighting.side)
 
 
 @pytest.mark.parametrize("clockwise_deg", [-25, 25])

@@ -56,7 +56,10 @@ class _UnfitError(Exception):
 def to_shapes(
     annotation: Annotation, name: str, width_px: int, height_px: int, schema: LabelSchema
 ) -> ImageShapes:
-    """The annotation as shapes of the image `name`."""
+    """The annotation as shapes of the image `name`.
+
+    Left out is a mask for which the schema has no label, as the classes of face parsing.
+    """
     skeletons = (_skeleton(face, schema) for face in annotation.faces)
     return ImageShapes(
         name=name,
@@ -64,7 +67,9 @@ def to_shapes(
         height_px=height_px,
         rectangles=tuple(_rectangle(face, schema) for face in annotation.faces),
         skeletons=tuple(skeleton for skeleton in skeletons if skeleton),
-        masks=tuple(_mask_shape(mask) for mask in annotation.masks),
+        masks=tuple(
+            _mask_shape(mask) for mask in annotation.masks if schema.label(mask.label, "mask")
+        ),
         tags=tuple(_tag(name, value, schema) for name, value in sorted(annotation.tags.items())),
     )
 

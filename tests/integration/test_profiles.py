@@ -22,16 +22,22 @@ def profile(model_cache: Path) -> Profile:
 def test_commercial_means_no_other_weight_is_as_much_as_fetched(
     model_cache: Path, tmp_path: Path, shared_data: Path
 ) -> None:
-    """Its own folder holds its own files; whatever else were asked for would come to lie there."""
+    """Its own folder holds its own files; whatever else were asked for would come to lie there.
+
+    The gates' weights, which make no label, are settings of their own.
+    """
     wanted = profile_models("commercial")
     assert all(model.is_commercial_use_allowed for model in wanted)
     load_profile("commercial", model_cache)
-    for model in wanted:
+    registry = load_registry()
+    gates = [registry[name] for name in ("faceres", "faceres_graph", "nudenet")]
+    for model in (*wanted, *gates):
         shutil.copy(model_cache / model.file, tmp_path)
     profile = load_profile("commercial", tmp_path)
     rgb = decode((shared_data / "photos/pd_portraits/astronaut.png").read_bytes())
     assert len(profile.measure(rgb).faces) == 1
-    assert {path.name for path in tmp_path.iterdir()} == {model.file for model in wanted}
+    files = {model.file for model in (*wanted, *gates)}
+    assert {path.name for path in tmp_path.iterdir()} == files
 
 
 @pytest.mark.parametrize("name", PROFILES)

@@ -7,12 +7,14 @@ landmarks of different models and of the mirror image agree as well, a lower sco
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from faces.crop import cut_square
-from faces.detection import Detector, Image
+from faces.detection import Detection, Detector, Image
 from mirrorset.geometry import iou, square_around
 from mirrorset.records import Record
+
+Floats = NDArray[np.float64]
 
 
 class ConfirmationParams(Record):
@@ -48,17 +50,20 @@ class Confirmation:
         self._params = params
 
     def confirm(
-        self, faces: Sequence[tuple[Image, ArrayLike]], apart: Sequence[float]
+        self, faces: Sequence[tuple[Image, ArrayLike]], apart_px: Sequence[float]
     ) -> list[bool]:
         """Whether each of `faces` is one: (H, W, 3) uint8 RGB and the box in it, xyxy px.
 
-        apart: for each, how far its landmarks lie apart (`ConfirmationParams.max_apart`); infinite
+        apart_px: for each, how far its landmarks lie apart (`faces.landmarks.Disagreements`), NaN
         where that is not known.
         """
+        wanted = self._params
         return [
-            score >= self._params.min_score
-            or (score >= self._params.min_score_agreed and distance <= self._params.max_apart)
-            for score, distance in zip(self.second_scores(faces), apart, strict=True)
+            score >= wanted.min_score
+            or (score >= wanted.min_score_agreed and apart <= wanted.max_apart * _side(box))
+            for score, (_, box), apart in zip(
+                self.second_scores(faces), faces, apart_px, strict=True
+            )
         ]
 
     def second_scores(self, faces: Sequence[tuple[Image, ArrayLike]]) -> list[float]:
@@ -68,29 +73,30 @@ class Confirmation:
             square = square_around(box, self._params.crop_factor)
             crop = cut_square(rgb, square, self._params.crop_side_px)
             views += [crop, np.ascontiguousarray(crop[:, ::-1])]
-        # The box is in the middle of its crop; so it is in the mirror image's.
-        expected = [
-            _middle(box, self._params.crop_factor, self._params.crop_side_px) for _, box in faces
+        found = iter(self._detector.detect(views))
+        scores = []
+        for _, box in faces:
+            # In the middle of the crop, and so of its mirror image.
+            there = _middle(box, self._params.crop_factor, self._params.crop_side_px)
+            scores.append(min(self._score(next(found), there) for _ in range(2)))
+        return scores
+
+    def _score(self, found: Sequence[Detection], box: Floats) -> float:
+        overlapping = [
+            detection.score
+            for detection in found
+            if iou(detection.box, box)[0, 0] >= self._params.min_overlap
         ]
-        scores = [
-            max(
-                (
-                    detection.score
-                    for detection in found
-                    if iou(detection.box, box)[0, 0] >= self._params.min_overlap
-                ),
-                default=0.0,
-            )
-            for found, box in zip(
-                self._detector.detect(views), np.repeat(expected, 2, axis=0), strict=True
-            )
-        ]
-        return [min(pair) for pair in zip(scores[::2], scores[1::2], strict=True)]
+        return max(overlapping, default=0.0)
 
 
-def _middle(box: ArrayLike, crop_factor: float, side_px: int) -> np.ndarray:
+def _middle(box: ArrayLike, crop_factor: float, side_px: int) -> Floats:
     """Where the box lies, xyxy px, in its square crop of that factor and side."""
     corners = np.asarray(box, dtype=np.float64)
-    size = corners[2:] - corners[:2]
-    half = size / size.max() / crop_factor / 2 * side_px
+    half = (corners[2:] - corners[:2]) / _side(box) / crop_factor / 2 * side_px
     return np.concatenate([side_px / 2 - half, side_px / 2 + half])
+
+
+def _side(box: ArrayLike) -> float:
+    left, top, right, bottom = np.asarray(box, dtype=np.float64)
+    return float(max(right - left, bottom - top))

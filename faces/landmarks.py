@@ -30,57 +30,91 @@ class Located:
     points: Floats
     expected: Floats
 
-
-def located106(points106: ArrayLike, apart_px: ArrayLike) -> Located:
-    """face106: `points106` (106, 2) px, `apart_px` (106,) between the face and its mirror image."""
-    points = np.asarray(points106, dtype=np.float64)
-    unit = load_schema("face106").interocular_px(points)
-    return Located(points, expected_error(FACE106, np.asarray(apart_px) / unit))
+    @property
+    def uncertainty(self) -> float:
+        """Of ibug68: the expected NME of eyes, nose and mouth, for which there was a truth."""
+        return float(self.expected[SHARED].mean())
 
 
-def located68(
-    points106: ArrayLike | None, apart106_px: ArrayLike | None, mesh: Mesh | None
-) -> Located:
-    """ibug68 from face106, from the mesh, or from both.
+@dataclass(frozen=True)
+class Looks:
+    """What the looks at one face say of ibug68; NaN and None stand for what is not known.
 
-    points106: (106, 2) px with `apart106_px` (106,) between the face and its mirror image, or None.
-    mesh: None where it found no face. With both, jaw and brows are face106's; eyes, nose and mouth
-    are the mesh's, drawn towards face106 by a third where the models agree, by less the further
-    they lie apart: where one of them fails, in darkness or under a hand, it is face106. Raises
-    ValueError where both are None.
+    points106, points478: (68, 2) px by each model, or None. mirror106, mirror478: (68,) distance of
+    each point found on the face and on its mirror image. between: (68,) distance of the models.
+    unit_px: the interocular distance, in which distances are given.
+    """
+
+    points106: Floats | None
+    points478: Floats | None
+    mirror106: Floats
+    mirror478: Floats
+    between: Floats
+    unit_px: float
+
+    @property
+    def apart_px(self) -> float:
+        """Mean distance of the mesh's eyes, nose and mouth from its mirror image's and, where there
+        are any, from face106's, added. NaN where the mesh was not found both times.
+        """
+        between = 0 if self.points106 is None else self.between
+        return float((self.mirror478 + between)[SHARED].mean() * self.unit_px)
+
+
+def looks(of106: tuple[ArrayLike, ArrayLike] | None, mesh: Mesh | None) -> Looks | None:
+    """The looks at one face; None where no model found points.
+
+    of106: points (106, 2) px and their distances (106,) px from the mirror image's.
     """
     schema = load_schema("ibug68")
-    if points106 is None or apart106_px is None:
-        if mesh is None:
+    unknown = np.full(len(schema.names), np.nan)
+    first = schema.derive(of106[0], "face106") if of106 else None
+    second = schema.derive(mesh.points, "mesh478") if mesh else None
+    points = first if second is None else second
+    if points is None:
+        return None
+    unit = schema.interocular_px(points)
+    return Looks(
+        points106=first,
+        points478=second,
+        mirror106=_derived_apart(of106[1], "face106") / unit if of106 else unknown,
+        mirror478=_derived_apart(mesh.apart_px, "mesh478") / unit if mesh else unknown,
+        between=(
+            unknown
+            if first is None or second is None
+            else np.linalg.norm(first - second, axis=1) / unit
+        ),
+        unit_px=unit,
+    )
+
+
+def located68(seen: Looks) -> Located:
+    """ibug68 by all that looked.
+
+    With both models, jaw and brows are face106's; eyes, nose and mouth are the mesh's, drawn
+    towards face106 by a third where the models agree, by less the further they lie apart: where one
+    of them fails, in darkness or under a hand, it is face106. Raises ValueError without either.
+    """
+    first, second = seen.points106, seen.points478
+    if first is None:
+        if second is None:
             raise ValueError("landmarks need the points of one model at the least")
-        points = schema.derive(mesh.points, "mesh478")
-        apart = _derived_apart(mesh.apart_px, "mesh478") / schema.interocular_px(points)
-        return Located(points, expected_error(MESH478, apart))
-    points = schema.derive(points106, "face106")
-    apart106 = _derived_apart(apart106_px, "face106")
-    if mesh is None:
-        return Located(points, expected_error(FACE106, apart106 / schema.interocular_px(points)))
-    others = schema.derive(mesh.points, "mesh478")
-    unit = schema.interocular_px(others)
-    between = np.linalg.norm(points - others, axis=1)[SHARED] / unit
-    weight = _WEIGHT / (1 + (between.mean() / _HALVED_AT) ** 2)
-    points[SHARED] = others[SHARED] + weight * (points - others)[SHARED]
-    expected = expected_error(FACE106, apart106 / unit)
-    apart478 = _derived_apart(mesh.apart_px, "mesh478")[SHARED] / unit
-    expected[SHARED] = expected_error(JOINED, apart478, between)
+        return Located(second, expected_error(MESH478, seen.mirror478))
+    expected = expected_error(FACE106, seen.mirror106)
+    if second is None:
+        return Located(first, expected)
+    weight = _WEIGHT / (1 + (seen.between[SHARED].mean() / _HALVED_AT) ** 2)
+    points = first.copy()
+    points[SHARED] = weight * first[SHARED] + (1 - weight) * second[SHARED]
+    expected[SHARED] = expected_error(JOINED, seen.mirror478[SHARED], seen.between[SHARED])
     return Located(points, expected)
 
 
-def distance_between(points106: ArrayLike, mesh: Mesh) -> float:
-    """Mean distance in px of the points that both models give of eyes, nose and mouth."""
-    schema = load_schema("ibug68")
-    apart = schema.derive(points106, "face106") - schema.derive(mesh.points, "mesh478")
-    return float(np.linalg.norm(apart, axis=1)[SHARED].mean())
-
-
-def mirror_distance(mesh: Mesh) -> float:
-    """Mean distance in px of the mesh's eyes, nose and mouth from its mirror image's."""
-    return float(_derived_apart(mesh.apart_px, "mesh478")[SHARED].mean())
+def located106(points106: ArrayLike, apart_px: ArrayLike) -> Located:
+    """face106: `points106` (106, 2) px, `apart_px` (106,) px from its mirror image's."""
+    points = np.asarray(points106, dtype=np.float64)
+    unit = load_schema("face106").interocular_px(points)
+    return Located(points, expected_error(FACE106, np.asarray(apart_px) / unit))
 
 
 def landmarks(

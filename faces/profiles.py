@@ -11,14 +11,7 @@ from numpy.typing import NDArray
 from faces.age import AgeEstimator, AgeParams
 from faces.confirmation import CONFIRMATIONS, Confirmation, ConfirmationParams
 from faces.detection import Detection, Detector, Image
-from faces.landmarks import (
-    Located,
-    distance_between,
-    landmarks,
-    located68,
-    located106,
-    mirror_distance,
-)
+from faces.landmarks import Located, landmarks, located68, located106, looks
 from faces.landmarks106 import Landmarks106, Landmarks106Params
 from faces.lighting import LightingParams, lighting
 from faces.masks import encode
@@ -170,13 +163,10 @@ class Profile:
         boxes = [(rgb, detection.box) for rgb, detection in found]
         points106 = self._points106.locate(boxes) if self._points106 else [None] * len(boxes)
         meshes = self._mesher.locate(boxes)
-        points68 = [_located68(of106, mesh) for of106, mesh in zip(points106, meshes, strict=True)]
+        seen = [looks(of106, mesh) for of106, mesh in zip(points106, meshes, strict=True)]
+        points68 = [located68(one) if one else None for one in seen]
         confirmed = self._confirmation.confirm(
-            boxes,
-            [
-                _apart(box, of106, mesh)
-                for (_, box), of106, mesh in zip(boxes, points106, meshes, strict=True)
-            ],
+            boxes, [one.apart_px if one else math.nan for one in seen]
         )
         ages = iter(
             self._age.minor_probability(
@@ -246,7 +236,7 @@ class Profile:
         return face.model_copy(
             update={
                 "landmarks": points,
-                "uncertainty": round(float(of68.expected.mean()), 4),
+                "uncertainty": round(of68.uncertainty, 4),
                 "pose": pose,
                 "lighting": lighting(region, self._params.lighting),
                 "quality": quality(rgb, detection.box, of68.points, region, pose),
@@ -289,13 +279,6 @@ def _confirmation(detector: str, path: Path, params: ConfirmationParams | None) 
     return Confirmation(_DETECTORS[detector](path, second), wanted)
 
 
-def _located68(of106: tuple[Floats, Floats] | None, mesh: Mesh | None) -> Located | None:
-    """The points of one face by the models that found them; None where none did."""
-    if of106:
-        return located68(*of106, mesh)
-    return located68(None, None, mesh) if mesh else None
-
-
 def _hidden(mesh: Mesh | None, is_jaw_outline: bool) -> NDArray[np.bool_] | None:
     """Which of the ibug68 points the head hides, (68,) bool; None where no mesh tells."""
     if mesh is None:
@@ -304,18 +287,6 @@ def _hidden(mesh: Mesh | None, is_jaw_outline: bool) -> NDArray[np.bool_] | None
     if is_jaw_outline:
         hidden[_JAW] = False
     return hidden
-
-
-def _apart(box: Floats, of106: tuple[Floats, Floats] | None, mesh: Mesh | None) -> float:
-    """Mean disagreement of the mesh with its mirror image and with face106 where there is one, in
-    sides of the box.
-
-    Infinite where the mesh was not found both times.
-    """
-    if mesh is None or np.isnan(mesh.apart_px).any():
-        return math.inf
-    between = distance_between(of106[0], mesh) if of106 else 0.0
-    return (between + mirror_distance(mesh)) / float((box[2:] - box[:2]).max())
 
 
 def _px(value: float) -> float:

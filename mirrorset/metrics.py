@@ -1,5 +1,8 @@
 """The field's measures of agreement. Points are (K, 2) px unless said otherwise."""
 
+import math
+from statistics import NormalDist
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -74,3 +77,19 @@ def bootstrap_interval(
     tail = (1 - level) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def wilson_interval(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
+    """Interval of a rate of `successes` among `trials`: (low, high).
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22,
+    1927. (NaN, NaN) for no trials.
+    """
+    if trials == 0:
+        return float("nan"), float("nan")
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    rate = successes / trials
+    middle = rate + z * z / (2 * trials)
+    half = z * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
+    scale = 1 + z * z / trials
+    return max((middle - half) / scale, 0.0), min((middle + half) / scale, 1.0)

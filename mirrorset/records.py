@@ -252,8 +252,8 @@ class Face(Record):
     """One face. face_id is unique within its image and stable for one annotation ("0", "1", …).
 
     landmarks: by schema name ("ibug68", "face106"). blendshapes: 52 scores 0 to 1 by name.
-    uncertainty: the NME (interocular) that is expected of the machine's ibug68 points, by which
-    images are ranked worst first; None where no machine placed them.
+    uncertainty: NME (interocular) that is expected of the eyes, nose and mouth as the machine
+    placed them: images are ranked by it, worst first. None where a person or nobody placed them.
     attributes: values of the label schema's attributes ("occlusion": "none"). score: detector's.
     """
 

@@ -1,8 +1,9 @@
+import math
 from collections.abc import Callable
 
 import pytest
 
-from annotation.batches import BatchParams, confidence, make_batch, plan_batches
+from annotation.batches import BatchParams, make_batch, plan_batches, uncertainty
 from annotation.schema import LabelSchema
 from mirrorset.records import Annotation, Face, Quarantine, Reason, Verdict, utc_now
 
@@ -16,15 +17,12 @@ def annotations(
     make_annotation: Callable[..., Annotation], make_face: Callable[..., Face]
 ) -> list[Annotation]:
     """Five images, "00…" the surest and "44…" the least sure."""
-    found = []
-    for index in range(5):
-        face = make_face()
-        points = face.landmarks["ibug68"].model_copy(
-            update={"confidence": (0.9 - index / 10,) * 68}
+    return [
+        make_annotation(
+            f"{index}" * 64, make_face().model_copy(update={"uncertainty": 0.01 + index / 100})
         )
-        face = face.model_copy(update={"landmarks": {"ibug68": points}})
-        found.append(make_annotation(f"{index}" * 64, face))
-    return found
+        for index in range(5)
+    ]
 
 
 def test_worst_first_in_batches_of_the_size(
@@ -97,10 +95,14 @@ def test_id_is_of_the_images_and_the_schema() -> None:
     assert make_batch([a], "s").batch_id != make_batch([a], "t").batch_id
 
 
-def test_confidence_is_the_least_sure_faces(
+def test_an_image_is_as_uncertain_as_its_least_certain_face(
     make_annotation: Callable[..., Annotation], make_face: Callable[..., Face]
 ) -> None:
-    face = make_face("1")
-    bare = face.model_copy(update={"landmarks": {}})
-    assert confidence(make_annotation("0" * 64, make_face()), "ibug68") == pytest.approx(0.6675)
-    assert confidence(make_annotation("0" * 64, make_face(), bare), "ibug68") == 0
+    sure, unsure = (
+        make_face(face_id).model_copy(update={"uncertainty": value})
+        for face_id, value in (("0", 0.01), ("1", 0.2))
+    )
+    assert uncertainty(make_annotation("0" * 64, sure, unsure)) == 0.2
+    unknown = make_face("2").model_copy(update={"uncertainty": None})
+    assert uncertainty(make_annotation("0" * 64, sure, unknown)) == math.inf
+    assert uncertainty(make_annotation("0" * 64)) == math.inf

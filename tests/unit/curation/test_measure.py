@@ -24,7 +24,7 @@ def test_figures_are_aggregates_of_all_steps(portraits, release_of, tmp_path):
     assert metrics["rejected"] == {"quality": 1, "robots": 2}
     assert metrics["unreviewed_share"] == 1.0
     assert "pose_frontal_light_left" not in metrics["slices"]
-    assert metrics["slices"]["pose_left_light_even"] == 0
+    assert metrics["slices"]["pose_left_light_front"] == 0
     # Hand-set landmarks without a jaw line: the perspective of all five is unknown, and withheld.
     assert metrics["slices"]["selfie_likely"] == 0
     assert "selfie_unknown" not in metrics["slices"]

@@ -151,7 +151,7 @@ def test_thumbnails_are_small_and_free_of_metadata(page: Callable[..., str]) -> 
         assert max(picture.size) == 64
         assert not picture.getexif()
         assert set(picture.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
-    assert re.fullmatch(r"Image [0-9a-f]{8}, 1 face, yaw 0°, even light\.", alt)
+    assert re.fullmatch(r"Image [0-9a-f]{8}, 1 face, yaw 0°, light from the front\.", alt)
 
 
 def test_near_duplicates_stand_together_and_a_torn_group_comes_first(

@@ -128,5 +128,5 @@ def _uniformity(region: FaceRegion) -> float:
 
 def _histogram(luminance: Floats, levels: int) -> Floats:
     """Shares (levels,) of the pixels, each rounded to 8 bits first; zeros without pixels."""
-    counts, _ = np.histogram(np.floor(luminance * 255 + 0.5), levels, (0, 256))
-    return counts / max(int(counts.sum()), 1)
+    values = np.floor(luminance * 255 + 0.5).astype(np.int64) * levels // 256
+    return np.bincount(values, minlength=levels) / max(values.size, 1)

@@ -17,12 +17,11 @@ _SIDE_PX = 128
 _EYES = np.array([(0.30, 0.32), (0.70, 0.32)]) * _SIDE_PX
 # Weights (3,) of linear R, G and B: ITU-R BT.709.
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
-# The background is looked at in a second crop of 64×32 px, ten of them between the eye centres: in
-# two bands beside the head, beyond hair, from above the crown to below the eyes.
-_WIDE_PX = (64, 32)
-_WIDE_EYES = np.array([(27.0, 25.0), (37.0, 25.0)])
-_NEAREST, _FURTHEST = 1.8, 3.0
-_FEWEST_PX = 40
+# Where the background is looked at, in distances of the eyes' centres from midway between them: two
+# bands beside the head, beyond most hair, from above the crown to below the eyes.
+_ACROSS = np.concatenate([-np.arange(1.8, 3, 0.1), np.arange(1.8, 3, 0.1)])
+_DOWN = np.arange(-2.4, 0.6, 0.1)
+_FEWEST = 40
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def face_region(rgb: NDArray[np.uint8], points: ArrayLike) -> FaceRegion:
         luminance=light @ LUMINANCE,
         is_face=polygon(moved),
         points=moved,
-        background=_background(rgb, similarity(eyes, _WIDE_EYES)),
+        background=_background(rgb, invert(upright)),
     )
 
 
@@ -90,16 +89,21 @@ def _cut(rgb: NDArray[np.uint8], upright: Floats) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(large, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _background(rgb: NDArray[np.uint8], upright: Floats) -> float | None:
-    rows, columns = np.mgrid[0 : _WIDE_PX[1], 0 : _WIDE_PX[0]]
-    across = np.abs(columns + 0.5 - _WIDE_EYES[:, 0].mean()) / 10
-    is_beside = (across >= _NEAREST) & (across <= _FURTHEST)
-    centres = np.column_stack([columns[is_beside], rows[is_beside]]) + 0.5
-    x, y = np.floor(transform(centres, invert(upright))).astype(np.int64).T
-    is_inside = (x >= 0) & (y >= 0) & (x < rgb.shape[1]) & (y < rgb.shape[0])
-    if is_inside.sum() < _FEWEST_PX:
+def _background(rgb: NDArray[np.uint8], from_crop: Floats) -> float | None:
+    height, width = rgb.shape[:2]
+    x, y = np.floor(transform(_beside_the_head(), from_crop)).astype(np.int64).T
+    is_inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+    if is_inside.sum() < _FEWEST:
         return None
     return float((linear(rgb[y[is_inside], x[is_inside]]) @ LUMINANCE).mean())
+
+
+@cache
+def _beside_the_head() -> Floats:
+    """Places (N, 2) in px of the crop, most of them outside it."""
+    x, y = np.meshgrid(_ACROSS, _DOWN)
+    places = np.column_stack([x.ravel(), y.ravel()])
+    return _EYES.mean(axis=0) + places * (_EYES[1, 0] - _EYES[0, 0])
 
 
 @cache

@@ -87,6 +87,7 @@ class LabellingFunction:
                 requests += [
                     self._requests.polygon(mask.label, np.round(polygon, 2).ravel().tolist())
                     for mask in labels.masks
+                    if self._schema.label(mask.label, "mask")
                     for polygon in outlines(mask)
                 ]
                 labels = labels.model_copy(update={"masks": ()})

@@ -102,8 +102,8 @@ def _background(rgb: NDArray[np.uint8], from_crop: Floats) -> float | None:
 def _beside_the_head() -> Floats:
     """Places (N, 2) in px of the crop, most of them outside it."""
     x, y = np.meshgrid(_ACROSS, _DOWN)
-    places = np.column_stack([x.ravel(), y.ravel()])
-    return _EYES.mean(axis=0) + places * (_EYES[1, 0] - _EYES[0, 0])
+    places = np.column_stack([x.ravel(), y.ravel()]) * (_EYES[1, 0] - _EYES[0, 0])
+    return np.asarray(_EYES.mean(axis=0) + places, dtype=np.float64)
 
 
 @cache

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from drawn_face import drawn_points, face_with
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -16,6 +16,7 @@ from faces.schema import load_schema
 Points = NDArray[np.float64]
 
 MIRROR = list(load_schema("ibug68").mirror)
+few = settings(max_examples=40, deadline=None)
 shifts = st.floats(-0.1, 0.1)
 moved_points = st.lists(st.tuples(shifts, shifts), min_size=68, max_size=68).map(
     lambda rows: head_model() + np.column_stack([np.array(rows), np.zeros(68)])
@@ -50,6 +51,7 @@ def distance(a: Points, b: Points) -> float:
     return expression_distance(face_with(a), face_with(b))
 
 
+@few
 @given(moved_points, moved_points, moved_points)
 def test_it_is_a_metric(a: Points, b: Points, c: Points) -> None:
     first, second, third = seen(a), seen(b), seen(c)
@@ -58,11 +60,13 @@ def test_it_is_a_metric(a: Points, b: Points, c: Points) -> None:
     assert distance(first, third) <= distance(first, second) + distance(second, third) + 1e-9
 
 
+@few
 @given(moved_points, st.floats(5, 500), st.floats(-math.pi, math.pi))
 def test_scale_place_and_turning_change_nothing(points: Points, scale: float, turn: float) -> None:
     assert distance(seen(points), seen(points, scale=scale, turn=turn)) < 1e-3
 
 
+@few
 @given(st.floats(-25, 25), st.floats(-20, 20))
 def test_a_turned_head_keeps_its_expression(yaw: float, pitch: float) -> None:
     changed = distance(seen(head_model()), seen(smiling()))
@@ -72,6 +76,7 @@ def test_a_turned_head_keeps_its_expression(yaw: float, pitch: float) -> None:
     )
 
 
+@few
 @given(moved_points, moved_points)
 def test_mirroring_both_changes_nothing(a: Points, b: Points) -> None:
     def mirrored(points: Points) -> Points:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -69,6 +69,7 @@ def seen(rotation: NDArray[np.float64], distance: float = 15) -> NDArray[np.floa
     return placed[:, :2] * (400, -400) / (distance - placed[:, 2:]) + (320, 240)
 
 
+@settings(deadline=None)
 @given(yaws, pitches, rolls)
 def test_points_give_the_angles_back(yaw: float, pitch: float, roll: float) -> None:
     pose = pose_from_points(seen(turned(yaw, pitch, roll)))
@@ -76,6 +77,7 @@ def test_points_give_the_angles_back(yaw: float, pitch: float, roll: float) -> N
     assert (pose.yaw_deg, pose.pitch_deg, pose.roll_deg) == pytest.approx((yaw, pitch, roll), abs=4)
 
 
+@settings(deadline=None)
 @given(st.floats(-60, 60), st.floats(-40, 40), rolls)
 def test_mirrored_points_flip_yaw_and_roll(yaw: float, pitch: float, roll: float) -> None:
     points = seen(turned(yaw, pitch, roll))
@@ -86,6 +88,7 @@ def test_mirrored_points_flip_yaw_and_roll(yaw: float, pitch: float, roll: float
     )
 
 
+@settings(deadline=None)
 @given(st.floats(0.1, 20), st.floats(-500, 500))
 def test_scale_and_place_of_points_do_not_matter(scale: float, shift: float) -> None:
     points = seen(turned(20, -10, 5))

@@ -5,7 +5,7 @@ import threading
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Self
@@ -31,7 +31,7 @@ class Processes:
 
     def __init__(self, count: int) -> None:
         self.room = count
-        self._threads = ThreadPoolExecutor(count, initializer=_hold_back_interrupts)
+        self._threads = ThreadPoolExecutor(count)
         self._of_thread = threading.local()
         self._children: set[_Child] = set()
 
@@ -69,6 +69,10 @@ class _Child:
     def __init__(self) -> None:
         self._pipe, theirs = _SPAWN.Pipe()
         self._process = _SPAWN.Process(target=_serve, args=(theirs,), daemon=True)
+        # What this thread starts never sees Ctrl-C: it is this process's, with which it ends. The
+        # tracker that multiprocessing starts with the first child would lift the block.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         self._process.start()
         theirs.close()
 
@@ -102,8 +106,3 @@ def _serve(pipe: Connection) -> None:
         except Exception as error:
             error.add_note(traceback.format_exc())
             pipe.send(error)
-
-
-def _hold_back_interrupts() -> None:
-    """What this thread starts never sees Ctrl-C: it is its parent's, with which it ends."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +103,12 @@ def labelled_despite(
 
 def workers_of(process_id: int) -> list[psutil.Process]:
     """The labelling processes of a process."""
-    children = psutil.Process(process_id).children()
-    return [one for one in children if "spawn_main" in " ".join(one.cmdline())]
+    workers = []
+    for child in psutil.Process(process_id).children():
+        with suppress(psutil.Error):
+            if "spawn_main" in " ".join(child.cmdline()):
+                workers.append(child)
+    return workers
 
 
 def until(is_so: Callable[[], Any], patience_s: float = 300) -> None:

@@ -38,12 +38,13 @@ class AgeParams(Record):
     """Whose years are summed, and up to which.
 
     model: "faceres", or "age-v1", whose licence leaves no question (CC0) and which tells far less.
+    None is the profile's: age-v1 for commerce, faceres else.
     A face counts as a minor's with the probability of being under age_floor + margin_years.
     smallest_px: of a face with less between the outer eye corners nothing is known, so that it is
     in doubt.
     """
 
-    model: Literal["faceres", "age-v1"] = "faceres"
+    model: Literal["faceres", "age-v1"] | None = None
     age_floor: int = Field(default=18, ge=1, le=80)
     margin_years: int = Field(default=2, ge=0, le=20)
     smallest_px: float = Field(default=14, ge=0)
@@ -51,7 +52,7 @@ class AgeParams(Record):
     @property
     def weights(self) -> tuple[str, ...]:
         """Names of faces/models.yaml."""
-        return ("faceres", "faceres_graph") if self.model == "faceres" else (self.model,)
+        return ("age-v1",) if self.model == "age-v1" else ("faceres", "faceres_graph")
 
 
 class _Reading(NamedTuple):
@@ -88,7 +89,7 @@ class AgeEstimator:
     def __init__(self, cache: Path, params: AgeParams | None = None) -> None:
         """Raises UnavailableError and IntegrityError as `faces.registry.fetch` does."""
         self._params = params or AgeParams()
-        self._reading = _READINGS[self._params.model]
+        self._reading = _READINGS[self._params.model or "faceres"]
         registry = load_registry()
         weights, *graph = (fetch(registry[name], cache) for name in self._params.weights)
         if graph:

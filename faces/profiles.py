@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class Composition(Record):
     """What a profile is made of: names of faces/models.yaml by what the model measures.
 
     points106: None where nothing is labelled but what the mesh gives. parsing: None where faces are
-    not parsed.
+    not parsed. age: what the minor gate asks, unless its params say; it makes no label.
     """
 
     detector: str
@@ -46,6 +47,7 @@ class Composition(Record):
     mesh: str = "face_landmarker"
     mask: str = "selfie_segmentation"
     parsing: str | None = None
+    age: Literal["faceres", "age-v1"] = "faceres"
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -60,7 +62,7 @@ PROFILES = {
     "research-parsing": Composition(
         detector="scrfd_500m_bnkps", points106="2d106det", parsing="bisenet"
     ),
-    "commercial": Composition(detector="yunet"),
+    "commercial": Composition(detector="yunet", age="age-v1"),
 }
 
 
@@ -154,7 +156,8 @@ class Profile:
         self._parser = (
             FaceParser(paths[parts.parsing], self._params.parsing) if parts.parsing else None
         )
-        self._age = AgeEstimator(cache, self._params.age)
+        age = self._params.age.model or parts.age
+        self._age = AgeEstimator(cache, self._params.age.model_copy(update={"model": age}))
         self._nudity = NudityDetector(cache, self._params.nudity)
         self.name = name
         self.models: tuple[ModelRef, ...] = tuple(model_ref(model) for model in models)

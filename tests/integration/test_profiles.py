@@ -30,7 +30,7 @@ def test_commercial_means_no_other_weight_is_as_much_as_fetched(
     assert all(model.is_commercial_use_allowed for model in wanted)
     load_profile("commercial", model_cache)
     registry = load_registry()
-    gates = [registry[name] for name in ("faceres", "faceres_graph", "nudenet")]
+    gates = [registry[name] for name in ("age-v1", "nudenet")]
     for model in (*wanted, *gates):
         shutil.copy(model_cache / model.file, tmp_path)
     profile = load_profile("commercial", tmp_path)

@@ -12,6 +12,7 @@ folder of pictures without faces; `--fit` prints the constants of faces/uncertai
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from accuracy_sets import Picture
 from numpy.typing import NDArray
 
 from faces.engine import in_batches
-from faces.landmarks import SHARED
+from faces.landmarks import SHARED, located68
 from faces.profiles import Measures, load_profile
 from faces.registry import fetch, load_registry
 from faces.scrfd import Scrfd, ScrfdParams
@@ -193,6 +194,19 @@ def _uncertainty(faces: Sequence[Looked]) -> dict[str, Any]:
             *_without(faces, elsewhere, errors, "blur"),
         ),
     }
+    alone = [
+        located68(replace(face.seen, points106=None))
+        for face in faces
+        if face.seen.points478 is not None
+    ]
+    of_mesh = [face for face in faces if face.seen.points478 is not None]
+    figures["commercial"] = _deciles(
+        "the mesh alone, as the commercial profile has it",
+        [one.expected for one in alone],
+        np.array(
+            [face.errors(one.points).mean() for face, one in zip(of_mesh, alone, strict=True)]
+        ),
+    )
     points = np.concatenate([expected[list(IBUG68)] for expected in elsewhere])
     is_near = np.concatenate([face.errors(face.ours.points) for face in faces]) < NEAR
     figures["confidence"] = _reliability(confidence(points), is_near)

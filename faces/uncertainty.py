@@ -35,9 +35,9 @@ class Calibration(Record):
     lone: float = 0
 
 
-FACE106 = Calibration(floor=0.0102, own=0.31, mean=0.79)
-MESH478 = Calibration(floor=0.0067, own=0.21, mean=0.63, lone=0.13)
-JOINED = Calibration(floor=0.0071, own=0.2, mean=0.59, between=0.03, lone=0.12)
+FACE106 = Calibration(floor=0.0106, own=0.34, mean=0.76)
+MESH478 = Calibration(floor=0.0061, own=0.23, mean=0.69, lone=0.09)
+JOINED = Calibration(floor=0.0069, own=0.21, mean=0.63, between=0.03, lone=0.09)
 
 
 def expected_error(calibration: Calibration, mirror: ArrayLike, between: ArrayLike = 0) -> Floats:

@@ -95,6 +95,8 @@ def _facts(item: Item) -> list[tuple[str, str]]:
 
 def _face_words(face: Face) -> str:
     words = []
+    if face.uncertainty is not None:
+        words.append(f"expected error {100 * face.uncertainty:.1f} % of the eye corners' distance")
     if pose := face.pose:
         words.append(
             f"yaw {_degrees(pose.yaw_deg)}, pitch {_degrees(pose.pitch_deg)}, "

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faces.uncertainty import FACE106, JOINED, MESH478, Calibration, confidence, expected_error
@@ -18,6 +18,7 @@ def test_full_agreement_is_the_floor_and_an_unseen_mirror_image_the_lone_distanc
 
 
 @pytest.mark.parametrize("line", [FACE106, MESH478, JOINED])
+@settings(deadline=None)
 @given(apart=DISTANCES, more=st.floats(0.001, 1))
 def test_more_disagreement_is_never_less_doubt(
     line: Calibration, apart: list[float], more: float

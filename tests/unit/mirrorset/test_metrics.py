@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirrorset.metrics import bootstrap_interval, mask_iou, nme, oks
+from mirrorset.metrics import bootstrap_interval, mask_iou, nme, oks, wilson_interval
 
 points = st.lists(
     st.tuples(st.floats(-100, 100), st.floats(-100, 100)), min_size=1, max_size=20
@@ -55,3 +55,11 @@ def test_the_interval_covers_the_true_mean_about_as_often_as_it_says() -> None:
     assert 0.88 <= covered / 200 <= 0.99
     assert math.isnan(bootstrap_interval([])[0])
     assert bootstrap_interval([1.0, 2.0, 4.0]) == bootstrap_interval([1.0, 2.0, 4.0])
+
+
+def test_wilson_against_figures_worked_out_by_hand() -> None:
+    # With z = 1.96: for 0 of 10 the upper bound is z²/(10 + z²).
+    assert wilson_interval(0, 10) == pytest.approx((0, 0.2775), abs=1e-4)
+    assert wilson_interval(10, 10) == pytest.approx((0.7225, 1), abs=1e-4)
+    assert wilson_interval(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
+    assert math.isnan(wilson_interval(0, 0)[0])

@@ -26,6 +26,9 @@ _BLACK, _WHITE = 0.01, 247 / 255
 # Levels of the cheeks' histograms; in our crop a cheek has 225 pixels, too few for OFIQ's 256.
 _CHEEK_LEVELS = 32
 
+# Of a head turned further the eyes' distance says nothing, and its cosine would blow it up.
+_MAX_YAW_DEG = 60.0
+
 _CHIN = 8
 _UPPER_AND_LOWER_LIDS = (((37, 41), (38, 40)), ((43, 47), (44, 46)))
 _UPPER_AND_LOWER_LIPS = ((61, 67), (62, 66), (63, 65))
@@ -40,7 +43,7 @@ def quality(
 ) -> Quality:
     """Measures of the face in `box` (xyxy px) with ibug68 `points` (68, 2) px in `rgb` (H, W, 3).
 
-    inter_eye_distance_px is divided by cos(yaw) where the pose is known.
+    inter_eye_distance_px is divided by cos(yaw) where the pose is known, of 60° at most.
     """
     xy = np.asarray(points, dtype=np.float64)
     height, width = rgb.shape[:2]
@@ -48,7 +51,8 @@ def quality(
     middle = (left + right) / 2
     eyes = float(np.linalg.norm(right - left))
     chin = float(np.linalg.norm(xy[_CHIN] - middle))
-    foreshortening = math.cos(math.radians(pose.yaw_deg)) if pose else 1.0
+    yaw_deg = min(abs(pose.yaw_deg), _MAX_YAW_DEG) if pose else 0.0
+    foreshortening = math.cos(math.radians(yaw_deg))
     luminance = region.luminance[region.is_face]
     measures = {
         "head_size": chin / height,

@@ -46,8 +46,10 @@ def test_a_flat_face() -> None:
 
 def test_a_turned_head_has_its_eyes_further_apart_than_they_look() -> None:
     straight, turned = (
-        measured(flat(128), Pose(yaw_deg=yaw, pitch_deg=0, roll_deg=0)) for yaw in (0, 60)
+        measured(flat(128), Pose(yaw_deg=yaw, pitch_deg=0, roll_deg=0)) for yaw in (0, -60)
     )
+    profile = measured(flat(128), Pose(yaw_deg=90, pitch_deg=0, roll_deg=0))
+    assert profile.inter_eye_distance_px == turned.inter_eye_distance_px
     assert turned.inter_eye_distance_px == pytest.approx(2 * straight.inter_eye_distance_px, 1e-3)
 
 

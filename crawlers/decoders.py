@@ -16,17 +16,17 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from multiprocessing.process import BaseProcess
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
-P = ParamSpec("P")
+Args = TypeVarTuple("Args")
 R = TypeVar("R")
 
 # One handful is worked on while the next one lies ready, so that no process is idle between two.
 _HANDFULS = 2
-# Handing over costs as much for several jobs as for one.
+# Handing over costs as much for several jobs as for one, while they are small.
 _MOST_JOBS = 8
+_HANDFUL_BYTES = 4_000_000
 _LOOK_AT_PARENT_S = 0.5
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 # What a photograph of 20 megapixels takes as pixels; more is given back.
@@ -48,10 +48,11 @@ class UndecodableError(Exception):
 
 @dataclass(frozen=True)
 class _Job:
-    """A piece of work, and where its outcome is waited for."""
+    """A piece of work, how much goes to the process for it, and where its outcome is waited for."""
 
     work: Callable[..., Any]
     args: tuple[Any, ...]
+    size_bytes: int
     outcome: "asyncio.Future[Any]"
 
 
@@ -72,8 +73,8 @@ class _Worker:
     async def outcomes(self, jobs: list[_Job]) -> list[tuple[Any, Exception | None]]:
         """What each job returned, or what it raised. Raises OSError where the process is gone."""
         loop = asyncio.get_running_loop()
-        content = pickle.dumps([(job.work, job.args) for job in jobs])
         async with self._sending:
+            content = pickle.dumps([(job.work, job.args) for job in jobs])
             await loop.sock_sendall(self.socket, len(content).to_bytes(_LENGTH_BYTES))
             await loop.sock_sendall(self.socket, content)
         async with self._receiving:
@@ -98,6 +99,7 @@ class _Worker:
         self.is_ended = True
         self.process.kill()
         self.process.join()
+        self.process.close()
 
 
 class Decoders:
@@ -115,10 +117,13 @@ class Decoders:
         self._under_way: set[asyncio.Task[None]] = set()
         self._alone = asyncio.Lock()
 
-    async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """What `work` returns. Raises UndecodableError, and whatever `work` raises."""
+    async def run(self, work: Callable[[*Args], R], *args: *Args, size_bytes: int = 0) -> R:
+        """What `work` returns; size_bytes: about what is handed over with `args`.
+
+        Raises UndecodableError, whatever `work` raises, and OSError where no process starts.
+        """
         outcome: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Job(partial(work, **kwargs) if kwargs else work, args, outcome))
+        self._waiting.append(_Job(work, args, size_bytes, outcome))
         self._hand_out()
         return await outcome
 
@@ -138,11 +143,21 @@ class Decoders:
             worker = min(self._workers, key=lambda one: one.handfuls)
             if worker.handfuls == _HANDFULS:
                 return
-            jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_JOBS))]
+            jobs = self._handful()
             worker.handfuls += 1
             task = asyncio.ensure_future(self._do(worker, jobs))
             self._under_way.add(task)
             task.add_done_callback(self._one_is_done)
+
+    def _handful(self) -> list[_Job]:
+        """The next jobs that wait: some that are small, or one that is large."""
+        jobs, size_bytes = [self._waiting.popleft()], 0
+        while self._waiting and len(jobs) < _MOST_JOBS:
+            size_bytes += jobs[-1].size_bytes
+            if size_bytes > _HANDFUL_BYTES:
+                break
+            jobs.append(self._waiting.popleft())
+        return jobs
 
     def _one_is_done(self, task: "asyncio.Task[None]") -> None:
         self._under_way.discard(task)
@@ -150,16 +165,10 @@ class Decoders:
 
     async def _do(self, worker: _Worker, jobs: list[_Job]) -> None:
         try:
-            # Those handed out before may take their time as well.
-            limit_s = self._timeout_s * _HANDFULS * _MOST_JOBS
-            outcomes = await asyncio.wait_for(worker.outcomes(jobs), limit_s)
-        except Exception:
-            # The process died or took too long, or an outcome could not be sent.
-            if not worker.is_ended:
-                worker.end()
-                self._workers[self._workers.index(worker)] = _started()
-            async with self._alone:
-                outcomes = [await self._alone_outcome(job) for job in jobs]
+            outcomes = await self._outcomes(worker, jobs)
+        except Exception as unstarted:
+            # No process could be started, as when there are too many, or files open.
+            outcomes = [(None, unstarted)] * len(jobs)
         finally:
             worker.handfuls -= 1
             if worker.is_ended and not worker.handfuls:
@@ -171,6 +180,22 @@ class Decoders:
                 job.outcome.set_result(value)
             else:
                 job.outcome.set_exception(error)
+
+    async def _outcomes(
+        self, worker: _Worker, jobs: list[_Job]
+    ) -> list[tuple[Any, Exception | None]]:
+        try:
+            # Those handed out before may take their time as well.
+            limit_s = self._timeout_s * _HANDFULS * _MOST_JOBS
+            return await asyncio.wait_for(worker.outcomes(jobs), limit_s)
+        except Exception:
+            # The process died or took too long, or an outcome could not be sent.
+            if not worker.is_ended:
+                worker.end()
+            if worker in self._workers:
+                self._workers[self._workers.index(worker)] = _started()
+            async with self._alone:
+                return [await self._alone_outcome(job) for job in jobs]
 
     async def _alone_outcome(self, job: _Job) -> tuple[Any, Exception | None]:
         worker = _started()
@@ -210,7 +235,7 @@ def _serve(connection: socket.socket, parent_pid: int) -> None:
     with connection.makefile("rwb") as stream:
         while length := stream.read(_LENGTH_BYTES):
             jobs = pickle.loads(stream.read(int.from_bytes(length)))  # noqa: S301  (our parent's)
-            content = pickle.dumps(_outcomes(jobs))
+            content = _pickled(_outcomes(jobs))
             stream.write(len(content).to_bytes(_LENGTH_BYTES) + content)
             stream.flush()
 
@@ -227,6 +252,15 @@ def _outcomes(
             # Raised where it is waited for.
             outcomes.append((None, error))
     return outcomes
+
+
+def _pickled(outcomes: list[tuple[Any, Exception | None]]) -> bytes:
+    """The outcomes, or for each that it could not be sent."""
+    try:
+        return pickle.dumps(outcomes)
+    except Exception as error:  # whatever a stranger's object does when it is pickled
+        said = UndecodableError(f"What came of it could not be sent: {type(error).__name__}.")
+        return pickle.dumps([(None, said)] * len(outcomes))
 
 
 def _keep_memory() -> None:

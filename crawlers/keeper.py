@@ -59,7 +59,9 @@ class Keeper:
         if isinstance(item, Unchanged):
             return Settled(entry, UNCHANGED, await asyncio.to_thread(self._renewed, item))
         try:
-            outcome, records = await self._decoders.run(keep, item, self._order)
+            outcome, records = await self._decoders.run(
+                keep, item, self._order, size_bytes=len(item.content)
+            )
         except UndecodableError as error:
             refusal = Refusal(
                 reason=Reason.NOT_AN_IMAGE, detail=str(error), is_retryable=error.is_retryable

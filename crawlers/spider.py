@@ -9,6 +9,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ from scrapy import Request, signals
 from scrapy.exceptions import DownloadCancelledError, IgnoreRequest, NotSupported
 from scrapy.http import Response
 
-from crawlers.decoders import Decoders
+from crawlers.decoders import Decoders, UndecodableError
 from crawlers.embedded import HEAD_BYTES, read_embedded
 from crawlers.entries import as_ask, as_candidate, entry_of, item_of
 from crawlers.gatekeeper import (
@@ -99,6 +100,7 @@ class CrawlSpider(scrapy.Spider):
         self.fault: MirrorsetError | None = None
         self._keeper = Keeper(order, frontier, decoders, self._on_group, self.fail)
         self._report = report
+        self._settling = asyncio.Lock()
         self._busy_times: Counter[int] = Counter()
         self._requests_made = 0
         self._pending_then = 0
@@ -129,8 +131,8 @@ class CrawlSpider(scrapy.Spider):
                 task = asyncio.ensure_future(self._work(entry))
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
-        except (MirrorsetError, OSError) as error:
-            self.fail(error)
+        except Exception as error:
+            self._fail_unforeseen(error)
         # A task says of itself what failed.
         await asyncio.gather(*tasks)
         self._keeper.close()
@@ -144,6 +146,11 @@ class CrawlSpider(scrapy.Spider):
         if self.fault is None:
             self.fault = _fault(error)
         self.under_way.changed.set()
+
+    def _fail_unforeseen(self, error: Exception) -> None:
+        if not isinstance(error, MirrorsetError | OSError):
+            logger.error("The crawl met an error of its own.", exc_info=error)
+        self.fail(error)
 
     def _on_group(self, entries: Collection[Entry], are_written: bool) -> None:
         if are_written:
@@ -234,9 +241,7 @@ class CrawlSpider(scrapy.Spider):
                 settled = None
                 await self._reading(entry)
         except Exception as error:
-            if not isinstance(error, MirrorsetError | OSError):
-                logger.exception("An entry could not be worked on.")
-            self.fail(error)
+            self._fail_unforeseen(error)
             settled = None
         if settled is None:
             self.under_way.remove(entry)
@@ -316,9 +321,10 @@ class CrawlSpider(scrapy.Spider):
             found = await self._found(as_ask(entry), answer)
         except BusyError as busy:
             await self._wait(entry, busy)
-        except (UnavailableError, InputError) as error:
+        except (UnavailableError, InputError, UndecodableError) as error:
             if entry.kind == Kind.LISTING:
                 raise
+            # A reader that died or was too slow says nothing of the page.
             later = Refusal(reason=Reason.HTTP_ERROR, detail=str(error), is_retryable=True)
             await self._not_read(entry, later)
         except Exception as error:
@@ -327,7 +333,9 @@ class CrawlSpider(scrapy.Spider):
                 raise
             await self._not_read(entry, unreadable(error))
         else:
-            await asyncio.to_thread(self._settle_found, entry, answer, found)
+            # One after the other: each counts what the limits leave it.
+            async with self._settling:
+                await asyncio.to_thread(self._settle_found, entry, answer, found)
 
     async def _found(self, ask: Ask, answer: Answer) -> list[Found]:
         if ask.kind == "page" and not ask.is_api:
@@ -389,9 +397,9 @@ class CrawlSpider(scrapy.Spider):
             return self._refused(entry, unreadable(error))
         if isinstance(fetched, Settled):
             return fetched
-        held_bytes = len(fetched.content) if isinstance(fetched, Picture) else 0
-        with self.under_way.holding(held_bytes):
-            return await self._keeper.settled(entry, fetched)
+        if isinstance(fetched, Picture):
+            self.under_way.hold(entry, len(fetched.content))
+        return await self._keeper.settled(entry, fetched)
 
     async def _fetched(self, entry: Entry) -> Fetched:
         """An item's bytes, or what it came to without them."""
@@ -440,7 +448,11 @@ class CrawlSpider(scrapy.Spider):
                 **_conditions(entry),
                 **headers,
             },
-            meta={PICTURE: True, ROOM: self.under_way.room, "redirect_times": entry.hops},
+            meta={
+                PICTURE: True,
+                ROOM: partial(self.under_way.room, entry),
+                "redirect_times": entry.hops,
+            },
         )
 
     # --- what went wrong ----------------------------------------------------------------------

@@ -102,3 +102,55 @@ def _is_alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+def test_where_no_process_can_be_started_the_jobs_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoders = Decoders(1, timeout_s=30)
+
+    def refused() -> None:
+        raise OSError(24, "Too many open files")
+
+    async def one_after_the_other() -> tuple[list[object], list[object]]:
+        monkeypatch.setattr("crawlers.decoders._started", refused)
+        came = await outcomes(decoders, crashing, 12)
+        monkeypatch.undo()
+        return came, await outcomes(decoders, doubled, 5)
+
+    try:
+        came, again = asyncio.run(one_after_the_other())
+    finally:
+        decoders.close()
+    assert {type(one) for one in came} <= {int, OSError}
+    assert OSError in {type(one) for one in came}
+    assert again == [0, 2, 4, 6, 8]
+
+
+def unpicklable(number: int) -> object:
+    return lambda: number
+
+
+def test_what_cannot_be_sent_back_is_refused() -> None:
+    decoders = Decoders(1, timeout_s=30)
+    try:
+        came = asyncio.run(outcomes(decoders, unpicklable, 3))
+    finally:
+        decoders.close()
+    assert all(isinstance(one, UndecodableError) for one in came)
+
+
+def test_a_large_job_goes_alone() -> None:
+    decoders = Decoders(1, timeout_s=30)
+
+    async def sized() -> list[int]:
+        tasks = (decoders.run(doubled, number, size_bytes=30_000_000) for number in range(6))
+        waiting = asyncio.gather(*tasks)
+        await asyncio.sleep(0)
+        handful = decoders._handful()
+        decoders._waiting.extendleft(reversed(handful))
+        assert len(handful) == 1
+        return await waiting
+
+    try:
+        assert asyncio.run(sized()) == [0, 2, 4, 6, 8, 10]
+    finally:
+        decoders.close()

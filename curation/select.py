@@ -122,11 +122,7 @@ def _selected(
         if isinstance(outcome, Rejected) or candidate.image.image_id not in kept:
             continue
         if intended_use == "commercial":
-            refused.update(
-                f"{model.name} ({model.licence})"
-                for model in outcome.annotation.models
-                if not model.is_commercial_use_allowed
-            )
+            refused.update(_forbidding_commerce(outcome.annotation))
         yield outcome
     if refused:
         raise LicenceError(
@@ -139,7 +135,7 @@ def _selected(
 def _judge(
     candidate: Candidate, intended_use: IntendedUse, params: SelectParams
 ) -> Selected | Rejected:
-    annotation = best_annotation(candidate.annotations)
+    annotation = _best_for(candidate.annotations, intended_use)
     if annotation is None:
         return Rejected(
             item_id=candidate.image.image_id,
@@ -170,6 +166,27 @@ def _judge(
         if refusal_and_detail := gate(selected, candidate, params):
             return _rejected(candidate.image.image_id, *refusal_and_detail)
     return selected
+
+
+def _best_for(annotations: Sequence[Annotation], use: IntendedUse) -> Annotation | None:
+    """The best annotation; of machine labels, for commerce, the best that no weights forbid.
+
+    A person's labels began as a machine's: where that machine's weights forbid commerce they are
+    not passed over in silence for labels that nobody has looked at.
+    """
+    best = best_annotation(annotations)
+    if best is None or best.origin != "model" or use != "commercial":
+        return best
+    return best_annotation([one for one in annotations if not _forbidding_commerce(one)]) or best
+
+
+def _forbidding_commerce(annotation: Annotation) -> list[str]:
+    """The weights of its models that may not be used commercially, with their licences."""
+    return [
+        f"{model.name} ({model.licence})"
+        for model in annotation.models
+        if not model.is_commercial_use_allowed
+    ]
 
 
 def _quarantine(candidate: Candidate, use: IntendedUse) -> Quarantine | None:

@@ -22,7 +22,7 @@ from faces.person_mask import PersonMaskParams, PersonSegmenter
 from faces.pose import head_pose
 from faces.quality import quality
 from faces.region import face_region
-from faces.registry import fetch, load_registry, model_ref
+from faces.registry import Model, fetch, load_registry, model_ref
 from faces.schema import load_schema
 from faces.scrfd import Scrfd, ScrfdParams
 from faces.visibility import hidden_points
@@ -123,9 +123,9 @@ class Profile:
     """name, models: what a label says of its origin. One instance serves any number of threads."""
 
     def __init__(self, name: str, cache: Path, params: ProfileParams | None = None) -> None:
-        registry = load_registry()
+        models = profile_models(name)
         parts = PROFILES[name]
-        paths = {model: fetch(registry[model], cache) for model in parts.models}
+        paths = {model.name: fetch(model, cache) for model in models}
         self._params = params or ProfileParams()
         self._detector = _DETECTORS[parts.detector](paths[parts.detector], self._params)
         self._confirmation = _confirmation(
@@ -143,9 +143,7 @@ class Profile:
             FaceParser(paths[parts.parsing], self._params.parsing) if parts.parsing else None
         )
         self.name = name
-        self.models: tuple[ModelRef, ...] = tuple(
-            model_ref(registry[model]) for model in parts.models
-        )
+        self.models: tuple[ModelRef, ...] = tuple(model_ref(model) for model in models)
 
     def measure(self, rgb: Image) -> Measures:
         """The measures of `rgb` (H, W, 3) uint8, upright: a batch of one."""
@@ -250,14 +248,23 @@ class Profile:
         )
 
 
+def profile_models(name: str) -> tuple[Model, ...]:
+    """The weight files of that profile, in the order in which labels state them.
+
+    Raises SettingsError for an unknown name.
+    """
+    if name not in PROFILES:
+        known = ", ".join(sorted(PROFILES))
+        raise SettingsError(f"There is no profile {name!r}; there are {known}.")
+    registry = load_registry()
+    return tuple(registry[model] for model in PROFILES[name].models)
+
+
 def load_profile(name: str, cache: Path, params: ProfileParams | None = None) -> Profile:
     """The profile of that name, its weights fetched into `cache` where they are missing.
 
     Raises SettingsError for an unknown name, UnavailableError and IntegrityError as `fetch` does.
     """
-    if name not in PROFILES:
-        known = ", ".join(sorted(PROFILES))
-        raise SettingsError(f"There is no profile {name!r}; there are {known}.")
     return Profile(name, cache, params)
 
 

@@ -4,11 +4,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from annotation.prelabel import PrelabelParams, prelabel_shard
-from faces.profiles import Profile, load_profile
+from faces.profiles import Profile, load_profile, profile_models
 from flows.engine import flow, task
 from flows.progress import bar
 from mirrorset.catalogue import Catalogue
-from mirrorset.records import Annotation, ImageRecord, Record, Rejected, Verdict, utc_now
+from mirrorset.errors import LicenceError
+from mirrorset.records import (
+    Annotation,
+    ImageRecord,
+    IntendedUse,
+    Record,
+    Rejected,
+    Verdict,
+    utc_now,
+)
 from mirrorset.spool import ingest, write_shard
 from mirrorset.workspace import Workspace, open_workspace
 
@@ -33,11 +42,13 @@ class PrelabelSummary(Record):
 def prelabel(home: Path) -> PrelabelSummary:
     """Label what the profile of params.yaml has not labelled yet, a shard at a time.
 
-    A run that was killed goes on after its last whole shard. Raises IntegrityError or
-    UnavailableError where weights cannot be had.
+    A run that was killed goes on after its last whole shard. Raises LicenceError where the profile
+    may not serve the dataset's intended use, IntegrityError or UnavailableError where weights
+    cannot be had.
     """
     workspace = open_workspace(home)
     params = workspace.params(_STEP, PrelabelParams)
+    require_licensed(params.profile, workspace.dataset.intended_use)
     with workspace.locked(), workspace.catalogue() as catalogue:
         ingest(workspace.spool, catalogue)
         pending = unlabelled(catalogue, params.profile)
@@ -55,6 +66,24 @@ def prelabel(home: Path) -> PrelabelSummary:
             labelled=catalogue.count(Annotation),
             rejected=dict(catalogue.rejected_by_reason(_STEP)),
             quarantined=len(doubted(catalogue)),
+        )
+
+
+def require_licensed(profile: str, use: IntendedUse) -> None:
+    """Raise LicenceError naming the weights of `profile` that forbid the intended use.
+
+    Their labels would be refused at the release, after people have corrected them.
+    """
+    forbidding = [
+        f"{model.name} ({model.licence})"
+        for model in profile_models(profile)
+        if not model.is_commercial_use_allowed
+    ]
+    if use == "commercial" and forbidding:
+        raise LicenceError(
+            f"The profile {profile!r} labels with {', '.join(forbidding)}, which may not be used "
+            "commercially: set prelabel.profile to commercial, or dataset.intended_use to research "
+            "in params.yaml."
         )
 
 

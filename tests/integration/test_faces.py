@@ -221,7 +221,7 @@ def test_every_label_can_name_its_models(profile: Profile) -> None:
 
 
 def test_an_unknown_profile_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="there are research"):
+    with pytest.raises(SettingsError, match="there are commercial, research"):
         load_profile("resarch", tmp_path)
 
 

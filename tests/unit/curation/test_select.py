@@ -171,6 +171,22 @@ def test_commercial_use_refuses_labels_by_name(portraits, snapshot_of, tmp_path)
     assert not (tmp_path / "other" / "selected.jsonl").exists()
 
 
+def test_commercial_use_takes_the_label_it_may_and_never_swaps_a_persons(
+    portraits, snapshot_of, tmp_path
+):
+    snapshot = snapshot_of(portraits[:1])
+    free = portraits[0].annotation
+    newer = free.model_copy(
+        update={"by": "other", "models": (NON_COMMERCIAL,), "made_at": AT + timedelta(days=1)}
+    )
+    also(snapshot, "annotations", newer)
+    assert run(snapshot, tmp_path)[0][0].annotation == newer
+    assert run(snapshot, tmp_path / "other", use="commercial")[0][0].annotation == free
+    also(snapshot, "annotations", newer.model_copy(update={"origin": "human", "by": "p1"}))
+    with pytest.raises(LicenceError, match="2d106det"):
+        run(snapshot, tmp_path / "third", use="commercial")
+
+
 def test_people_win_over_models_and_lend_their_measures(portraits, snapshot_of, tmp_path):
     snapshot = snapshot_of(portraits[:1])
     annotation = portraits[0].annotation

@@ -29,7 +29,7 @@ class ConfirmationParams(Record):
     max_apart: float = 0.05
     crop_factor: float = 2.0
     crop_side_px: int
-    min_overlap: float = 0.25
+    min_overlap: float = 0.5
 
 
 # By detector; docs/models.md has the scores of true and of false faces that these lie between.

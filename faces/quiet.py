@@ -3,8 +3,11 @@
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_ONE_THREAD = threading.Lock()
 
 
 @contextmanager
@@ -12,11 +15,12 @@ def native_notes_withheld() -> Iterator[None]:
     """Withhold what C++ code writes to stderr; shown after all where the block raises.
 
     TensorFlow Lite and MediaPipe log before their log level can be set, past `sys.stderr`. The
-    descriptor is the process's, so the block should be short: the making of a model.
+    descriptor is the process's, so the block should be short, the making of a model, and other
+    threads' blocks wait.
     """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as notes:
+    with _ONE_THREAD, tempfile.TemporaryFile() as notes:
+        sys.stderr.flush()
+        kept = os.dup(2)
         os.dup2(notes.fileno(), 2)
         is_failed = True
         try:

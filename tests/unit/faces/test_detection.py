@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from insightface.model_zoo.scrfd import SCRFD
 
@@ -16,6 +16,7 @@ BOXES = st.lists(
 ).map(lambda rows: np.array([(x, y, x + w, y + h) for x, y, w, h in rows], dtype=np.float32))
 
 
+@settings(deadline=None)
 @given(boxes=BOXES, max_overlap=st.floats(0.1, 0.9))
 def test_suppression_is_insightfaces(boxes: np.ndarray, max_overlap: float) -> None:
     boxes = boxes.reshape(-1, 4)

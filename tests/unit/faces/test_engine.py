@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faces.engine import EngineParams, in_batches, processors
@@ -15,6 +15,7 @@ def doubled(batch: Sequence[int]) -> list[int]:
     return [2 * item for item in batch]
 
 
+@settings(deadline=None)
 @given(
     items=st.lists(st.integers(), max_size=40),
     workers=st.integers(1, 3),

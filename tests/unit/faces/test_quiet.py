@@ -1,6 +1,8 @@
 """What native code writes to stderr is withheld, and shown where it explains a failure."""
 
 import os
+import threading
+import time
 
 import pytest
 
@@ -24,3 +26,21 @@ def test_shown_where_the_block_raises(capfd: pytest.CaptureFixture[str]) -> None
     with pytest.raises(RuntimeError, match="no model"):
         failing_natively()
     assert capfd.readouterr().err == "the reason\n"
+
+
+def test_threads_take_turns_and_stderr_comes_back() -> None:
+    before = os.fstat(2)
+    entered = threading.Barrier(2, timeout=20)
+
+    def withhold(seconds: float) -> None:
+        entered.wait()
+        with native_notes_withheld():
+            time.sleep(seconds)
+
+    # Nested otherwise, the one that began second would end second, and leave stderr astray.
+    threads = [threading.Thread(target=withhold, args=(seconds,)) for seconds in (0.05, 0.1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (os.fstat(2).st_dev, os.fstat(2).st_ino) == (before.st_dev, before.st_ino)

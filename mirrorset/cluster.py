@@ -23,6 +23,6 @@ def connected(scheduler: str) -> Any:
         return Client(scheduler, timeout=_PATIENCE_S, set_as_default=False)
     except (OSError, ValueError) as error:
         raise UnavailableError(
-            f"No Dask scheduler answers at {scheduler}: start one (`dask scheduler`), or leave "
-            f"dask_scheduler out of mirrorset.toml ({error})."
+            f"No Dask scheduler answers at {scheduler}: start one (`dask scheduler`), or name none "
+            f"(--cluster, dask_scheduler in mirrorset.toml: {error})."
         ) from error

@@ -21,8 +21,9 @@ class Settings(BaseSettings):
     """Settings of one workspace; paths and URLs left empty lie below the workspace.
 
     catalogue_url: SQLAlchemy address. blobs_url: fsspec address of the original bytes.
-    dask_scheduler: address of a Dask cluster that crawls on several machines ("tcp://…:8786"); ""
-    for this machine. cache: folder of verified model weights and fetched packages, shared between
+    dask_scheduler: address of a Dask cluster that crawls and pre-labels on several machines
+    ("tcp://…:8786"); "" for this machine.
+    cache: folder of verified model weights and fetched packages, shared between
     workspaces.
     """
 

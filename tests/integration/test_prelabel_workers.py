@@ -15,13 +15,15 @@ import psutil
 import pytest
 from demo_run import MIRRORSET, started, with_group
 from distributed import Client, LocalCluster
+from typer.testing import CliRunner
 
 from annotation.cluster import Cluster
 from annotation.labelling import Labelled, Team, labelled
 from annotation.prelabel import PrelabelParams
 from annotation.processes import Processes
 from annotation.worker import LabelOrder, label
-from mirrorset.errors import InputError
+from flows.cli import app
+from mirrorset.errors import InputError, SettingsError
 from mirrorset.pixels import PixelParams, inspect
 from mirrorset.records import Annotation, ImageRecord
 from mirrorset.workspace import init, open_workspace
@@ -254,3 +256,16 @@ def test_ctrl_c_leaves_nothing_running_and_a_cluster_does_the_rest(
     summary = json.loads(finished.stdout)
     assert (summary["looked_at"], summary["labelled"]) == (13, 12)
     assert summary["rejected"] == {"no_face": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--workers", "2", "--cluster", "tcp://127.0.0.1:9"], "not both"),
+        (["--workers", "2", "--images", "a", "--out", "b"], "label the catalogue, not a folder"),
+    ],
+)
+def test_options_that_contradict_each_other(options: list[str], says: str) -> None:
+    outcome = CliRunner().invoke(app, ["prelabel", *options])
+    assert isinstance(outcome.exception, SettingsError)
+    assert says in str(outcome.exception)

@@ -91,16 +91,26 @@ class Site:
         self.log.clear()
 
     @contextmanager
-    def answering(self, asked: Asked) -> Iterator[None]:
+    def answering(self, asked: Asked) -> Iterator[Callable[[], None]]:
+        """Gives what is to be called before the last byte leaves: who reads it may ask again before
+        this thread runs on.
+        """
+        is_over = False
+
+        def answered() -> None:
+            nonlocal is_over
+            with self._lock:
+                self._at_once -= not is_over
+            is_over = True
+
         with self._lock:
             self.log.append(asked)
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
         try:
-            yield
+            yield answered
         finally:
-            with self._lock:
-                self._at_once -= 1
+            answered()
 
 
 @contextmanager
@@ -116,14 +126,14 @@ def serving(address: str = "127.0.0.1", port: int = 0) -> Iterator[Site]:
             query = {key: values[0] for key, values in parse_qs(split.query).items()}
             headers = {name.lower(): value for name, value in self.headers.items()}
             asked = Asked(time.monotonic(), self.command, split.path, query, headers)
-            with site.answering(asked):
+            with site.answering(asked) as answered:
                 time.sleep(site.delay_s)
                 found = site.answers.get(split.path, Answer(b"no", 404))
-                self.say(split.path, found(query) if callable(found) else found)
+                self.say(split.path, found(query) if callable(found) else found, answered)
 
         do_HEAD = do_POST = do_GET  # noqa: N815
 
-        def say(self, path: str, answer: Answer) -> None:
+        def say(self, path: str, answer: Answer, answered: Callable[[], None]) -> None:
             is_head = self.command == "HEAD"
             etag = answer.headers.get("ETag")
             if etag is not None and self.headers.get("If-None-Match") == etag:
@@ -133,9 +143,13 @@ def serving(address: str = "127.0.0.1", port: int = 0) -> Iterator[Site]:
                 if not (is_head and answer.is_head_silent):
                     self.send_header(name, value)
             self.send_header("Content-Length", str(len(answer.body)))
+            if is_head or not answer.body:
+                answered()
             self.end_headers()
             if not is_head:
                 for start in range(0, len(answer.body), _CHUNK_BYTES):
+                    if start + _CHUNK_BYTES >= len(answer.body):
+                        answered()
                     self.wfile.write(answer.body[start : start + _CHUNK_BYTES])
                     site.sent[path] += _CHUNK_BYTES
 

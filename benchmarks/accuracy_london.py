@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from faces.confirmation import Confirmation
 from faces.detection import Detection, Detector, Image
 from faces.landmarks import Located, Looks, located68, looks
 from faces.landmarks106 import Landmarks106, Landmarks106Params
@@ -98,6 +99,7 @@ class Looked:
 
     truth: (189, 2) px. seen, ours: from all looks, as the profile does it. plain106, plain478: one
     look each, as the models give off the shelf, ibug68 (68, 2) px. pupils: (2, 2) px by model.
+    is_confirmed: whether the profile takes it for a face.
     """
 
     person: str
@@ -108,6 +110,7 @@ class Looked:
     plain106: Floats
     plain478: Floats | None
     pupils: dict[str, Floats]
+    is_confirmed: bool
 
     def errors(self, points: Floats) -> Floats:
         """Distances (10,) of ibug68 `points` from the truth, in interocular distances."""
@@ -123,8 +126,10 @@ class Looked:
 class Looker:
     """The research profile's landmarks, and each model by itself."""
 
-    def __init__(self, detector: Detector, points106: Path, mesh: Path) -> None:
-        self._detector = detector
+    def __init__(
+        self, detector: Detector, confirmation: Confirmation, points106: Path, mesh: Path
+    ) -> None:
+        self._detector, self._confirmation = detector, confirmation
         self._points106, self._mesher = Landmarks106(points106), FaceMesher(mesh)
         self._one106 = Landmarks106(points106, Landmarks106Params(is_mirrored_too=False))
         self._one478 = FaceMesher(mesh, MeshParams(is_mirrored_too=False))
@@ -156,6 +161,7 @@ class Looker:
             plain106=self._ibug68.derive(one106, "face106"),
             plain478=self._ibug68.derive(one478.points, "mesh478") if one478 else None,
             pupils=pupils,
+            is_confirmed=self._confirmation.confirm(face, [seen.apart_px])[0],
         )
 
 

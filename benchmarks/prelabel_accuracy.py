@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from faces.engine import in_batches
 from faces.landmarks import SHARED, located68
-from faces.profiles import Measures, load_profile
+from faces.profiles import Measures, load_profile, second_look
 from faces.registry import fetch, load_registry
 from faces.scrfd import Scrfd, ScrfdParams
 from faces.uncertainty import NEAR, confidence
@@ -58,11 +58,12 @@ def main() -> None:
         if name in ("scrfd_500m_bnkps", "yunet", "2d106det", "face_landmarker")
     }
     detector = Scrfd(paths["scrfd_500m_bnkps"])
-    looker = Looker(detector, paths["2d106det"], paths["face_landmarker"])
+    confirmation = second_look("scrfd_500m_bnkps", paths["scrfd_500m_bnkps"])
+    looker = Looker(detector, confirmation, paths["2d106det"], paths["face_landmarker"])
     looked = [(one.person, one.kind, looker.look(one)) for one in accuracy_london.portraits(PHOTOS)]
     faces = [face for _, _, face in looked if face]
-    missed = {kind: sum(1 for _, k, f in looked if k == kind and f is None) for kind in KINDS}
-    figures: dict[str, Any] = {"landmarks": _landmarks(faces), "missed": missed}
+    lost = _lost(looked)
+    figures: dict[str, Any] = {"landmarks": _landmarks(faces), "lost": lost}
     _people(faces)
     figures["uncertainty"] = _uncertainty(faces)
     if wanted.fit:
@@ -84,6 +85,22 @@ def main() -> None:
     ratio = min(singles) / as_taken["ours"]["mean"]
     print(f"\nratio, error of the better single model over ours: {ratio:.2f}")
     print(json.dumps({"ratio": round(ratio, 3), **figures}, ensure_ascii=False))
+
+
+def _lost(looked: Sequence[tuple[str, str, Looked | None]]) -> dict[str, dict[str, int]]:
+    """By alteration: pictures, those whose face was not found, and those where it was found and not
+    confirmed, which have no labels either."""
+    lost: dict[str, dict[str, int]] = {}
+    for kind in KINDS:
+        of_kind = [face for _, of, face in looked if of == kind]
+        found = [face for face in of_kind if face]
+        lost[kind] = {
+            "pictures": len(of_kind),
+            "not found": len(of_kind) - len(found),
+            "not confirmed": sum(not face.is_confirmed for face in found),
+        }
+        print(kind, ", ".join(f"{name} {count}" for name, count in lost[kind].items()))
+    return lost
 
 
 # --- landmarks --------------------------------------------------------------------------------
@@ -191,7 +208,11 @@ def _uncertainty(faces: Sequence[Looked]) -> dict[str, Any]:
         "calibrated on other people": _deciles("calibrated on other people", elsewhere, errors),
         "without blur": _deciles(
             "calibrated on other people, without blur",
-            *_without(faces, elsewhere, errors, "blur"),
+            *_kept(elsewhere, errors, [face.kind != "blur" for face in faces]),
+        ),
+        "confirmed": _deciles(
+            "calibrated on other people, confirmed faces alone",
+            *_kept(elsewhere, errors, [face.is_confirmed for face in faces]),
         ),
     }
     alone = [
@@ -213,10 +234,10 @@ def _uncertainty(faces: Sequence[Looked]) -> dict[str, Any]:
     return figures
 
 
-def _without(
-    faces: Sequence[Looked], expected: Sequence[Floats], errors: Floats, kind: str
+def _kept(
+    expected: Sequence[Floats], errors: Floats, is_kept: Sequence[bool]
 ) -> tuple[list[Floats], Floats]:
-    kept = [index for index, face in enumerate(faces) if face.kind != kind]
+    kept = np.flatnonzero(is_kept)
     return [expected[index] for index in kept], errors[kept]
 
 

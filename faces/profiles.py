@@ -143,7 +143,7 @@ class Profile:
         paths = {model.name: fetch(model, cache) for model in models}
         self._params = params or ProfileParams()
         self._detector = _DETECTORS[parts.detector](paths[parts.detector], self._params)
-        self._confirmation = _confirmation(
+        self._confirmation = second_look(
             parts.detector, paths[parts.detector], self._params.confirmation
         )
         self._points106 = (
@@ -292,8 +292,10 @@ def load_profile(name: str, cache: Path, params: ProfileParams | None = None) ->
     return Profile(name, cache, params)
 
 
-def _confirmation(detector: str, path: Path, params: ConfirmationParams | None) -> Confirmation:
-    """The same detector, looking once, at crops, and with a low threshold."""
+def second_look(
+    detector: str, path: Path, params: ConfirmationParams | None = None
+) -> Confirmation:
+    """What confirms the faces of `detector`: the same, looking at crops, with a low threshold."""
     wanted = params or CONFIRMATIONS[detector]
     sides = (wanted.crop_side_px,)
     second = ProfileParams(

@@ -73,7 +73,7 @@ def occluded(rgb: Image, truth: Floats) -> Image:
 
 
 def blurred(rgb: Image, truth: Floats) -> Image:
-    sigma = float(np.linalg.norm(truth[18] - truth[27])) * 0.15
+    sigma = float(np.linalg.norm(truth[18] - truth[27])) * 0.1
     return np.asarray(cv2.GaussianBlur(rgb, (0, 0), sigma), dtype=np.uint8)
 
 

@@ -45,12 +45,18 @@ class Processes:
         trace: TracebackType | None,
     ) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
-        for child in tuple(self._children):
-            child.end()
+        self._end_children()
+        self._threads.shutdown()
+        # One may have been starting.
+        self._end_children()
 
     def begin(self, order: LabelOrder, image_ids: Sequence[str]) -> Future[bytes]:
         """Have an idle process label the images."""
         return self._threads.submit(self._label, order, tuple(image_ids))
+
+    def _end_children(self) -> None:
+        for child in tuple(self._children):
+            child.end()
 
     def _label(self, order: LabelOrder, image_ids: tuple[str, ...]) -> bytes:
         child: _Child | None = getattr(self._of_thread, "child", None)

@@ -37,7 +37,10 @@ CONFIRMATIONS = {
     "scrfd_500m_bnkps": ConfirmationParams(min_score=0.7, min_score_agreed=0.45, crop_side_px=128),
     # As its smaller sister: this file was not to be had where these were measured.
     "det_10g": ConfirmationParams(min_score=0.7, min_score_agreed=0.45, crop_side_px=128),
-    "yunet": ConfirmationParams(min_score=0.87, min_score_agreed=0.87, crop_side_px=160),
+    # Its mesh is compared with its mirror image alone.
+    "yunet": ConfirmationParams(
+        min_score=0.9, min_score_agreed=0.87, max_apart=0.02, crop_side_px=160
+    ),
 }
 
 

@@ -16,6 +16,9 @@ from mirrorset.records import Record
 
 Floats = NDArray[np.float64]
 
+# The value that the brightest hundredth of a crop reaches at the least.
+_WELL_LIT = 160
+
 
 class ConfirmationParams(Record):
     """min_score: for the lower of the second scores, by itself. min_score_agreed: where the
@@ -74,7 +77,7 @@ class Confirmation:
         views = []
         for rgb, box in faces:
             square = square_around(box, self._params.crop_factor)
-            crop = cut_square(rgb, square, self._params.crop_side_px)
+            crop = _lit(cut_square(rgb, square, self._params.crop_side_px))
             views += [crop, np.ascontiguousarray(crop[:, ::-1])]
         found = iter(self._detector.detect(views))
         scores = []
@@ -91,6 +94,14 @@ class Confirmation:
             if iou(detection.box, box)[0, 0] >= self._params.min_overlap
         ]
         return max(overlapping, default=0.0)
+
+
+def _lit(crop: Image) -> Image:
+    """A dark crop brought to the range of a well-lit one: detectors see little in the dark."""
+    brightest = max(float(np.quantile(crop, 0.99)), 1.0)
+    if brightest >= _WELL_LIT:
+        return crop
+    return np.asarray(np.minimum(crop * (_WELL_LIT / brightest), 255).round(), dtype=np.uint8)
 
 
 def _middle(box: ArrayLike, crop_factor: float, side_px: int) -> Floats:

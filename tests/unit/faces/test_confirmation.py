@@ -67,5 +67,14 @@ def test_the_face_is_in_the_middle_of_the_crop_and_of_its_mirror_image() -> None
     np.testing.assert_array_equal(mirrored, crop[:, ::-1])
 
 
+def test_a_dark_crop_is_shown_in_full_range_and_a_light_one_as_it_is() -> None:
+    for brightest, shown in ((16, 160), (200, 200)):
+        rgb = np.linspace(0, brightest, RGB.size).reshape(RGB.shape).astype(np.uint8)
+        rgb[20:60, 40:60] = brightest
+        told = Told((), ())
+        Confirmation(told, PARAMS).second_scores([(rgb, BOX)])
+        assert told.shown[0].max() == shown
+
+
 def test_no_faces_no_looks() -> None:
     assert Confirmation(Told(), PARAMS).confirm([], []) == []

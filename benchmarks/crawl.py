@@ -27,6 +27,7 @@ import crawl_server
 from crawl_ours import OurRun
 from crawl_peer import PeerRun, Setting
 from crawl_server import Served, Server
+from measured import processor_name
 
 from mirrorset.settings import Settings
 
@@ -121,7 +122,7 @@ def main() -> None:
     folder, shown = crawl_images.make(cache, _IMAGES)
     mean_kb = statistics.mean(path.stat().st_size for path in folder.iterdir()) / 1000
     machine = {
-        "cpu": _cpu(),
+        "cpu": processor_name(),
         "cores": len(os.sched_getaffinity(0)),
         "load_before": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
@@ -225,11 +226,6 @@ def _shown(row: Row) -> Row:
         flush=True,
     )
     return row
-
-
-def _cpu() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "unknown")
 
 
 if __name__ == "__main__":

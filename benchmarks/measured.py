@@ -49,6 +49,12 @@ def run(command: list[str], log: Path, env: dict[str, str] | None = None) -> Mea
     return Measured(wall_s, usage.ru_utime + usage.ru_stime, memory.peak_bytes / 1e6)
 
 
+def processor_name() -> str:
+    """What the machine calls its processor."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "unknown")
+
+
 class _Memory(threading.Thread):
     """Samples a process tree until its root has ended."""
 

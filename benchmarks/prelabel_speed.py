@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import prelabel_photos
+from measured import processor_name
 
 from mirrorset.geometry import iou
 from mirrorset.settings import Settings
@@ -127,7 +128,7 @@ def main() -> None:
         images = prelabel_photos.make(wanted.photos, scratch / "photos")
         bench = Bench(scratch / "photos", images, cache, scratch)
         machine = {
-            "cpu": _cpu(),
+            "cpu": processor_name(),
             "cores": len(os.sched_getaffinity(0)),
             "load_before": round(os.getloadavg()[0], 1),
             "python": platform.python_version(),
@@ -226,11 +227,6 @@ def _workers(bench: Bench) -> dict[int, dict[str, Any]]:
         figures[workers] = program.figures()
         print(f"{workers} workers: {figures[workers]['images_s']} images/s")
     return figures
-
-
-def _cpu() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), "unknown")
 
 
 if __name__ == "__main__":

@@ -150,7 +150,7 @@ class Decoders:
             task.add_done_callback(self._one_is_done)
 
     def _handful(self) -> list[_Job]:
-        """The next jobs that wait: some that are small, or one that is large."""
+        """The next jobs that wait: several while they are small; a large one is the last."""
         jobs, size_bytes = [self._waiting.popleft()], 0
         while self._waiting and len(jobs) < _MOST_JOBS:
             size_bytes += jobs[-1].size_bytes

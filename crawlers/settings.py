@@ -31,28 +31,17 @@ _LOST = (
 #: Entries of the frontier that one process has under way.
 WINDOW = 256
 
-_UNUSED_DOWNLOADER = (
-    "offsite.OffsiteMiddleware",
-    "httpauth.HttpAuthMiddleware",
-    "defaultheaders.DefaultHeadersMiddleware",
-    # Its proxies would hide from the guard what is connected to.
-    "httpproxy.HttpProxyMiddleware",
-    "cookies.CookiesMiddleware",
-    # The gatekeeper obeys robots.txt itself: Scrapy's own middleware drops items silently.
-    "robotstxt.RobotsTxtMiddleware",
-    "redirect.MetaRefreshMiddleware",
-    "stats.DownloaderStats",
-)
-# The frontier counts; each of these is called for every answer.
-_UNUSED_EXTENSIONS = (
-    "corestats.CoreStats",
-    "logcount.LogCount",
-    "logstats.LogStats",
-    "closespider.CloseSpider",
-    "feedexport.FeedExporter",
-    "memusage.MemoryUsage",
-    "spiderstate.SpiderState",
-)
+# Scrapy's own, in its own order. What stands in its list and is switched off is loaded all the
+# same, with all that it needs. Left out are: robots.txt, that the gatekeeper obeys itself (theirs
+# drops items silently); proxies, that would hide from the guard what is connected to; cookies,
+# passwords, and statistics, that the frontier keeps.
+_DOWNLOADER = {
+    "downloadtimeout.DownloadTimeoutMiddleware": 350,
+    "useragent.UserAgentMiddleware": 500,
+    "retry.RetryMiddleware": 550,
+    "httpcompression.HttpCompressionMiddleware": 590,
+    "redirect.RedirectMiddleware": 600,
+}
 
 
 def scrapy_settings(shard: ShardOrder) -> dict[str, Any]:
@@ -74,13 +63,16 @@ def scrapy_settings(shard: ShardOrder) -> dict[str, Any]:
             "file": None,
             "data": None,
         },
+        "DOWNLOADER_MIDDLEWARES_BASE": {
+            f"scrapy.downloadermiddlewares.{name}": order for name, order in _DOWNLOADER.items()
+        },
         "DOWNLOADER_MIDDLEWARES": {
             "crawlers.gatekeeper.Gatekeeper": 100,
             "crawlers.gatekeeper.RetryAfter": 560,
-            **{f"scrapy.downloadermiddlewares.{name}": None for name in _UNUSED_DOWNLOADER},
         },
-        "ROBOTSTXT_OBEY": False,
-        "EXTENSIONS": {f"scrapy.extensions.{name}": None for name in _UNUSED_EXTENSIONS},
+        # Others among them open ports that run code.
+        "EXTENSIONS_BASE": {"scrapy.extensions.throttle.AutoThrottle": 0},
+        "SPIDER_MIDDLEWARES_BASE": {},
         "AUTOTHROTTLE_ENABLED": bool(polite.start_delay_s or polite.max_delay_s),
         "AUTOTHROTTLE_START_DELAY": polite.start_delay_s,
         "AUTOTHROTTLE_MAX_DELAY": polite.max_delay_s,
@@ -96,9 +88,6 @@ def scrapy_settings(shard: ShardOrder) -> dict[str, Any]:
         "DOWNLOAD_MAXSIZE": order.max_bytes,
         "DOWNLOAD_WARNSIZE": 0,
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
-        # Ports that run code.
-        "TELNETCONSOLE_ENABLED": False,
-        "REMOTE_CONTROL_ENABLED": False,
         "LOG_LEVEL": "INFO",
         "LOG_FORMATTER": "crawlers.settings.Terse",
     }

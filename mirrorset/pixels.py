@@ -26,6 +26,7 @@ _TURNS: dict[object, Image.Transpose] = {
 }
 # The first rows of the discrete cosine transform (type II), scale left out: a hash of signs.
 _PHASH_SIDE_PX = 32
+_SAMPLED_ROWS = 256
 _COSINES = np.cos(np.pi / _PHASH_SIDE_PX * np.outer(np.arange(8), np.arange(_PHASH_SIDE_PX) + 0.5))
 # Pillow's names. A phone's JPEG may carry further pictures behind the first: MPO, opened by JPEG.
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP", "image/avif": "AVIF"}
@@ -69,14 +70,15 @@ def inspect(content: bytes, params: PixelParams) -> ImageRecord:
     Raises UnusableImageError (NOT_AN_IMAGE, DECOMPRESSION_BOMB, TRUNCATED, POLYGLOT, TOO_SMALL).
     """
     media_type, upright = _upright(content, params)
+    rgb = np.asarray(upright)
     return ImageRecord(
         image_id=hashlib.sha256(content).hexdigest(),
         media_type=media_type,
         size_bytes=len(content),
         width_px=upright.width,
         height_px=upright.height,
-        pixel_hash=_pixel_hash(upright),
-        phash=_phash(upright),
+        pixel_hash=_pixel_hash(rgb),
+        phash=phash(rgb),
     )
 
 
@@ -91,13 +93,13 @@ def decode(content: bytes) -> NDArray[np.uint8]:
         raise InputError(f"This picture cannot be decoded: {unusable.detail}") from None
 
 
-def _pixel_hash(image: Image.Image) -> str:
+def _pixel_hash(rgb: NDArray[np.uint8]) -> str:
     """BLAKE3 over the shape (H, W, 3) and the bytes of an RGB picture, in 64 hex digits.
 
     sha256 takes three times as long, which a crawl of millions feels.
     """
-    digest = blake3(repr((image.height, image.width, 3)).encode())
-    digest.update(image.tobytes())
+    digest = blake3(repr(rgb.shape).encode())
+    digest.update(rgb.data)
     return str(digest.hexdigest())
 
 
@@ -106,15 +108,12 @@ def phash(rgb: NDArray[np.uint8]) -> str:
 
     As imagehash.phash computes it (C. Zauner, "Implementation and benchmarking of perceptual image
     hash functions", 2010): which of the 8×8 lowest frequencies of the grey picture at 32×32 px are
-    above their median. Here the picture is first averaged over squares down to about 64 px, and
-    made grey last: that takes a third of the time. On 360 photographs the two were equal 327
-    times, and differed in two bits else.
+    above their median. Here 256 rows or a few more are looked at, averaged over squares down to
+    about 64 px, and made grey last: that takes less than a third of the time. On 360 photographs
+    the two were equal 324 times, and differed in two bits else.
     """
-    return _phash(Image.fromarray(rgb))
-
-
-def _phash(image: Image.Image) -> str:
-    small = image.resize((_PHASH_SIDE_PX,) * 2, Image.Resampling.LANCZOS, reducing_gap=2)
+    rows = Image.fromarray(np.ascontiguousarray(rgb[:: max(1, len(rgb) // _SAMPLED_ROWS)]))
+    small = rows.resize((_PHASH_SIDE_PX,) * 2, Image.Resampling.LANCZOS, reducing_gap=2)
     lowest = _COSINES @ np.asarray(small.convert("L")) @ _COSINES.T
     return np.packbits(lowest > np.median(lowest)).tobytes().hex()
 

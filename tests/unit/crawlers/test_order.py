@@ -62,8 +62,7 @@ def test_a_broken_link_pattern_is_refused() -> None:
 
 def test_nothing_listens_and_certificates_are_checked(order: CrawlOrder) -> None:
     settings = scrapy_settings(ShardOrder(order=order, run=1))
-    assert settings["TELNETCONSOLE_ENABLED"] is False
-    assert settings["REMOTE_CONTROL_ENABLED"] is False
+    assert set(settings["EXTENSIONS_BASE"]) == {"scrapy.extensions.throttle.AutoThrottle"}
     assert settings["DOWNLOAD_VERIFY_CERTIFICATES"] is True
 
 
@@ -72,6 +71,5 @@ def test_only_http_is_spoken_and_only_behind_the_guard(order: CrawlOrder) -> Non
     spoken = {scheme: by for scheme, by in settings["DOWNLOAD_HANDLERS"].items() if by}
     assert set(spoken) == {"http", "https"}
     assert all("Guarded" in by for by in spoken.values())
-    middlewares = settings["DOWNLOADER_MIDDLEWARES"]
-    for unused in ("cookies.CookiesMiddleware", "httpproxy.HttpProxyMiddleware"):
-        assert middlewares[f"scrapy.downloadermiddlewares.{unused}"] is None
+    used = {**settings["DOWNLOADER_MIDDLEWARES_BASE"], **settings["DOWNLOADER_MIDDLEWARES"]}
+    assert not any("cookies" in name or "httpproxy" in name for name in used)

@@ -5,6 +5,7 @@ import io
 import warnings
 
 import numpy as np
+import simplejpeg
 from blake3 import blake3
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, features
@@ -69,14 +70,14 @@ def inspect(content: bytes, params: PixelParams) -> ImageRecord:
 
     Raises UnusableImageError (NOT_AN_IMAGE, DECOMPRESSION_BOMB, TRUNCATED, POLYGLOT, TOO_SMALL).
     """
-    media_type, upright = _upright(content, params)
-    rgb = np.asarray(upright)
+    media_type, rgb = _upright(content, params)
+    height, width = rgb.shape[:2]
     return ImageRecord(
         image_id=hashlib.sha256(content).hexdigest(),
         media_type=media_type,
         size_bytes=len(content),
-        width_px=upright.width,
-        height_px=upright.height,
+        width_px=width,
+        height_px=height,
         pixel_hash=_pixel_hash(rgb),
         phash=phash(rgb),
     )
@@ -88,7 +89,7 @@ def decode(content: bytes) -> NDArray[np.uint8]:
     Raises InputError where the bytes are no whole picture.
     """
     try:
-        return np.asarray(_upright(content, PixelParams(min_side_px=1))[1])
+        return _upright(content, PixelParams(min_side_px=1))[1]
     except UnusableImageError as unusable:
         raise InputError(f"This picture cannot be decoded: {unusable.detail}") from None
 
@@ -123,8 +124,8 @@ def hamming(a: str, b: str) -> int:
     return (int(a, 16) ^ int(b, 16)).bit_count()
 
 
-def _upright(content: bytes, params: PixelParams) -> tuple[str, Image.Image]:
-    """Media type and upright RGB picture; all that the file claims is judged before decoding.
+def _upright(content: bytes, params: PixelParams) -> tuple[str, NDArray[np.uint8]]:
+    """Media type and upright RGB pixels (H, W, 3); what the file claims is judged before decoding.
 
     Every fault becomes UnusableImageError: Pillow's parsers raise whatever corrupt bytes lead to.
     """
@@ -145,7 +146,7 @@ def _upright(content: bytes, params: PixelParams) -> tuple[str, Image.Image]:
         with image:
             _refuse_size(image.width, image.height, params)
             try:
-                rgb = _rgb(image)
+                rgb = _rgb(image, content)
             except Exception as error:
                 if _is_limit(error):
                     raise _bomb(f"Its metadata are too large to be read: {error}.") from error
@@ -153,7 +154,9 @@ def _upright(content: bytes, params: PixelParams) -> tuple[str, Image.Image]:
                     Reason.TRUNCATED, f"The picture is damaged or ends early: {error}."
                 ) from error
             turn = _TURNS.get(_orientation(image))
-            return kind.media_type, rgb if turn is None else rgb.transpose(turn)
+            if turn is not None:
+                rgb = np.asarray(Image.fromarray(rgb).transpose(turn))
+            return kind.media_type, rgb
 
 
 def _refuse_unreadable(kind: Kind) -> None:
@@ -215,14 +218,19 @@ def _is_limit(error: Exception) -> bool:
     return any(words in str(error) for words in limits)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _rgb(image: Image.Image, content: bytes) -> NDArray[np.uint8]:
+    if image.format in ("JPEG", "MPO") and image.mode == "RGB":
+        try:
+            # The same library and the same pixels as Pillow's, a fourth sooner: no copy in between.
+            return np.asarray(simplejpeg.decode_jpeg(content, strict=True))
+        except ValueError:
+            # What the library only warns of, Pillow judges.
+            pass
     image.load()
-    if image.mode == "RGB":
-        return image
     if image.mode.startswith("I"):
         # 16-bit grey, which Pillow would clip to white: the high byte, as it does for colour.
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    return image.convert("RGB")
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _orientation(image: Image.Image) -> object:

@@ -124,6 +124,29 @@ def test_real_photographs_pass_as_they_are(shared_data: Path) -> None:
         assert inspect(path.read_bytes(), PixelParams(min_side_px=1)).media_type == "image/jpeg"
 
 
+def test_jpegs_have_the_pixels_that_pillow_reads(shared_data: Path, astronaut: Image.Image) -> None:
+    files = [path.read_bytes() for path in sorted((shared_data / "photos").rglob("*.jpg"))[::12]]
+    for side in (1, 17, 333):
+        for subsampling in ("4:4:4", "4:2:2", "4:2:0", "keep_rgb"):
+            options = (
+                {"keep_rgb": True} if subsampling == "keep_rgb" else {"subsampling": subsampling}
+            )
+            picture = astronaut.resize((side, 333))
+            files.append(encoded(picture, "JPEG", **options))
+            files.append(encoded(picture, "JPEG", progressive=True, **options))
+    for content in files:
+        with Image.open(io.BytesIO(content)) as image:
+            upright = ImageOps.exif_transpose(image).convert("RGB")
+        assert np.array_equal(decode(content), np.asarray(upright))
+
+
+def test_what_the_decoder_only_warns_of_is_judged_by_pillow(astronaut: Image.Image) -> None:
+    content = encoded(astronaut, "JPEG")
+    # Bytes between the scan and the end marker: libjpeg skips them with a warning.
+    odd = content[:-2] + b"\0\1\2\3" + content[-2:]
+    assert np.array_equal(decode(odd), decode(content))
+
+
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16"])
 def test_every_mode_is_read(mode: str, astronaut: Image.Image) -> None:
     kind = "JPEG" if mode in {"CMYK", "YCbCr"} else "PNG"

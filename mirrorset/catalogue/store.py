@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from pydantic import ValidationError
 from sqlalchemy import (
     Connection,
     Table,
@@ -118,7 +119,10 @@ class Catalogue:
             ) from error
 
     def read(self, kind: type[R]) -> Iterator[R]:
-        """All records of a kind, sorted by image where they have one, then by their keys."""
+        """All records of a kind, sorted by image where they have one, then by their keys.
+
+        Raises InputError where one is no such record, as another version may have kept it.
+        """
         table = TABLE_OF[kind]
         first = [table.c.image_id] if "image_id" in table.c else []
         with self.reading() as connection:
@@ -126,7 +130,20 @@ class Catalogue:
                 select(table).order_by(*first, *table.primary_key.columns)
             )
             for row in rows.mappings():
-                yield kind.model_validate(dict(row))
+                yield self._record(kind, table, dict(row))
+
+    def _record(self, kind: type[R], table: Table, row: dict[str, Any]) -> R:
+        try:
+            return kind.model_validate(row)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ", ".join(str(row[column.name]) for column in table.primary_key.columns)
+            field = ".".join(str(part) for part in first["loc"])
+            raise InputError(
+                f"The catalogue {self._name} holds a row of {table.name} ({key}) that this version "
+                f"cannot read: {field}: {first['msg']}: read it with the version that kept it, or "
+                "delete the row."
+            ) from None
 
     def count(self, kind: type[Record]) -> int:
         """How many records of a kind are kept."""

@@ -181,6 +181,29 @@ def test_migrations_and_tables_agree(catalogue: Catalogue, tmp_path: Path) -> No
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
+def test_labels_of_an_earlier_schema_are_made_anew(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/c.sqlite"
+    made = next(one for one in records() if isinstance(one, Annotation))
+    old = {"schema_version": "selfie-1"}
+    with Catalogue(url) as catalogue:
+        catalogue.upsert(records())
+        catalogue.upsert([made.model_copy(update={**old, "by": "commercial"})])
+        catalogue.upsert([made.model_copy(update={**old, "by": "mia", "origin": "human"})])
+    with sqlite3.connect(tmp_path / "c.sqlite") as raw:
+        raw.execute("UPDATE alembic_version SET version_num = '0004'")
+    with Catalogue(url) as catalogue:
+        kept = {(one.origin, one.by) for one in catalogue.read(Annotation)}
+    assert kept == {("model", "research"), ("human", "mia")}
+
+
+def test_a_row_that_cannot_be_read_is_named(catalogue: Catalogue, tmp_path: Path) -> None:
+    catalogue.upsert(records())
+    with sqlite3.connect(tmp_path / "c.sqlite") as raw:
+        raw.execute("UPDATE annotations SET faces = '[{\"box\": [0, 0, 1, 2]}]'")
+    with pytest.raises(InputError, match=rf"annotations \({IMAGE_ID}, .*faces\.0\.face_id: "):
+        list(catalogue.read(Annotation))
+
+
 def _open_together(barrier: Barrier, url: str) -> None:
     barrier.wait()
     with Catalogue(url) as catalogue:

@@ -128,18 +128,20 @@ def label_folder(
     """Label every file under `images`, in the order of names: one Annotation a line in `out`.
 
     What was rejected goes to `out` with the suffix .rejected.jsonl, item_id being the file's name
-    within the folder; of files with equal bytes the first counts. Both files are whole or absent.
-    `on_image` is told the name after each file. Raises InputError where there are no files.
+    within the folder; of labelled files with equal bytes the first counts. Both files are whole or
+    absent. `on_image` is told the name after each file. Raises InputError where there are none.
     """
     files = sorted(_files(images), key=lambda path: path.relative_to(images).as_posix())
     if not files:
         raise InputError(f"{images} holds no files: name a folder of JPEG, PNG or WebP pictures.")
 
     def label(batch: Sequence[Path]) -> list[tuple[str, list[Record]]]:
-        contents = [path.read_bytes() for path in batch]
-        ids = [hashlib.sha256(content).hexdigest() for content in contents]
-        pictures = list(zip(ids, contents, strict=True))
-        return list(zip(ids, prelabel_batch(pictures, profile, params, at), strict=True))
+        read = [_read(path) for path in batch]
+        pictures = [one for one in read if not isinstance(one, Rejected)]
+        records = iter(prelabel_batch(pictures, profile, params, at))
+        return [
+            ("", [one]) if isinstance(one, Rejected) else (one[0], next(records)) for one in read
+        ]
 
     first_of: dict[str, str] = {}
     rejected: list[Rejected] = []
@@ -151,9 +153,9 @@ def label_folder(
                 same = f"The same bytes as {first_of[image_id]}."
                 rejected.append(_rejected(name, Reason.DUPLICATE_PIXELS, same))
             else:
-                first_of[image_id] = name
                 for record in records:
                     if isinstance(record, Annotation):
+                        first_of[image_id] = name
                         lines.write(record.model_dump_json() + "\n")
                         labelled, faces = labelled + 1, faces + len(record.faces)
                     elif isinstance(record, Rejected):
@@ -285,14 +287,25 @@ def _labels(
     ]
 
 
+def _read(path: Path) -> tuple[str, bytes] | Rejected:
+    """The sha256 of a file and its bytes."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        why = f"The file cannot be read: {error.strerror}."
+        return _rejected(path.name, Reason.NOT_AN_IMAGE, why)
+    return hashlib.sha256(content).hexdigest(), content
+
+
 def _files(folder: Path) -> list[Path]:
-    """All files below, leaving out hidden ones and what lies in hidden folders."""
+    """All files below, links that lead nowhere among them; hidden ones and what lies in hidden
+    folders are left out."""
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder of pictures.")
     return [
         path
         for path in folder.rglob("*")
-        if path.is_file()
+        if (path.is_file() or (path.is_symlink() and not path.exists()))
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
 

@@ -43,6 +43,17 @@ def rejected_in(folder: Path) -> list[Rejected]:
     return list(read_records(out.with_suffix(".rejected.jsonl"), Rejected))
 
 
+def test_every_broken_file_has_a_reason_of_its_own(folder: Path) -> None:
+    for name in ("d.jpg", "e.jpg"):
+        (folder / name).write_bytes(b"")
+    (folder / "f.jpg").symlink_to("nowhere")
+    rejected = {one.item_id: one for one in rejected_in(folder)}
+    for name in ("d.jpg", "e.jpg"):
+        assert rejected[name].reason is Reason.NOT_AN_IMAGE
+        assert rejected[name].detail.startswith("The file is empty")
+    assert rejected["f.jpg"].detail == "The file cannot be read: No such file or directory."
+
+
 def test_a_failed_model_is_one_line(folder: Path) -> None:
     rejected = rejected_in(folder)
     assert [one.reason for one in rejected] == [Reason.MODEL_FAILED] * 3

@@ -1,8 +1,10 @@
-"""Panoramas: a detector that scales a long picture into a square sees nobody in it."""
+"""Panoramas: a network that has a long picture scaled into a square sees nobody in it."""
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from faces.detection import Detection, Detector, Image, largest_first, unsuppressed
 
@@ -41,6 +43,37 @@ class PanoramaDetector:
         found.sort(key=lambda one: one.score, reverse=True)
         boxes = np.array([one.box for one in found]).reshape(-1, 4)
         return largest_first(found[index] for index in unsuppressed(boxes, self._max_overlap))
+
+
+class Segmenter(Protocol):
+    """What masks pixels; `faces.person_mask.PersonSegmenter` is one."""
+
+    def segment(self, images: Sequence[Image]) -> list[NDArray[np.bool_]]:
+        """A mask (H, W) bool of each of `images`, (H, W, 3) uint8 RGB."""
+
+
+class PanoramaSegmenter:
+    """Another segmenter, on the whole image or, where it is long, on windows of it instead.
+
+    A pixel is masked where any window has it so: what an edge cuts, the next window has whole.
+    """
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        self._segmenter = segmenter
+
+    def segment(self, images: Sequence[Image]) -> list[NDArray[np.bool_]]:
+        """See `Segmenter`."""
+        return [
+            self._of_windows(rgb) if _is_elongated(rgb) else self._segmenter.segment([rgb])[0]
+            for rgb in images
+        ]
+
+    def _of_windows(self, rgb: Image) -> NDArray[np.bool_]:
+        mask = np.zeros(rgb.shape[:2], dtype=np.bool_)
+        for left, top, right, bottom in _windows(*rgb.shape[1::-1]):
+            (inside,) = self._segmenter.segment([rgb[top:bottom, left:right]])
+            mask[top:bottom, left:right] |= inside
+        return mask
 
 
 def _is_elongated(rgb: Image) -> bool:

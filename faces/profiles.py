@@ -18,7 +18,7 @@ from faces.lighting import LightingParams, lighting
 from faces.masks import encode
 from faces.mesh import FaceMesher, Mesh, MeshParams
 from faces.nudity import NudityDetector, NudityParams
-from faces.panorama import PanoramaDetector
+from faces.panorama import PanoramaDetector, PanoramaSegmenter
 from faces.parsing import FaceParser, ParsingParams
 from faces.person_mask import PersonMaskParams, PersonSegmenter
 from faces.pose import head_pose, pose_from_points
@@ -152,7 +152,9 @@ class Profile:
             else None
         )
         self._mesher = FaceMesher(paths[parts.mesh], self._params.mesh)
-        self._segmenter = PersonSegmenter(paths[parts.mask], self._params.person_mask)
+        self._segmenter = PanoramaSegmenter(
+            PersonSegmenter(paths[parts.mask], self._params.person_mask)
+        )
         self._parser = (
             FaceParser(paths[parts.parsing], self._params.parsing) if parts.parsing else None
         )

@@ -13,10 +13,11 @@ from PIL import Image
 
 import faces.registry
 from annotation.prelabel import PrelabelParams, prelabel_batch
+from faces.masks import decode
 from faces.profiles import PROFILES, Profile, load_profile
 from faces.registry import load_registry
 from mirrorset.errors import IntegrityError, UnavailableError
-from mirrorset.records import Annotation, Reason, Rejected
+from mirrorset.records import Annotation, Reason, Rejected, Xyxy
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -153,6 +154,15 @@ def test_a_file_gets_the_right_labels_or_one_clear_reason(
         assert apart.max() <= case.within_px
     if not case.within_px:
         assert face == expected
+    assert masked_share(first, face.box) > 0.8
+
+
+def masked_share(annotation: Annotation, box: Xyxy) -> float:
+    """Share of the box's pixels that the person mask holds."""
+    (person,) = annotation.masks
+    masked = decode(person, person.bottom + 1, person.right + 1)
+    left, top, right, bottom = (int(edge) for edge in box)
+    return float(masked[top:bottom, left:right].sum() / ((right - left) * (bottom - top)))
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 from insightface.model_zoo.scrfd import SCRFD
 
 from faces.detection import Detection, Image, largest_first, unsuppressed
-from faces.panorama import PanoramaDetector
+from faces.panorama import PanoramaDetector, PanoramaSegmenter
+from mirrorset.metrics import mask_iou
 
 BOXES = st.lists(
     st.tuples(*[st.floats(0, 100, width=32)] * 2, *[st.floats(1, 60, width=32)] * 2), max_size=25
@@ -75,3 +77,28 @@ def test_the_thinnest_picture_costs_no_more_than_others() -> None:
     inner = WhiteSquares()
     PanoramaDetector(inner, 0.4).detect([np.zeros((2, 50_000, 3), dtype=np.uint8)])
     assert len(inner.seen) <= 65
+
+
+class Squashing:
+    """Takes for a person what is white once the picture has been scaled into 16×16."""
+
+    def segment(self, images: Sequence[Image]) -> list[np.ndarray]:
+        return [self._segment(rgb) for rgb in images]
+
+    def _segment(self, rgb: Image) -> np.ndarray:
+        small = cv2.resize(rgb[:, :, 0], (16, 16), interpolation=cv2.INTER_AREA)
+        return cv2.resize(small, rgb.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 127
+
+
+@pytest.mark.parametrize("left", [0, 130, 777, 1940])
+@pytest.mark.parametrize("is_upright", [False, True])
+def test_a_person_in_a_panorama_is_masked_where_it_is(left: int, is_upright: bool) -> None:
+    picture = np.zeros((100, 2000, 3), dtype=np.uint8)
+    picture[20:80, left : left + 60] = 255
+    if is_upright:
+        picture = picture.transpose(1, 0, 2)
+    (mask,) = PanoramaSegmenter(Squashing()).segment([picture])
+    person = picture[:, :, 0] > 0
+    assert mask.shape == person.shape
+    assert mask_iou(mask, person) > 0.7
+    assert not Squashing().segment([picture])[0].any()

@@ -128,8 +128,8 @@ def label_folder(
     """Label every file under `images`, in the order of names: one Annotation a line in `out`.
 
     What was rejected goes to `out` with the suffix .rejected.jsonl, item_id being the file's name
-    within the folder; of labelled files with equal bytes the first counts. Both files are whole or
-    absent. `on_image` is told the name after each file. Raises InputError where there are none.
+    within the folder, but for intimate pictures, which are only counted; of labelled files with
+    equal bytes the first counts. Both files are whole or absent. `on_image` is told the name after each file. Raises InputError where there are none.
     """
     files = sorted(_files(images), key=lambda path: path.relative_to(images).as_posix())
     if not files:
@@ -163,7 +163,9 @@ def label_folder(
                     elif isinstance(record, Verdict) and record.check == ADULT:
                         quarantined += not record.passed
             on_image(name)
-        write_records(out.with_suffix(".rejected.jsonl"), rejected)
+        # Of intimate pictures only the number is told.
+        named = [one for one in rejected if one.reason is not Reason.INTIMATE]
+        write_records(out.with_suffix(".rejected.jsonl"), named)
     return FolderSummary(
         labelled=labelled,
         faces=faces,

@@ -23,7 +23,7 @@ from annotation.cvat.outlines import outlines
 from annotation.prelabel import PrelabelParams, prelabel, prelabel_profile
 from annotation.schema import DO_NOT_USE, REVIEWED, load_label_schema
 from faces.profiles import Profile
-from mirrorset.records import Annotation, Record, Rejected, Verdict, utc_now
+from mirrorset.records import Annotation, Reason, Record, Rejected, Verdict, utc_now
 from mirrorset.settings import read_settings
 
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class LabellingFunction:
 
     A picture that may show a minor is labelled, since whoever put it into CVAT sees it anyway; a
     warning names it, and no figure leaves. One that pre-labelling rejects has no shapes, and a
-    warning says why.
+    warning says why; an intimate one is not named.
     """
 
     def __init__(self, profile: Profile, params: PrelabelParams) -> None:
@@ -119,7 +119,9 @@ def _confident(annotation: Annotation, threshold: float) -> Annotation:
 
 def _warn(frame: str, records: Sequence[Record]) -> None:
     for record in records:
-        if isinstance(record, Rejected):
+        if isinstance(record, Rejected) and record.reason is Reason.INTIMATE:
+            _log.warning("A frame is not labelled: it is intimate. Take it out of the task.")
+        elif isinstance(record, Rejected):
             _log.warning("%s is not labelled: %s", frame, record.detail)
         elif isinstance(record, Verdict) and record.check == ADULT and not record.passed:
             _log.warning(

@@ -232,6 +232,21 @@ def test_doubt_of_age_is_a_warning_without_a_figure(
     ]
 
 
+def test_an_intimate_frame_has_no_shapes_and_is_not_named(
+    function: LabellingFunction,
+    frames: dict[str, bytes],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "faces.nudity.NudityDetector.is_intimate", lambda _, pictures: [True] * len(pictures)
+    )
+    image = Image.open(io.BytesIO(frames["astronaut.png"]))
+    with caplog.at_level(logging.WARNING):
+        assert function.detect(Context(), image) == []
+    assert caplog.messages == ["A frame is not labelled: it is intimate. Take it out of the task."]
+
+
 def test_a_task_without_a_label_of_the_schema_is_refused_unless_told(
     function: LabellingFunction, frames: dict[str, bytes], shared_data: Path, tmp_path: Path
 ) -> None:

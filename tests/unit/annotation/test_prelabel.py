@@ -111,6 +111,8 @@ def test_of_an_intimate_picture_nothing_is_kept_but_the_reason(
     summary = label_folder(folder, out, profile, PrelabelParams(), lambda _: None, at=AT)
     assert (summary.rejected, summary.labelled, summary.quarantined) == ({"intimate": 3}, 0, 0)
     assert out.read_text() == ""
+    # Of which file it is said, nobody reads.
+    assert out.with_suffix(".rejected.jsonl").read_text() == ""
 
 
 def test_doubt_is_a_verdict_without_its_figure(

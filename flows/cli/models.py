@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.cli.app import HERE, Home, Json, show
-from mirrorset.errors import IntegrityError, SettingsError
+from mirrorset.errors import IntegrityError, MirrorsetError, SettingsError, UnavailableError
 
 if TYPE_CHECKING:
     from faces.registry import Model
@@ -54,16 +54,25 @@ def list_models(home: Home = HERE, is_json: Json = False) -> None:
 
 @app.command()
 def fetch(names: Names = None, home: Home = HERE, is_json: Json = False) -> None:
-    """Fetch weight files and verify their sha256; what is here already is not fetched again."""
+    """Fetch weight files and verify their sha256; what is here already is not fetched again.
+
+    One that cannot be had keeps no other back.
+    """
     from faces import registry
     from mirrorset.settings import read_settings
 
     cache = read_settings(home).models
-    show(
-        {model.name: str(registry.fetch(model, cache)) for model in _chosen(names)},
-        is_json,
-        "Fetched and verified",
-    )
+    fetched: dict[str, str] = {}
+    failed: dict[str, MirrorsetError] = {}
+    for model in _chosen(names):
+        try:
+            fetched[model.name] = str(registry.fetch(model, cache))
+        except (UnavailableError, IntegrityError) as error:
+            failed[model.name] = error
+    show(fetched, is_json, "Fetched and verified")
+    if failed:
+        kind = type(next(iter(failed.values())))
+        raise kind("; ".join(f"{error} {_needed_by(name)}" for name, error in failed.items()))
 
 
 @app.command()
@@ -80,6 +89,13 @@ def verify(names: Names = None, home: Home = HERE, is_json: Json = False) -> Non
         raise IntegrityError(
             f"{', '.join(damaged)} in {cache} is damaged: run `mirrorset models fetch`."
         )
+
+
+def _needed_by(name: str) -> str:
+    from faces.profiles import PROFILES
+
+    profiles = [profile for profile, parts in PROFILES.items() if name in parts.models]
+    return f"Needed by: {', '.join(profiles) or 'the gates of every profile'}."
 
 
 def _chosen(names: list[str] | None) -> "list[Model]":

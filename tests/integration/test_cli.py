@@ -10,6 +10,7 @@ import pytest
 from demo_run import MIRRORSET, Demo
 
 import mirrorset
+from faces.registry import fetch, load_registry
 from mirrorset.files import read_records
 from mirrorset.records import Annotation
 
@@ -118,6 +119,19 @@ def test_damaged_weights_are_named(tmp_path: Path) -> None:
     assert listed["age-v1"]["state"] == "damaged"
     assert "age-v1" in refused(5, "models", "verify", env=env)
     assert "no model 'none'" in refused(2, "models", "fetch", "none")
+
+
+def test_weights_that_cannot_be_had_keep_no_others_back(model_cache: Path, tmp_path: Path) -> None:
+    yunet = load_registry()["yunet"]
+    cache = tmp_path / "models"
+    cache.mkdir()
+    (cache / yunet.file).symlink_to(fetch(yunet, model_cache))
+    nowhere = "http://127.0.0.1:9/simple"
+    env = {"MIRRORSET_CACHE": str(tmp_path), "PIP_INDEX_URL": nowhere, "PIP_RETRIES": "0"}
+    said = refused(4, "models", "fetch", "age-v1", "yunet", env=env)
+    assert "age-v1 cannot be had" in said
+    assert "Needed by: the gates of every profile." in said
+    assert "yunet" not in said
 
 
 def test_parity_on_the_demo_pack_and_a_gate_that_fails(demo: Demo, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from annotation.prelabel import PrelabelParams, label_folder, prelabel
 from faces.profiles import Measures
+from mirrorset.errors import InputError
 from mirrorset.files import read_records
 from mirrorset.records import Face, Reason, Rejected, Verdict
 
@@ -52,6 +53,11 @@ def test_every_broken_file_has_a_reason_of_its_own(folder: Path) -> None:
         assert rejected[name].reason is Reason.NOT_AN_IMAGE
         assert rejected[name].detail.startswith("The file is empty")
     assert rejected["f.jpg"].detail == "The file cannot be read: No such file or directory."
+
+
+def test_an_out_that_is_a_folder_is_refused_before_anything_is_labelled(folder: Path) -> None:
+    with pytest.raises(InputError, match="is a folder: name the file"):
+        label_folder(folder, folder, Clumsy(), PrelabelParams(), lambda _: None, at=AT)
 
 
 def test_a_failed_model_is_one_line(folder: Path) -> None:

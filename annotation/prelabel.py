@@ -19,7 +19,7 @@ from faces.detection import Image
 from faces.engine import EngineParams, in_batches
 from faces.nudity import NudityParams
 from faces.profiles import Measures, Profile, ProfileParams, load_profile
-from mirrorset.errors import InputError
+from mirrorset.errors import InputError, IntegrityError
 from mirrorset.files import write_records, written_aside
 from mirrorset.pixels import PixelParams, UnusableImageError, decode, inspect
 from mirrorset.records import Annotation, Reason, Record, Rejected, Verdict
@@ -53,12 +53,11 @@ def prelabel_profile(params: PrelabelParams, cache: Path) -> Profile:
 
 
 class FolderSummary(Record):
-    """What became of a folder: labelled images and their faces, images whose verdict "adult"
-    failed, and how many were rejected for each reason."""
+    """What became of a folder: labelled images and their faces, and how many were rejected for
+    each reason."""
 
     labelled: int
     faces: int
-    quarantined: int
     rejected: dict[str, int]
 
 
@@ -105,12 +104,20 @@ def prelabel_shard(
 ) -> list[Record]:
     """The records of `prelabel` for every image, in order: one shard for the spool.
 
+    An image whose bytes are lost or changed is rejected, to be tried again by the next run. Raises
+    UnavailableError where there are no `blobs` at all.
+
     engine: changes no record. Where several processes label shards, one worker each.
     """
 
     def label(batch: Sequence[str]) -> list[list[Record]]:
-        pictures = [(image_id, blobs.get(image_id)) for image_id in batch]
-        return prelabel_batch(pictures, profile, params, at)
+        kept = [_kept(image_id, blobs) for image_id in batch]
+        records = iter(
+            prelabel_batch(
+                [one for one in kept if not isinstance(one, Rejected)], profile, params, at
+            )
+        )
+        return [[one] if isinstance(one, Rejected) else next(records) for one in kept]
 
     return [record for records in in_batches(label, image_ids, engine) for record in records]
 
@@ -128,9 +135,10 @@ def label_folder(
     """Label every file under `images`, in the order of names: one Annotation a line in `out`.
 
     What was rejected goes to `out` with the suffix .rejected.jsonl, item_id being the file's name
-    within the folder, but for intimate pictures, which are only counted; of labelled files with
-    equal bytes the first counts. Both files are whole or absent. `on_image` is told the name after
-    each file. Raises InputError where there are no files or `out` is a folder.
+    within the folder. Intimate pictures are only counted. One that may show a minor has no labels:
+    nobody could release it from quarantine here. Of labelled files with equal bytes the first
+    counts. Both files are whole or absent. `on_image` is told the name after each file. Raises
+    InputError where there are no files or `out` is a folder.
     """
     files = sorted(_files(images), key=lambda path: path.relative_to(images).as_posix())
     if not files:
@@ -148,13 +156,15 @@ def label_folder(
 
     first_of: dict[str, str] = {}
     rejected: list[Rejected] = []
-    labelled = faces = quarantined = 0
+    labelled = faces = 0
     with written_aside(out) as aside, aside.open("w", encoding="utf-8") as lines:
         for path, (image_id, records) in zip(files, in_batches(label, files, engine), strict=True):
             name = path.relative_to(images).as_posix()
             if image_id in first_of:
                 same = f"The same bytes as {first_of[image_id]}."
                 rejected.append(_rejected(name, Reason.DUPLICATE_PIXELS, same))
+            elif any(_is_doubt(record) for record in records):
+                rejected.append(_rejected(name, Reason.MINOR_DOUBT, "It may show a minor."))
             else:
                 for record in records:
                     if isinstance(record, Annotation):
@@ -163,8 +173,6 @@ def label_folder(
                         labelled, faces = labelled + 1, faces + len(record.faces)
                     elif isinstance(record, Rejected):
                         rejected.append(record.model_copy(update={"item_id": name}))
-                    elif isinstance(record, Verdict) and record.check == ADULT:
-                        quarantined += not record.passed
             on_image(name)
         # Of intimate pictures only the number is told.
         named = [one for one in rejected if one.reason is not Reason.INTIMATE]
@@ -172,7 +180,6 @@ def label_folder(
     return FolderSummary(
         labelled=labelled,
         faces=faces,
-        quarantined=quarantined,
         rejected=dict(sorted(Counter(str(one.reason) for one in rejected).items())),
     )
 
@@ -292,6 +299,15 @@ def _labels(
     ]
 
 
+def _kept(image_id: str, blobs: Contents) -> tuple[str, bytes] | Rejected:
+    """An image's id and bytes."""
+    try:
+        return image_id, blobs.get(image_id)
+    except (InputError, IntegrityError) as error:
+        rejected = _rejected(image_id, Reason.LOST, str(error))
+        return rejected.model_copy(update={"is_retryable": True})
+
+
 def _read(path: Path) -> tuple[str, bytes] | Rejected:
     """The sha256 of a file and its bytes."""
     try:
@@ -333,6 +349,10 @@ def _undecodable(image_id: str, content: bytes, detail: str) -> Rejected:
     except UnusableImageError as unusable:
         return _rejected(image_id, unusable.reason, unusable.detail)
     return _rejected(image_id, Reason.NOT_AN_IMAGE, detail)
+
+
+def _is_doubt(record: Record) -> bool:
+    return isinstance(record, Verdict) and record.check == ADULT and not record.passed
 
 
 def _rejected(item_id: str, reason: Reason, detail: str) -> Rejected:

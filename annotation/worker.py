@@ -38,8 +38,7 @@ class LabelOrder(Record):
 def label(order: LabelOrder, image_ids: Sequence[str]) -> bytes:
     """The records of the images as the content of one shard (`mirrorset.spool.encoded`).
 
-    Models stay loaded for the next shard. Raises what `prelabel_profile` does, and InputError or
-    IntegrityError where the store lacks an image or holds other bytes.
+    Models stay loaded for the next shard. Raises what `prelabel_profile` and `prelabel_shard` do.
     """
     profile = _profile(order.params, order.models)
     blobs = BlobStore(order.blobs_url)

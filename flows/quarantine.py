@@ -26,10 +26,13 @@ _BY_PERSON = "an annotator has stopped it"
 
 
 class Seen(Record):
-    """Where an image was seen, for a person who looks for evidence at its source."""
+    """Where an image was seen, for a person who looks for evidence at its source.
+
+    where: its page's address, or the item's name at a source without pages, as a folder is.
+    """
 
     source: str
-    page_url: str
+    where: str
     author: str
     licence: str
 
@@ -204,9 +207,8 @@ def _sightings(
     for one in catalogue.read(Sighting):
         if one.image_id in image_ids:
             licence = f"{one.licence.code} {one.licence.version}".rstrip()
-            seen = Seen(
-                source=one.source, page_url=one.page_url, author=one.author, licence=licence
-            )
+            where = one.page_url or one.source_item_id
+            seen = Seen(source=one.source, where=where, author=one.author, licence=licence)
             found[one.image_id].append(((one.source, one.source_item_id), seen))
     return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from mirrorset.errors import InputError, IntegrityError, SettingsError
+from mirrorset.errors import InputError, IntegrityError, SettingsError, UnavailableError
 
 
 class BlobStore:
@@ -43,16 +43,24 @@ class BlobStore:
     def get(self, image_id: str) -> bytes:
         """The bytes of `image_id`.
 
-        Raises InputError where the store lacks it, IntegrityError where the bytes have changed.
+        Raises InputError where the store lacks it, IntegrityError where the bytes have changed,
+        UnavailableError where there is no store.
         """
         try:
             content = bytes(self._fs.cat_file(self._path(image_id)))
         except FileNotFoundError:
-            raise InputError(f"The blob store {self._root} has no image {image_id}.") from None
+            if not self._fs.exists(self._root):
+                raise UnavailableError(
+                    f"The blob store {self._root} is not there: mount it, or say in mirrorset.toml "
+                    "where it is (blobs_url)."
+                ) from None
+            raise InputError(
+                f"The blob store {self._root} has no image {image_id}: restore it from a backup."
+            ) from None
         if hashlib.sha256(content).hexdigest() != image_id:
             raise IntegrityError(
                 f"{self._path(image_id)} no longer has the bytes it is named after: "
-                "delete it and crawl again."
+                "restore it from a backup."
             )
         return content
 

@@ -115,6 +115,7 @@ class Reason(StrEnum):
     FORBIDDEN_ADDRESS = "forbidden_address"
     TOO_LARGE = "too_large"
     CHECKSUM = "checksum"
+    LOST = "lost"
     NOT_AN_IMAGE = "not_an_image"
     TRUNCATED = "truncated"
     POLYGLOT = "polyglot"

@@ -172,7 +172,11 @@ def prelabel(
         typer.Option(help="Label the pictures of this plain folder instead of the catalogue's."),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="With --images: the file that gets one Annotation a line.")
+        Path | None,
+        typer.Option(
+            help="With --images: the file that gets one Annotation a line; what was rejected goes "
+            "beside it, to NAME.rejected.jsonl."
+        ),
     ] = None,
     profile: Annotated[
         str, typer.Option(help="With --images: which models; params.yaml says it otherwise.")

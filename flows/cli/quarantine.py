@@ -38,7 +38,7 @@ def list_held(home: Home = HERE, is_json: Json = False) -> None:
         return
     for one in found.held:
         seen = [
-            f"{seen.source} · {seen.page_url} · {seen.author or 'no author'} · {seen.licence}"
+            f"{seen.source} · {seen.where} · {seen.author or 'no author'} · {seen.licence}"
             for seen in one.seen
         ]
         end = "due for erasure since" if one.is_due_for_erasure else "until"

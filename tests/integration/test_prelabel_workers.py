@@ -23,7 +23,7 @@ from annotation.prelabel import PrelabelParams
 from annotation.processes import Processes
 from annotation.worker import LabelOrder, label
 from flows.cli import app
-from mirrorset.errors import InputError, SettingsError
+from mirrorset.errors import SettingsError, UnavailableError
 from mirrorset.pixels import PixelParams, inspect
 from mirrorset.records import Annotation, ImageRecord
 from mirrorset.workspace import init, open_workspace
@@ -156,16 +156,17 @@ def test_two_dask_workers_label_as_one_process_does_though_one_is_killed(
     assert suspicious
 
 
-def test_faults_of_a_worker_are_faults_of_the_run(order: LabelOrder, cluster: LocalCluster) -> None:
-    absent = iter([("ab" * 32,)])
-    with Processes(1) as team, pytest.raises(InputError, match="has no image abab"):
-        list(labelled(team, order, absent))
-    absent = iter([("ab" * 32,)])
+def test_faults_of_a_worker_are_faults_of_the_run(
+    order: LabelOrder, cluster: LocalCluster, tmp_path: Path
+) -> None:
+    astray = order.model_copy(update={"blobs_url": str(tmp_path / "unmounted")})
+    with Processes(1) as team, pytest.raises(UnavailableError, match="unmounted is not there"):
+        list(labelled(team, astray, iter([("ab" * 32,)])))
     with (
         Cluster(cluster.scheduler_address) as team,
-        pytest.raises(InputError, match="has no image abab"),
+        pytest.raises(UnavailableError, match="unmounted is not there"),
     ):
-        list(labelled(team, order, absent))
+        list(labelled(team, astray, iter([("ab" * 32,)])))
 
 
 _RUN = """

@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from annotation.prelabel import PrelabelParams, label_folder, prelabel
+from annotation.prelabel import PrelabelParams, label_folder, prelabel, prelabel_shard
 from faces.profiles import Measures
+from mirrorset.blobs import BlobStore
 from mirrorset.errors import InputError
 from mirrorset.files import read_records
-from mirrorset.records import Face, Reason, Rejected, Verdict
+from mirrorset.records import Annotation, Face, Reason, Rejected, Verdict
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -115,10 +116,27 @@ def test_of_an_intimate_picture_nothing_is_kept_but_the_reason(
     ]
     out = folder.parent / "labels.jsonl"
     summary = label_folder(folder, out, profile, PrelabelParams(), lambda _: None, at=AT)
-    assert (summary.rejected, summary.labelled, summary.quarantined) == ({"intimate": 3}, 0, 0)
+    assert (summary.rejected, summary.labelled) == ({"intimate": 3}, 0)
     assert out.read_text() == ""
     # Of which file it is said, nobody reads.
     assert out.with_suffix(".rejected.jsonl").read_text() == ""
+
+
+def test_lost_and_changed_bytes_keep_no_other_picture_back(
+    folder: Path, make_face: Callable[..., Face], tmp_path: Path
+) -> None:
+    store = BlobStore(str(tmp_path / "blobs"))
+    whole, lost, changed = (store.put(path.read_bytes()) for path in sorted(folder.iterdir()))
+    store.remove(lost)
+    (tmp_path / "blobs" / changed[:2] / changed[2:4] / changed).write_bytes(b"")
+    profile = Sees(make_face(), is_intimate=False)
+    shard = prelabel_shard([lost, whole, changed], store, profile, PrelabelParams(), AT)
+    assert [one.image_id for one in shard if isinstance(one, Annotation)] == [whole]
+    rejected = [one for one in shard if isinstance(one, Rejected)]
+    assert [one.item_id for one in rejected] == [lost, changed]
+    for one in rejected:
+        assert (one.reason, one.is_retryable) == (Reason.LOST, True)
+        assert one.detail.endswith("restore it from a backup.")
 
 
 def test_doubt_is_a_verdict_without_its_figure(
@@ -130,3 +148,17 @@ def test_doubt_is_a_verdict_without_its_figure(
     adult = [one for one in records if isinstance(one, Verdict) and one.check == "adult"]
     assert [(one.passed, one.measured, one.threshold) for one in adult] == [(False, None, None)]
     assert "0.98" not in "".join(one.model_dump_json() for one in records)
+
+
+def test_of_a_folder_doubted_pictures_are_left_out_and_named(
+    folder: Path, make_face: Callable[..., Face]
+) -> None:
+    out = folder.parent / "labels.jsonl"
+    profile = Sees(make_face(), is_intimate=False)
+    summary = label_folder(folder, out, profile, PrelabelParams(), lambda _: None, at=AT)
+    assert (summary.labelled, summary.rejected) == (0, {"minor_doubt": 3})
+    assert out.read_text() == ""
+    rejected = list(read_records(out.with_suffix(".rejected.jsonl"), Rejected))
+    assert [one.item_id for one in rejected] == ["a.png", "b.png", "c.png"]
+    assert {one.reason for one in rejected} == {Reason.MINOR_DOUBT}
+    assert "0.98" not in out.with_suffix(".rejected.jsonl").read_text()

@@ -131,7 +131,7 @@ def test_the_list_says_why_since_when_and_where(home: Path) -> None:
     assert held[DOUBTED]["seen"] == [
         {
             "source": "gallery",
-            "page_url": "https://example.org/aaaa",
+            "where": "https://example.org/aaaa",
             "author": "Ada",
             "licence": "CC-BY 4.0",
         }

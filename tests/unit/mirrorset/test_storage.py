@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mirrorset.blobs import BlobStore
-from mirrorset.errors import InputError, IntegrityError, SettingsError
+from mirrorset.errors import InputError, IntegrityError, SettingsError, UnavailableError
 from mirrorset.files import read_records, write_records, write_text
 from mirrorset.params import DatasetParams, read_params
 from mirrorset.records import Verdict
@@ -32,8 +32,13 @@ def test_a_changed_blob_is_noticed(tmp_path: Path) -> None:
     store = BlobStore(str(tmp_path))
     image_id = store.put(b"bytes")
     (tmp_path / image_id[:2] / image_id[2:4] / image_id).write_bytes(b"other")
-    with pytest.raises(IntegrityError, match="crawl again"):
+    with pytest.raises(IntegrityError, match="restore it"):
         store.get(image_id)
+
+
+def test_a_store_that_is_not_there_is_no_lost_image(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="unmounted is not there: mount it"):
+        BlobStore(str(tmp_path / "unmounted")).get("0" * 64)
 
 
 def _write_forever(folder: Path) -> None:

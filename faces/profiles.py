@@ -27,6 +27,7 @@ from faces.region import face_region
 from faces.registry import Model, fetch, load_registry, model_ref
 from faces.schema import load_schema
 from faces.scrfd import Scrfd, ScrfdParams
+from faces.upright import View, found_lying, upright
 from faces.visibility import hidden_points
 from faces.yunet import YuNet, YuNetParams
 from mirrorset.errors import SettingsError
@@ -131,6 +132,21 @@ class Measures:
     is_intimate: bool = False
 
 
+@dataclass(frozen=True)
+class _Looked:
+    """A detection and what the landmark models make of it, px of the image.
+
+    of106: points (106, 2) and their disagreement (106,). of68: by all models, None where none found
+    any.
+    """
+
+    detection: Detection
+    of106: tuple[Floats, Floats] | None
+    of68: Located | None
+    mesh: Mesh | None
+    is_confirmed: bool
+
+
 class Profile:
     """name, models: what a label says of its origin. One instance serves any number of threads.
 
@@ -173,60 +189,111 @@ class Profile:
 
         The same pixels give the same measures, whatever else is in the batch.
         """
-        detections = self._detector.detect(images)
-        found = [
-            (rgb, detection)
-            for rgb, of_image in zip(images, detections, strict=True)
-            for detection in of_image
-        ]
-        boxes = [(rgb, detection.box) for rgb, detection in found]
-        points106 = self._points106.locate(boxes) if self._points106 else [None] * len(boxes)
-        meshes = self._mesher.locate(boxes)
-        seen = [looks(of106, mesh) for of106, mesh in zip(points106, meshes, strict=True)]
-        points68 = [located68(one) if one else None for one in seen]
-        confirmed = self._confirmation.confirm(
-            boxes, [one.apart_px if one else math.nan for one in seen]
-        )
+        looked = self._looked(images)
         ages = iter(
             self._age.minor_probability(
                 [
-                    (rgb, located.points)
-                    for (rgb, _), located in zip(found, points68, strict=True)
-                    if located
+                    (rgb, one.of68.points)
+                    for rgb, of_image in zip(images, looked, strict=True)
+                    for one in of_image
+                    if one.of68
                 ]
             )
         )
-        minors = [next(ages) if located else _IN_DOUBT for located in points68]
         intimate = self._nudity.is_intimate(
             [
-                (rgb, [detection.box for detection in of_image])
-                for rgb, of_image in zip(images, detections, strict=True)
+                (rgb, [one.detection.box for one in of_image])
+                for rgb, of_image in zip(images, looked, strict=True)
             ]
         )
         masks = self._segmenter.segment(images)
-        rows = iter(zip(points106, points68, meshes, confirmed, minors, strict=True))
         measures = []
-        for rgb, of_image, mask, nude in zip(images, detections, masks, intimate, strict=True):
-            faces: list[Face] = []
-            faced: list[Detection] = []
-            probabilities: list[float] = []
-            for detection in of_image:
-                of106, of68, mesh, is_confirmed, minor = next(rows)
-                probabilities.append(minor)
-                if is_confirmed:
-                    rank = str(len(faces))
-                    faces.append(self._face(rank, rgb, detection, of106, of68, mesh))
-                    faced.append(detection)
+        for rgb, of_image, mask, nude in zip(images, looked, masks, intimate, strict=True):
+            confirmed = [one for one in of_image if one.is_confirmed]
             measures.append(
                 Measures(
-                    faces=tuple(faces),
-                    unconfirmed=len(of_image) - len(faces),
-                    masks=self._masks(rgb, mask, faced),
-                    minor_probability=tuple(probabilities),
+                    faces=tuple(
+                        self._face(str(rank), rgb, one) for rank, one in enumerate(confirmed)
+                    ),
+                    unconfirmed=len(of_image) - len(confirmed),
+                    masks=self._masks(rgb, mask, [one.detection for one in confirmed]),
+                    minor_probability=tuple(
+                        next(ages) if one.of68 else _IN_DOUBT for one in of_image
+                    ),
                     is_intimate=nude,
                 )
             )
         return measures
+
+    def _looked(self, images: Sequence[Image]) -> list[list[_Looked]]:
+        """What was found on each of `images`, largest box first.
+
+        Where nothing is confirmed, the picture may lie on its side or be upside down without saying
+        so: it is turned, and what is confirmed then comes after.
+        """
+        detections = self._detector.detect(images)
+        looked = iter(
+            self._look(
+                [
+                    (rgb, detection)
+                    for rgb, of_image in zip(images, detections, strict=True)
+                    for detection in of_image
+                ]
+            )
+        )
+        standing = [[next(looked) for _ in of_image] for of_image in detections]
+        return [
+            of_image if any(one.is_confirmed for one in of_image) else of_image + self._lying(rgb)
+            for rgb, of_image in zip(images, standing, strict=True)
+        ]
+
+    def _lying(self, rgb: Image) -> list[_Looked]:
+        """The confirmed faces of the turn in which one is found most surely."""
+        tries = [
+            [
+                one
+                for one in self._look(
+                    [(rgb, found) for found in found_lying(rgb, by, self._detector)]
+                )
+                if one.is_confirmed
+            ]
+            for by in (1, 2, 3)
+        ]
+        return max(tries, key=lambda seen: max((one.detection.score for one in seen), default=0.0))
+
+    def _look(self, found: Sequence[tuple[Image, Detection]]) -> list[_Looked]:
+        """Landmarks of each detection, and whether it is a face."""
+        views = [upright(rgb, detection, self._detector) for rgb, detection in found]
+        boxes = [(view.rgb, view.box) for view in views]
+        points106 = self._located106(views)
+        meshes = [
+            mesh and view.mesh(mesh)
+            for mesh, view in zip(self._mesher.locate(boxes), views, strict=True)
+        ]
+        seen = [looks(of106, mesh) for of106, mesh in zip(points106, meshes, strict=True)]
+        confirmed = self._confirmation.confirm(
+            boxes,
+            [
+                one.apart_px / view.scale if one else math.nan
+                for one, view in zip(seen, views, strict=True)
+            ],
+        )
+        return [
+            _Looked(detection, of106, located68(one) if one else None, mesh, is_confirmed)
+            for (_, detection), of106, one, mesh, is_confirmed in zip(
+                found, points106, seen, meshes, confirmed, strict=True
+            )
+        ]
+
+    def _located106(self, views: Sequence[View]) -> Sequence[tuple[Floats, Floats] | None]:
+        """The points of face106 and their disagreement, px of the image, in each view."""
+        if self._points106 is None:
+            return [None] * len(views)
+        located = self._points106.locate([(view.rgb, view.box) for view in views])
+        return [
+            (view.points(points), apart * view.scale)
+            for view, (points, apart) in zip(views, located, strict=True)
+        ]
 
     def _masks(
         self, rgb: Image, person: NDArray[np.bool_], faces: Sequence[Detection]
@@ -239,12 +306,10 @@ class Profile:
         self,
         face_id: str,
         rgb: Image,
-        detection: Detection,
-        of106: tuple[Floats, Floats] | None,
-        of68: Located | None,
-        mesh: Mesh | None,
+        seen: _Looked,
     ) -> Face:
-        """The record of one face; of106, of68: its points. Without any, only where it is."""
+        """The record of one face. Without points, only where it is."""
+        detection, of106, of68, mesh = seen.detection, seen.of106, seen.of68, seen.mesh
         height, width = rgb.shape[:2]
         left, top, right, bottom = np.clip(detection.box, 0, [width, height, width, height])
         face = Face(

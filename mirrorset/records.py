@@ -234,7 +234,8 @@ class Pose(Record):
     yaw_deg > 0: the nose points to the image's right. pitch_deg > 0: the nose points up.
     roll_deg > 0: the head's top leans to the image's right (clockwise as seen). The camera is one
     that looks straight at the face, wherever in the frame it is. Mirroring the image negates yaw
-    and roll and leaves pitch; turning it clockwise adds to roll alone.
+    and roll and leaves pitch; turning it clockwise adds to the roll of a head that faces the
+    camera, and turns where any other's nose points.
     """
 
     yaw_deg: float

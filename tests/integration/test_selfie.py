@@ -1,5 +1,6 @@
 """Likeness to a selfie on real photographs, with the research profile."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -44,7 +45,9 @@ def test_so_it_does_where_the_head_is_moved_and_turned(profile: Profile, shared_
         assert face.quality
         measured.append((face.quality.inter_eye_distance_px, eyes_to_face_width(face)))
     ratios = [found for _, found in sorted(measured)]
-    assert ratios == sorted(ratios)
+    # Two of the four are about as near; the models' noise is .012 (below).
+    assert min(after - before for before, after in pairwise(ratios)) > -0.002
+    assert ratios[-1] - ratios[0] > 0.02
 
 
 @pytest.mark.parametrize("degrees", [-20, 20])

@@ -88,9 +88,5 @@ def run(
 def _start(
     connection: Connection, path: str, query: Mapping[str, object] | None, body: object
 ) -> str:
-    def join() -> Any:
-        return connection.call("POST", path, query=query, body=body, also=(409,))
-
-    return str(
-        connection.call("POST", path, query=query, body=body, also=(409,), find=join)["rq_id"]
-    )
+    answer = connection.call("POST", path, query=query, body=body, also=(409,), is_repeatable=True)
+    return str(answer["rq_id"])

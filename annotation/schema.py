@@ -1,5 +1,6 @@
 """The label schema: what annotators can draw and set, and the same in CVAT's words."""
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +20,11 @@ REVIEWED = "reviewed"
 DO_NOT_USE = "do_not_use"
 
 _SCHEMAS = Path(__file__).parent / "schemas"
+
+# Text that comes back as it went: the server refuses more characters, cuts blanks off both ends,
+# and XML has no way to write what is none of these characters.
+_LONGEST_TEXT = 4096
+_UNCARRIED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
 
 # What CVAT's server takes at the most; longer ones it refuses.
 Name = Annotated[str, Field(min_length=1, max_length=64)]
@@ -57,7 +63,7 @@ class AttributeSpec(Record):
                 return float(self.values[0]) <= float(value) <= float(self.values[1])
             except ValueError:
                 return False
-        return True
+        return len(value) <= _LONGEST_TEXT and value == value.strip() and not _UNCARRIED(value)
 
 
 class LabelSpec(Record):

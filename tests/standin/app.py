@@ -14,19 +14,37 @@ from standin import (
     background,
     datasets,
     frames,
+    guides,
+    issues,
     jobs,
     labels,
     people,
     projects,
     tasks,
+    webhooks,
 )
 from standin.background import Works
 from standin.call import Answer
 from standin.refusals import RefusedError, broken
 from standin.state import State
+from standin.webhooks import Webhooks
 
 VERSION = "2.54.1"
-_TOPICS = (about, people, projects, labels, tasks, frames, jobs, annotations, datasets, background)
+_TOPICS = (
+    about,
+    people,
+    projects,
+    labels,
+    tasks,
+    frames,
+    jobs,
+    annotations,
+    datasets,
+    issues,
+    guides,
+    webhooks,
+    background,
+)
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -51,6 +69,8 @@ def make_app(state: State, version: str = VERSION, schema: Path | None = None) -
     app.state.kept = state
     app.state.works = Works({}, set())
     app.state.uploads = {}
+    app.state.webhooks = Webhooks(state)
+    state.listeners.append(app.state.webhooks.hear)
     app.state.version = version
     app.state.schema = schema
     for topic in _TOPICS:

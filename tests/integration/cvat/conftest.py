@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from room import Room
+from cvat_room import Room
 from standin.server import Cvat, standing_in
 
 

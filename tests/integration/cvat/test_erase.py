@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from room import Room
+from cvat_room import Room
 
 from annotation.cvat.connection import Connection
 from annotation.cvat.erase import erase_from_task

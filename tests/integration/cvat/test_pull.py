@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 import pytest
-from room import Room
+from cvat_room import Room
 
 from annotation.cvat.pull import Stage
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from standin import access, lists, shown
 from standin.call import Answer, Arrived, Call, nothing
 from standin.refusals import RefusedError, bad_request, forbidden, not_found, too_long
-from standin.state import Attribute, Label, Project, State, Task
+from standin.state import Attribute, Job, Label, Project, State, Task
 
 router = APIRouter()
 
@@ -133,7 +133,8 @@ def bump(state: State, owner: Project | Task) -> None:
     """A change of labels bumps tasks and jobs as well, which is announced for the owner only."""
     state.touch(owner)
     tasks = [one for one in state.tasks.values() if owner in (one, one.project)]
-    for thing in [each for task in tasks for each in (task, *task.jobs)]:
+    things: list[Task | Job] = [*tasks, *(job for task in tasks for job in task.jobs)]
+    for thing in things:
         thing.updated_at = owner.updated_at
         state.tell("note", thing)
 

@@ -44,7 +44,7 @@ def seen(room: Room, batch: Batch) -> Json:
             key: call("GET", f"/api/tasks/{batch.task}")[key]
             for key in ("name", "bug_tracker", "project_id", "overlap", "segment_size")
         },
-        "deleted": [names[number] for number in meta["deleted_frames"]],
+        "deleted": sorted(names[number] for number in meta["deleted_frames"]),
         "names": names,
         "jobs": [
             {

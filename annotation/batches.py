@@ -31,9 +31,8 @@ class BatchParams(Record):
     The rest is for a server, which divides a task into jobs. segment_size: images in a job; 0 makes
     one job of the task. overlap: images that a job has in common with the one before. replicas:
     further jobs on the same images, for others. gold_frames: images of a task that also go into its
-    ground-truth job. honeypots: of these, how many are mixed into every job, so that nobody knows
-    which they are; 0 leaves them where they are. assignees: user names, to whom jobs go in turn.
-    done_at: the stage at which a completed job counts.
+    ground-truth job, which nobody is assigned to. assignees: user names, to whom the other jobs go
+    in turn. done_at: the stage at which a completed job counts.
     """
 
     size: int = Field(default=50, gt=0)
@@ -41,7 +40,6 @@ class BatchParams(Record):
     overlap: int = Field(default=0, ge=0)
     replicas: int = Field(default=0, ge=0)
     gold_frames: int = Field(default=0, ge=0)
-    honeypots: int = Field(default=0, ge=0)
     assignees: tuple[str, ...] = ()
     done_at: Literal["annotation", "validation", "acceptance"] = "annotation"
 
@@ -51,10 +49,6 @@ class BatchParams(Record):
             raise ValueError("overlap must be smaller than segment_size")
         if self.overlap and not self.segment_size:
             raise ValueError("overlap needs a segment_size")
-        if self.honeypots > self.gold_frames:
-            raise ValueError("honeypots are some of gold_frames: there cannot be more of them")
-        if self.honeypots and (self.overlap or self.replicas):
-            raise ValueError("a server mixes honeypots into jobs without overlap and replicas only")
         if self.assignees and self.replicas >= len(set(self.assignees)):
             raise ValueError("replicas need one assignee more than there are replicas")
         return self
@@ -77,6 +71,28 @@ def plan_batches(
     and that could be shown so far (`rejected`). The same input gives the same batches; give
     `batches` those of the catalogue and those of `Exchange.batches`.
     """
+    out = {image_id for batch in batches for image_id in batch.image_ids}
+    waiting = [
+        label
+        for label in showable(annotations, verdicts, quarantines, decisions, rejected)
+        if label.image_id not in out
+    ]
+    waiting.sort(key=lambda one: (-uncertainty(one), one.image_id))
+    ids = [annotation.image_id for annotation in waiting]
+    return [
+        make_batch(ids[start : start + params.size], schema.version)
+        for start in range(0, len(ids), params.size)
+    ]
+
+
+def showable(
+    annotations: Iterable[Annotation],
+    verdicts: Iterable[Verdict],
+    quarantines: Iterable[Quarantine],
+    decisions: Iterable[Decision],
+    rejected: Iterable[Rejected],
+) -> list[Annotation]:
+    """Models' labels of the images that people may be shown, and have not labelled yet."""
     unfit = {one.item_id for one in rejected if one.step == "annotate" and not one.is_retryable}
     judged = list(verdicts)
     decided = list(decisions)
@@ -84,7 +100,6 @@ def plan_batches(
     intimate = {one.image_id for one in judged if one.check == INTIMATE and not one.passed}
     barred = intimate | dropped(decided)
     doubted = {quarantine.image_id for quarantine in quarantines if quarantine.is_active}
-    out = {image_id for batch in batches for image_id in batch.image_ids}
     by_image: dict[str, Annotation] = {}
     seen_by_people = set()
     for annotation in annotations:
@@ -93,14 +108,8 @@ def plan_batches(
         else:
             seen_by_people.add(annotation.image_id)
     passed = by_image.keys() & (adult | released(decided))
-    wanted = passed - barred - doubted - out - seen_by_people - unfit
-    waiting = [by_image[image_id] for image_id in wanted]
-    waiting.sort(key=lambda one: (-uncertainty(one), one.image_id))
-    ids = [annotation.image_id for annotation in waiting]
-    return [
-        make_batch(ids[start : start + params.size], schema.version)
-        for start in range(0, len(ids), params.size)
-    ]
+    shown = passed - barred - doubted - seen_by_people - unfit
+    return [by_image[image_id] for image_id in shown]
 
 
 def make_batch(image_ids: Sequence[str], schema_version: str) -> Batch:

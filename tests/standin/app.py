@@ -12,6 +12,8 @@ from standin import (
     about,
     annotations,
     background,
+    backup,
+    consensus,
     datasets,
     frames,
     guides,
@@ -20,6 +22,7 @@ from standin import (
     labels,
     people,
     projects,
+    quality,
     tasks,
     webhooks,
 )
@@ -33,6 +36,7 @@ VERSION = "2.54.1"
 _TOPICS = (
     about,
     people,
+    backup,
     projects,
     labels,
     tasks,
@@ -43,6 +47,8 @@ _TOPICS = (
     issues,
     guides,
     webhooks,
+    quality,
+    consensus,
     background,
 )
 
@@ -70,6 +76,8 @@ def make_app(state: State, version: str = VERSION, schema: Path | None = None) -
     app.state.works = Works({}, set())
     app.state.uploads = {}
     app.state.webhooks = Webhooks(state)
+    app.state.quality = quality.Quality()
+    app.state.consensus = {}
     state.listeners.append(app.state.webhooks.hear)
     app.state.version = version
     app.state.schema = schema

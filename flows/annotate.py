@@ -1,6 +1,7 @@
 """Annotate: batches of labelled images go to people, and what they did comes back and is judged."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from annotation.batches import BatchParams, plan_batches, showable
 from annotation.exchange import Exchange
@@ -28,6 +29,9 @@ from mirrorset.records import (
 )
 from mirrorset.spool import ingest, write_shard
 from mirrorset.workspace import Workspace, open_workspace
+
+if TYPE_CHECKING:
+    from annotation.cvat.connection import Connection
 
 
 class PushSummary(Record):
@@ -183,18 +187,29 @@ def exchange_with(workspace: Workspace, server: str) -> Exchange:
             f"Batches are on {server}, but cvat_url is {settings.cvat_url!r}: set "
             "MIRRORSET_CVAT_URL to that server to pull them."
         )
-    # CVAT's SDK takes most of a second to import.
-    from annotation.cvat.connection import connect
     from annotation.cvat.exchange import ServerExchange
 
-    connection = connect(
-        settings.cvat_url, settings.cvat_token.get_secret_value(), settings.cvat_organisation
-    )
     return ServerExchange(
-        connection,
+        connection(workspace),
         Pseudonyms(workspace.exchange / ANNOTATORS),
         workspace.params("annotate", BatchParams),
         title=workspace.dataset.name,
+    )
+
+
+def connection(workspace: Workspace) -> "Connection":
+    """The CVAT server that settings name; raises SettingsError where they name none."""
+    # CVAT's SDK takes most of a second to import.
+    from annotation.cvat.connection import connect
+
+    settings = workspace.settings
+    if not settings.cvat_url:
+        raise SettingsError(
+            f"No CVAT server is named: set cvat_url in {workspace.home / 'mirrorset.toml'}, and "
+            "MIRRORSET_CVAT_TOKEN to an access token of it."
+        )
+    return connect(
+        settings.cvat_url, settings.cvat_token.get_secret_value(), settings.cvat_organisation
     )
 
 

@@ -14,7 +14,7 @@ from urllib3.exceptions import ProtocolError
 
 from annotation.batches import make_batch
 from annotation.cvat import guide as guides
-from annotation.cvat.connection import Connection, connect
+from annotation.cvat.connection import AnswerError, Connection, connect
 from annotation.cvat.project import Applied, apply, difference, find, labels, mark, project_id
 from annotation.schema import AttributeSpec, LabelSchema, LabelSpec, load_label_schema
 from mirrorset.errors import IntegrityError, MirrorsetError, SettingsError
@@ -358,6 +358,25 @@ def test_pictures_of_the_guide_are_the_files(connection: Connection, schema: Lab
         content = connection.call("GET", asset)
         assert Image.open(io.BytesIO(content)).size == Image.open(io.BytesIO(picture.content)).size
         assert f"]({asset})" in markdown
+
+
+def test_a_guide_belongs_to_one_project_or_task_and_is_in_no_list(
+    connection: Connection, schema: LabelSchema
+) -> None:
+    """Traps: exactly one of project_id and task_id; no list of guides; a second one is a 500."""
+    project = apply(connection, schema).project_id
+    task = connection.call("POST", "/api/tasks", body={"name": "t", "project_id": project})["id"]
+
+    def status(method: str, body: dict[str, object] | None) -> int:
+        with pytest.raises(AnswerError) as refused:
+            connection.call(method, "/api/guides", body=body, is_repeatable=True)
+        return refused.value.status
+
+    assert status("POST", {"markdown": "x"}) == 400
+    assert status("POST", {"markdown": "x", "project_id": project, "task_id": task}) == 400
+    assert status("POST", {"markdown": "x", "project_id": project}) == 500
+    assert status("GET", None) == 405
+    assert apply(connection, schema).is_guide_new is False
 
 
 def test_a_changed_guide_keeps_the_pictures_that_are_there(

@@ -30,6 +30,8 @@ KNOWN_VERSION = (2, 54)
 #: Calls without which nothing works, as the server's own schema names them.
 NEEDED = (
     *("GET /api/users", "GET /api/labels", "GET /api/requests/{id}"),
+    *("PATCH /api/labels/{id}", "DELETE /api/labels/{id}"),
+    *("POST /api/guides", "PATCH /api/guides/{id}", "POST /api/assets"),
     *("GET /api/projects", "POST /api/projects", "PATCH /api/projects/{id}"),
     *("GET /api/tasks", "POST /api/tasks", "DELETE /api/tasks/{id}"),
     *("POST /api/tasks/{id}/data/", "GET /api/tasks/{id}/data/meta"),

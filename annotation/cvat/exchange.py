@@ -1,10 +1,11 @@
 """The exchange by a CVAT server: a batch is a task of the label schema's project there."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from annotation.batches import BatchParams, uncertainty
 from annotation.cvat import project
 from annotation.cvat.connection import Connection
+from annotation.cvat.erase import erase_from_task
 from annotation.cvat.pull import pull_task
 from annotation.cvat.shape_json import ServerLabels
 from annotation.cvat.tasks import TaskPlan, furnish, stand, withdraw
@@ -74,6 +75,10 @@ class ServerExchange:
         return pull_task(
             self._connection, batch, known, self._pseudonyms, done_at=self._params.done_at
         )
+
+    def erase(self, batch: Batch, image_ids: Collection[str], contents: Contents) -> Batch:
+        """Make the batch's task anew without the images."""
+        return erase_from_task(self._connection, batch, image_ids, contents)
 
     def batches(self) -> tuple[Batch, ...]:
         """None: a batch is kept as planned before it comes here, so a kill loses none."""

@@ -140,13 +140,17 @@ def read_frames(meta: Mapping[str, Any], image_ids: Sequence[str]) -> TaskFrames
         number: Frame(name=one["name"], width_px=one["width"], height_px=one["height"])
         for number, one in enumerate(meta["frames"], start=meta.get("start_frame") or 0)
     }
+    deleted = frozenset(meta.get("deleted_frames") or ())
     stems = {number: PurePosixPath(frame.name).stem for number, frame in frames.items()}
     return TaskFrames(
         frames=frames,
         image_ids={number: by_stem[stem] for number, stem in stems.items() if stem in by_stem},
-        deleted=frozenset(meta.get("deleted_frames") or ()),
+        deleted=deleted,
+        # A deleted one stands where an image was erased.
         strangers=tuple(
-            frames[number].name for number, stem in stems.items() if stem not in by_stem
+            frames[number].name
+            for number, stem in stems.items()
+            if stem not in by_stem and number not in deleted
         ),
     )
 

@@ -53,7 +53,7 @@ def write(folder: Path, images: int) -> None:
 
 def _picture(draw: np.random.Generator) -> bytes:
     """A JPEG of some 50 kB: smooth noise, which compresses about as a photograph does."""
-    coarse = draw.integers(0, 256, (80, 80, 3), dtype=np.uint8)
+    coarse = draw.integers(0, 256, (48, 48, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     image = Image.fromarray(coarse).resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC)
     image.save(buffer, "JPEG", quality=88)

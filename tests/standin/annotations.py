@@ -302,12 +302,15 @@ def _refuse_second_copy(parts: list[tuple[Job, dict[str, list[Sent]]]]) -> None:
 
 
 def _refuse_taken_ids(job: Job, sent: dict[str, list[Sent]]) -> None:
-    """Elements sent with ids that still exist, for instance without their parent's id."""
-    taken = {element["id"] for shape in job.shapes.values() for element in shape["elements"]}
+    """Ids that are still there after the deletion: of elements whose skeleton was sent without its
+    own, and of shapes that another job has.
+    """
+    kept = [shape for other in job.task.jobs for shape in other.shapes.values()]
+    taken = {one["id"] for shape in kept for one in (shape, *shape["elements"])}
     for one in sent["shapes"]:
-        for element in one.get("elements") or ():
-            if element.get("id") in taken:
-                raise _taken(element["id"])
+        for each in (one, *(one.get("elements") or ())):
+            if each.get("id") in taken:
+                raise _taken(each["id"])
 
 
 def _taken(shape_id: int) -> RefusedError:

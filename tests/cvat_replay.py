@@ -41,8 +41,8 @@ _ID_KEYS = {
     "assignee_id": "users",
     "report_id": "reports",
 }
-_TIMED = {"started_date", "finished_date", "expiry_date", "result_url", "last_login",
-          "last_used_date", "next", "previous", "chunks_updated_date"}  # fmt: skip
+_TIMED = {"started_date", "finished_date", "expiry_date", "result_url", "result_id"}
+_CHANGING = {"last_login", "last_used_date", "next", "previous", "completed", "validation"}
 _SAME = {"state", "stage", "type", "mode", "source", "validation_mode", "sorting_method", "format"}
 _ANNOTATIONS = {"shapes", "tags", "tracks"}
 _ENDED = ("finished", "failed")
@@ -169,7 +169,7 @@ class Replay:
         self.session.cookies.clear()
         return self.session.prepare_request(request)
 
-    def _authorisation(self, number: int, said: Exchange) -> dict[str, str]:
+    def _authorisation(self, number: int, said: Exchange) -> dict[str, str]:  # noqa: PLR0911
         """Who asks: recorded as a scheme only, so the user is told from what was answered."""
         special = IDENTITIES.get(len(self.recording), {}).get(number)
         if special is not None:
@@ -199,6 +199,8 @@ class Replay:
         if "/requests/" in said["path"] and said["method"] == "GET":
             recorded = (said.get("response_json") or {}).get("status")
             return recorded in _ENDED and answer.json()["status"] not in _ENDED
+        if said["path"].endswith("/deliveries"):
+            return any(one["status_code"] is None for one in answer.json()["results"])
         if re.fullmatch(r"/api/tasks/\d+", said["path"]) and said["method"] == "GET":
             is_made = bool((said.get("response_json") or {}).get("size"))
             return is_made and not answer.json().get("size")
@@ -206,7 +208,7 @@ class Replay:
 
     def _wait_for_expiry(self, number: int) -> None:
         if IDENTITIES.get(len(self.recording), {}).get(number) == "token of 410" and number == 412:
-            time.sleep(0.6)
+            time.sleep(2)
 
     # --- translating -----------------------------------------------------------------------------
 
@@ -275,7 +277,7 @@ class Replay:
             return {name: self._value(name, value, path, key) for name, value in sent.items()}
         return sent
 
-    def _value(self, name: str, value: Json, path: str, key: str) -> Json:
+    def _value(self, name: str, value: Json, path: str, key: str) -> Json:  # noqa: PLR0911
         if name == "id" and isinstance(value, int):
             return self._own(_kind_of_id(path, key), value)
         if name in _ID_KEYS and isinstance(value, int):
@@ -295,7 +297,7 @@ class Replay:
                 value,
             )
         if name == "expiry_date" and value > "2026":
-            return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 1)) + "+00:00"
+            return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 2)) + "+00:00"
         if name == "slug":
             return value
         return self._body(value, path, name)
@@ -403,7 +405,10 @@ class Replay:
                 for one in self.names[task]:
                     archive.writestr(one, self._content(number, said, one))
             return inside.getvalue()
-        return picture(name, self.sizes.get((task, name), (64, 48)))
+        size = self.sizes.get((task, name)) or next(
+            (size for (_, other), size in self.sizes.items() if other == name), (64, 48)
+        )
+        return picture(name, size)
 
     def _annotation_file(self, number: int, said: Exchange, name: str = "") -> bytes:
         if name and (self.shared / name).is_file():
@@ -446,15 +451,24 @@ class Replay:
                     "/"
                 )[2]
         recorded = said.get("response_json")
-        if recorded is None or "json" not in answer.headers.get("Content-Type", ""):
+        if recorded is None or answer.status_code >= 400:
             return
         own = answer.json()
         if isinstance(recorded, dict) and isinstance(own, dict):
             if "rq_id" in recorded and "rq_id" in own:
                 self.known["rq", recorded["rq_id"]] = own["rq_id"]
+            if "<omitted>" in recorded and said["method"] == "PUT":
+                self._learn_omitted(answer)
             if "uuid" in recorded and "uuid" in own:
                 self.known["uuid", recorded["uuid"]] = own["uuid"]
             self._learn(recorded, own, said["path"], "")
+
+    def _learn_omitted(self, answer: requests.Response) -> None:
+        """Ids of annotations whose answer the recording leaves out: given one after the other."""
+        shapes = answer.json()["shapes"]
+        ids = [one["id"] for shape in shapes for one in (shape, *shape["elements"])]
+        for place, own in enumerate(sorted(ids)):
+            self.known["shapes", FIRST_OMITTED_ID + place] = own
 
     def _learn(self, recorded: Json, own: Json, path: str, key: str) -> None:
         if isinstance(recorded, list) and isinstance(own, list):
@@ -487,6 +501,15 @@ class Replay:
         if key in ("attributes", "sublabels") and "name" in recorded[0]:
             named = {one["name"]: one for one in own}
             return [(one, named[one["name"]]) for one in recorded if one["name"] in named]
+        if key == "results" and "event" in recorded[0]:
+            left = list(own)
+            pairs = []
+            for one in recorded:
+                alike = [other for other in left if _event(other) == _event(one)]
+                if alike:
+                    left.remove(alike[0])
+                    pairs.append((one, alike[0]))
+            return pairs
         if key == "results" and "id" in recorded[0] and len(recorded) != len(own):
             kinds = {kind for kind, _ in self.known}
             by_id = {one["id"]: one for one in own if "id" in one}
@@ -509,9 +532,9 @@ class Replay:
         return (
             f"{one.get('frame', 0):06d}",
             str(one.get("type")),
-            f"{label:08d}",
             str(points),
             str(elements),
+            f"{label:08d}",
             f"{one.get('id', 0):09d}",
         )
 
@@ -557,7 +580,7 @@ class Replay:
         name = key.rpartition(".")[2]
         if json_type(recorded) != json_type(own):
             is_polled = "/requests" in said["path"] and name in _TIMED
-            if not is_polled and name not in ("last_login", "last_used_date", "next", "previous"):
+            if not is_polled and name not in _CHANGING:
                 yield f"{key} is {json_type(own)}, recorded {json_type(recorded)}"
         elif isinstance(recorded, dict):
             if name in FREE_KEYS:
@@ -651,6 +674,11 @@ def keypoints(server: StandIn, task_id: int) -> dict[str, Any]:
     }
 
 
+def _event(delivery: Json) -> tuple[str, list[str]]:
+    """What was delivered, and whether it came from the background, whose senders look different."""
+    return delivery["event"], sorted(delivery["request"]["sender"])
+
+
 def _kind_of_id(path: str, key: str) -> str:
     """What an `id` names, from the address asked and the key of the list or object it is in."""
     if key in ("shapes", "elements"):
@@ -661,7 +689,9 @@ def _kind_of_id(path: str, key: str) -> str:
         return "labels"
     if key in ("owner", "assignee", "sender"):
         return "users"
-    collections = [part for part in path.split("/") if part.isalpha() and part != "api"]
+    collections = [
+        part for part in path.split("/") if re.fullmatch(r"[a-z_]+", part) and part != "api"
+    ]
     return collections[-1] if collections else ""
 
 
@@ -692,7 +722,8 @@ def _rename(part: str, key: str) -> Any:
 
 FIRST, SECOND = 466, 1094
 COPY_OF_LABELS = 263 - 157
-FREE_KEYS = {"conflicts_by_type", "frame_results"}
+FIRST_OMITTED_ID = 9569
+FREE_KEYS = {"conflicts_by_type", "frame_results", "conflicts", "before_update"}
 FORMATS_BACK = {"CVAT 1.1": "CVAT for images 1.1"}
 BIG_TASK = {FIRST: 16}
 RAW_BODIES = {SECOND: {452: ("application/json", b"{"), 577: ("application/xml", b"<a/>")}}

@@ -67,25 +67,6 @@ async def upload_data(call: Arrived, task_id: int) -> Response:
     return nothing(202)
 
 
-@router.patch("/api/tasks/{task_id}/data/{upload_id}")
-async def upload_piece(call: Arrived, task_id: int, upload_id: str) -> Response:
-    task = access.task(call, task_id)
-
-    def keep(upload: uploads.Upload) -> None:
-        if "/" in upload.name:  # there is no folder for it
-            raise broken()
-        _data(call.state, task).arrived[upload.name] = bytes(upload.content)
-        del uploads.known(call)[upload.id]
-
-    return uploads.pieced(call, upload_id, keep)
-
-
-@router.head("/api/tasks/{task_id}/data/{upload_id}")
-async def tell_piece(call: Arrived, task_id: int, upload_id: str) -> Response:
-    access.task(call, task_id)
-    return uploads.told(call, upload_id)
-
-
 @router.get("/api/tasks/{task_id}/data")
 async def get_task_data(call: Arrived, task_id: int) -> Response:
     data = access.task(call, task_id).data
@@ -114,7 +95,7 @@ async def get_preview(call: Arrived, task_id: int) -> Response:
 @router.get("/api/tasks/{task_id}/data/meta")
 async def get_task_meta(call: Arrived, task_id: int) -> Response:
     data = access.task(call, task_id).data
-    if data is None or not data.frames:
+    if data is None:
         raise broken()
     return Answer(shown.task_meta(data))
 
@@ -126,6 +107,25 @@ async def update_task_meta(call: Arrived, task_id: int) -> Response:
     assert data is not None
     _delete_frames(data, call.json(), range(len(data.frames)))
     return Answer(shown.task_meta(data))
+
+
+@router.patch("/api/tasks/{task_id}/data/{upload_id}")
+async def upload_piece(call: Arrived, task_id: int, upload_id: str) -> Response:
+    task = access.task(call, task_id)
+
+    def keep(upload: uploads.Upload) -> None:
+        if "/" in upload.name:  # there is no folder for it
+            raise broken()
+        _data(call.state, task).arrived[upload.name] = bytes(upload.content)
+        del uploads.known(call)[upload.id]
+
+    return uploads.pieced(call, upload_id, keep)
+
+
+@router.head("/api/tasks/{task_id}/data/{upload_id}")
+async def tell_piece(call: Arrived, task_id: int, upload_id: str) -> Response:
+    access.task(call, task_id)
+    return uploads.told(call, upload_id)
 
 
 @router.get("/api/jobs/{job_id}/data/meta")

@@ -1,6 +1,6 @@
 """The seam to annotators: batches go out, what people did comes back, whatever carries it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from pydantic import AwareDatetime
@@ -100,6 +100,13 @@ class Exchange(Protocol):
         """What people have done of the batch so far.
 
         known: its jobs as the last pull left them; one that has not changed since may be left out.
+        """
+
+    def erase(self, batch: Batch, image_ids: Collection[str], contents: Contents) -> Batch:
+        """The batch without these images, which the other side no longer holds; all else stays.
+
+        contents: of the images that stay. It may be called again after a kill. A batch that is
+        left without images has no task.
         """
 
     def batches(self) -> tuple[Batch, ...]:

@@ -1,5 +1,6 @@
 """Annotate: batches of labelled images go to people, and what they did comes back and is judged."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from annotation.schema import LabelSchema, load_label_schema
 from flows.engine import flow, task
 from flows.progress import bar
 from mirrorset.catalogue import Catalogue
+from mirrorset.catalogue.receipts import find_image
 from mirrorset.errors import SettingsError
 from mirrorset.records import (
     Annotation,
@@ -45,6 +47,14 @@ class PushSummary(Record):
     images: int
     rejected: int
     where: str
+
+
+class EraseSummary(Record):
+    """Images taken away from annotators; the batches that held them; those left without images."""
+
+    images: int
+    batches: int
+    ended: int
 
 
 class PullSummary(Record):
@@ -118,6 +128,42 @@ def pull(home: Path) -> PullSummary:
             reviewed=len(by_people),
             unreviewed=len(labelled - by_people),
             rejected=catalogue.rejected_by_reason("annotate").total(),
+        )
+
+
+@flow(name="annotate-erase")
+def erase(home: Path, images: Sequence[str]) -> EraseSummary:
+    """Take images away from annotators, for good: out of every task and archive that holds them.
+
+    images: ids or their first digits. They are not pushed again. What is known of them here stays.
+    An erasure that was killed is completed by the next with the same images. Raises InputError
+    where there is no such image.
+    """
+    workspace = open_workspace(home)
+    with workspace.locked(), workspace.catalogue() as catalogue:
+        ingest(workspace.spool, catalogue)
+        ids = {find_image(catalogue, image) for image in images}
+        kept_out = [
+            Rejected(
+                item_id=image_id,
+                step="annotate",
+                reason=Reason.DROPPED,
+                detail="It was taken away from annotators.",
+            )
+            for image_id in sorted(ids)
+        ]
+        catalogue.upsert(kept_out)
+        batches = [one for one in catalogue.read(Batch) if ids.intersection(one.image_ids)]
+        for batch in batches:
+            exchange = exchange_with(workspace, batch.server or _server(workspace))
+            without = exchange.erase(batch, ids, workspace.blobs)
+            # In this order: jobs that are forgotten too early are only read once more.
+            catalogue.forget_jobs(batch.batch_id)
+            catalogue.upsert([without if without.image_ids else _ended(without)])
+        return EraseSummary(
+            images=len(ids),
+            batches=len(batches),
+            ended=sum(not (set(one.image_ids) - ids) for one in batches),
         )
 
 
@@ -195,6 +241,11 @@ def exchange_with(workspace: Workspace, server: str) -> Exchange:
         workspace.params("annotate", BatchParams),
         title=workspace.dataset.name,
     )
+
+
+def _ended(batch: Batch) -> Batch:
+    """A batch that no image is left of: nobody waits for it."""
+    return batch.model_copy(update={"state": "returned"})
 
 
 def connection(workspace: Workspace) -> "Connection":

@@ -1,13 +1,15 @@
 """The exchange by a CVAT server: a batch is a task of the label schema's project there."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from annotation.batches import BatchParams, uncertainty
 from annotation.cvat import project
 from annotation.cvat.connection import Connection
+from annotation.cvat.erase import erase_from_task
+from annotation.cvat.jobs import furnish
 from annotation.cvat.pull import pull_task
 from annotation.cvat.shape_json import ServerLabels
-from annotation.cvat.tasks import TaskPlan, furnish, stand, withdraw
+from annotation.cvat.tasks import TaskPlan, finish, stand, withdraw
 from annotation.exchange import Contents, Returned
 from annotation.outgoing import outgoing
 from annotation.pseudonyms import Pseudonyms
@@ -57,6 +59,7 @@ class ServerExchange:
         there = stand(self._connection, plan, contents)
         if not there.is_finished:
             furnish(self._connection, plan, there, labels)
+            finish(self._connection, plan, there)
         ids = {one.shapes.name: one.image.image_id for one in frames}
         shown = [ids[name] for _, name in sorted(there.names.items()) if name in ids]
         return batch.model_copy(
@@ -74,6 +77,10 @@ class ServerExchange:
         return pull_task(
             self._connection, batch, known, self._pseudonyms, done_at=self._params.done_at
         )
+
+    def erase(self, batch: Batch, image_ids: Collection[str], contents: Contents) -> Batch:
+        """Make the batch's task anew without the images."""
+        return erase_from_task(self._connection, batch, image_ids, contents)
 
     def batches(self) -> tuple[Batch, ...]:
         """None: a batch is kept as planned before it comes here, so a kill loses none."""

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from cvat_room import SCHEMA, Room
+from cvat_labels import SCHEMA
+from cvat_room import Room
 
 from annotation.conversion import from_shapes
 from annotation.cvat.connection import Connection

@@ -299,8 +299,8 @@ def _decided(
 
 def _furthest(copies: Sequence[_Copy]) -> list[_Copy]:
     """The copy that counts, as a list of one, or none of none."""
-    if not copies:
-        return []
+    if len(copies) < 2:
+        return list(copies)
     first = max(copies, key=_precedence)
     if len(copies) > 1 and len({_content_sha256([copy]) for copy in copies}) > 1:
         _log.warning(

@@ -6,9 +6,9 @@ content gives the same bytes: members are ordered, times are the caller's, and t
 
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from xml.etree.ElementTree import Element, indent, tostring
 
 from pydantic import AwareDatetime
@@ -32,6 +32,8 @@ IMAGES = "images"
 
 # A thousand faces of 68 points have about 15 MB of XML; this much is an attack or another thing.
 _MAX_XML_BYTES = 1 << 29
+# Labels of hundreds of empty images shrink to a fiftieth.
+_SMALL_BYTES, _MAX_RATIO = 1 << 20, 250
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -87,6 +89,35 @@ def read_archive(path: Path) -> Archive:
         ) from None
 
 
+def erase_from_archive(path: Path, stems: Collection[str]) -> bool:
+    """Take the images of these names, without their endings, out of the archive, with their labels.
+
+    What else is in it stays, word for word. Returns whether any was there. Raises InputError where
+    it is no archive: whatever is in such a file is not known.
+    """
+    try:
+        root = parse_xml(_read_member(path, ANNOTATIONS))
+    except MalformedXmlError as error:
+        raise InputError(
+            f"{path} is no archive in the format CVAT for images 1.1: {error}; delete it if it may "
+            "hold an image that is to be erased."
+        ) from None
+    gone = [one for one in root.iterfind("image") if _stem(one.get("name", "")) in stems]
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        kept = [one for one in members if _stem(one.filename) not in stems]
+        if not gone and len(kept) == len(members):
+            return False
+        for image in gone:
+            root.remove(image)
+        with written_aside(path) as aside, zipfile.ZipFile(aside, "w") as rewritten:
+            for member in kept:
+                is_xml = member.filename == ANNOTATIONS
+                content = _document(root) if is_xml else archive.read(member)
+                rewritten.writestr(member, content, member.compress_type)
+    return True
+
+
 def _annotations(
     name: str, at: datetime, images: Sequence[ImageShapes], schema: LabelSchema
 ) -> bytes:
@@ -98,7 +129,13 @@ def _annotations(
     for frame, shapes in enumerate(images):
         write_image(root, frame, shapes)
     indent(root)
+    return _document(root)
+
+
+def _document(root: Element) -> bytes:
     text = tostring(root, encoding="unicode", short_empty_elements=False)
+    # A bare carriage return is read as a line feed.
+    text = text.replace("\r", "&#13;")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'.encode()
 
 
@@ -139,8 +176,13 @@ def _member(name: str) -> zipfile.ZipInfo:
 def _read_member(path: Path, name: str) -> bytes:
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.getinfo(name).file_size > _MAX_XML_BYTES:
+            _refuse_hostile(archive)
+            member = archive.getinfo(name)
+            if member.file_size > _MAX_XML_BYTES:
                 raise MalformedXmlError(f"{name} is larger than {_MAX_XML_BYTES} bytes")
+            if member.file_size > max(_SMALL_BYTES, _MAX_RATIO * member.compress_size):
+                raise MalformedXmlError(f"{name} is packed as only bombs are")
+            # No more than the size that was just judged, whatever is packed in it.
             return archive.read(name)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
@@ -150,6 +192,23 @@ def _read_member(path: Path, name: str) -> bytes:
         raise MalformedXmlError("the zip is damaged or not whole") from None
     except (RuntimeError, NotImplementedError):
         raise MalformedXmlError("the zip is encrypted or packed in an unusual way") from None
+
+
+def _refuse_hostile(archive: zipfile.ZipFile) -> None:
+    """Nothing is ever unpacked here, but others may do so with what is kept or passed on."""
+    names = [member.filename for member in archive.infolist()]
+    for name in names:
+        path = PureWindowsPath(name)
+        if path.anchor or ".." in path.parts:
+            raise MalformedXmlError(
+                f"its member {name!r} leads out of the folder it is unpacked in"
+            )
+    if names.count(ANNOTATIONS) > 1:
+        raise MalformedXmlError(f"it holds {ANNOTATIONS} twice")
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem
 
 
 def _assignee(root: Element) -> str:

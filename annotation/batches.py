@@ -3,24 +3,56 @@
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from annotation.checks import NOT_STOPPED
 from annotation.schema import LabelSchema
 from mirrorset.decisions import dropped, released
-from mirrorset.records import Annotation, Batch, Decision, Quarantine, Record, Verdict
+from mirrorset.records import (
+    Annotation,
+    Batch,
+    Decision,
+    Quarantine,
+    Record,
+    Rejected,
+    Verdict,
+)
 
 ADULT = "adult"
 INTIMATE = "intimate"
 
 
 class BatchParams(Record):
-    """How images are put together.
+    """How images are put together and shown: the section `annotate`.
 
     size: images in a batch; the last may have fewer. CVAT makes one task of each.
+
+    The rest is for a server, which divides a task into jobs. segment_size: images in a job; 0 makes
+    one job of the task. overlap: images that a job has in common with the one before. replicas:
+    further jobs on the same images, for others. gold_frames: images of a task that also go into its
+    ground-truth job, which nobody is assigned to. assignees: user names, to whom the other jobs go
+    in turn. done_at: the stage at which a completed job counts.
     """
 
     size: int = Field(default=50, gt=0)
+    segment_size: int = Field(default=0, ge=0)
+    overlap: int = Field(default=0, ge=0)
+    replicas: int = Field(default=0, ge=0)
+    gold_frames: int = Field(default=0, ge=0)
+    assignees: tuple[str, ...] = ()
+    done_at: Literal["annotation", "validation", "acceptance"] = "annotation"
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "BatchParams":
+        if self.segment_size and self.overlap >= self.segment_size:
+            raise ValueError("overlap must be smaller than segment_size")
+        if self.overlap and not self.segment_size:
+            raise ValueError("overlap needs a segment_size")
+        if self.assignees and self.replicas >= len(set(self.assignees)):
+            raise ValueError("replicas need one assignee more than there are replicas")
+        return self
 
 
 def plan_batches(
@@ -31,21 +63,45 @@ def plan_batches(
     params: BatchParams,
     quarantines: Iterable[Quarantine] = (),
     decisions: Iterable[Decision] = (),
+    rejected: Iterable[Rejected] = (),
 ) -> list[Batch]:
     """Batches of the images that are in none of `batches` yet, the most uncertain first.
 
     Only images whose verdict "adult" passed or that a person released (`decisions`), that are not
-    intimate, whose licence is in no doubt (`quarantines`) and that no person has labelled or
-    dropped. The same input gives the same batches; give `batches` those of the catalogue and those
-    of `Exchange.batches`.
+    intimate, that no annotator stopped, whose licence is in no doubt (`quarantines`), that no
+    person has labelled or dropped and that could be shown so far (`rejected`). The same input gives
+    the same batches; give `batches` those of the catalogue and those of `Exchange.batches`.
     """
+    out = {image_id for batch in batches for image_id in batch.image_ids}
+    waiting = [
+        label
+        for label in showable(annotations, verdicts, quarantines, decisions, rejected)
+        if label.image_id not in out
+    ]
+    waiting.sort(key=lambda one: (-uncertainty(one), one.image_id))
+    ids = [annotation.image_id for annotation in waiting]
+    return [
+        make_batch(ids[start : start + params.size], schema.version)
+        for start in range(0, len(ids), params.size)
+    ]
+
+
+def showable(
+    annotations: Iterable[Annotation],
+    verdicts: Iterable[Verdict],
+    quarantines: Iterable[Quarantine],
+    decisions: Iterable[Decision],
+    rejected: Iterable[Rejected],
+) -> list[Annotation]:
+    """Models' labels of the images that people may be shown, and have not labelled yet."""
+    unfit = {one.item_id for one in rejected if one.step == "annotate" and not one.is_retryable}
     judged = list(verdicts)
     decided = list(decisions)
     adult = {verdict.image_id for verdict in judged if verdict.check == ADULT and verdict.passed}
     intimate = {one.image_id for one in judged if one.check == INTIMATE and not one.passed}
-    barred = intimate | dropped(decided)
+    stopped = {one.image_id for one in judged if one.check == NOT_STOPPED and not one.passed}
+    barred = intimate | stopped | dropped(decided)
     doubted = {quarantine.image_id for quarantine in quarantines if quarantine.is_active}
-    out = {image_id for batch in batches for image_id in batch.image_ids}
     by_image: dict[str, Annotation] = {}
     seen_by_people = set()
     for annotation in annotations:
@@ -54,14 +110,8 @@ def plan_batches(
         else:
             seen_by_people.add(annotation.image_id)
     passed = by_image.keys() & (adult | released(decided))
-    wanted = passed - barred - doubted - out - seen_by_people
-    waiting = [by_image[image_id] for image_id in wanted]
-    waiting.sort(key=lambda one: (-uncertainty(one), one.image_id))
-    ids = [annotation.image_id for annotation in waiting]
-    return [
-        make_batch(ids[start : start + params.size], schema.version)
-        for start in range(0, len(ids), params.size)
-    ]
+    shown = passed - barred - doubted - seen_by_people - unfit
+    return [by_image[image_id] for image_id in shown]
 
 
 def make_batch(image_ids: Sequence[str], schema_version: str) -> Batch:
@@ -79,7 +129,7 @@ def make_batch(image_ids: Sequence[str], schema_version: str) -> Batch:
         server="",
         project="",
         task="",
-        state="pushed",
+        state="planned",
     )
 
 

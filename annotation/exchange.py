@@ -1,17 +1,28 @@
 """The seam to annotators: batches go out, what people did comes back, whatever carries it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from pydantic import AwareDatetime
 
 from annotation.schema import DO_NOT_USE, REVIEWED, LabelSchema
 from annotation.shapes import ImageShapes
-from mirrorset.records import Annotation, Batch, ImageRecord, Reason, Record, Rejected, Sha256
+from mirrorset.records import (
+    Annotation,
+    AnnotationJob,
+    Batch,
+    ImageRecord,
+    Origin,
+    Provenance,
+    Reason,
+    Record,
+    Rejected,
+    Sha256,
+)
 
-# CVAT's words for shapes that a person drew, corrected, or agreed on with others. What was
+#: CVAT's words for shapes that a person drew, corrected, or agreed on with others. What was
 # imported is "file", what a model made is "auto".
-_BY_PEOPLE = frozenset({"manual", "semi-auto", "consensus"})
+BY_PEOPLE = frozenset({"manual", "semi-auto", "consensus"})
 
 
 class Contents(Protocol):
@@ -22,23 +33,32 @@ class Contents(Protocol):
 
 
 class ReturnedImage(Record):
-    """One image that a person has annotated. by: a pseudonym. returned_at: when it was exported."""
+    """One image that a person has annotated. by: a pseudonym. returned_at: when it was exported.
+
+    origin: "gold" or "replica" where it comes from such a job. provenance: None from a folder.
+    is_finished: False where the annotator is still at work: only a stop on it counts.
+    """
 
     image_id: Sha256
     shapes: ImageShapes
     by: str
     returned_at: AwareDatetime
+    origin: Origin = "human"
+    provenance: Provenance | None = None
+    is_finished: bool = True
 
 
 class Returned(Record):
     """What came back of a batch: annotated images only, in frame order.
 
     rejected: archives that cannot be read, and names in them that belong to no image of the batch.
+    jobs: every job of the batch as it is now, to be known to the next pull; a folder has none.
     """
 
     batch_id: str
     images: tuple[ReturnedImage, ...]
     rejected: tuple[Rejected, ...] = ()
+    jobs: tuple[AnnotationJob, ...] = ()
 
 
 class Exchange(Protocol):
@@ -71,11 +91,23 @@ class Exchange(Protocol):
     ) -> Batch:
         """Put the batch before annotators; returns it with server, project and task filled in.
 
-        images and annotations: of every image of the batch, in any order.
+        images and annotations: of every image of the batch, in any order. The batch that is
+        returned has its images in the order of frames, without those that the other side cannot
+        read. One without images makes no task, and is returned as one that has come back.
         """
 
-    def pull(self, batch: Batch) -> Returned | None:
-        """What people have done of the batch so far."""
+    def pull(self, batch: Batch, known: Sequence[AnnotationJob] = ()) -> Returned | None:
+        """What people have done of the batch so far.
+
+        known: its jobs as the last pull left them; one that has not changed since may be left out.
+        """
+
+    def erase(self, batch: Batch, image_ids: Collection[str], contents: Contents) -> Batch:
+        """The batch without these images, which the other side no longer holds; all else stays.
+
+        contents: of the images that stay. It may be called again after a kill. A batch that is
+        left without images has no task.
+        """
 
     def batches(self) -> tuple[Batch, ...]:
         """The batches that are out, also those whose push was killed before it was recorded."""
@@ -92,7 +124,7 @@ def is_annotated(shapes: ImageShapes) -> bool:
     """
     points = (element for skeleton in shapes.skeletons for element in skeleton.elements)
     return any(tag.label in (REVIEWED, DO_NOT_USE) for tag in shapes.tags) or any(
-        shape.source in _BY_PEOPLE for shape in (*shapes.every(), *points)
+        shape.source in BY_PEOPLE for shape in (*shapes.every(), *points)
     )
 
 

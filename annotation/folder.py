@@ -10,27 +10,28 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
 
-from annotation.archive import Archive, read_archive, write_archive
+from annotation.archive import Archive, erase_from_archive, read_archive, write_archive
 from annotation.checks import round_trip
-from annotation.conversion import to_shapes
 from annotation.exchange import (
     Contents,
     Returned,
     ReturnedImage,
-    image_name,
     is_annotated,
     returned_rejected,
 )
-from annotation.pseudonyms import Pseudonyms
+from annotation.outgoing import Outgoing, outgoing
+from annotation.pseudonyms import ANNOTATORS, Pseudonyms
 from annotation.schema import DO_NOT_USE, LabelSchema, cvat_labels
 from annotation.shapes import Tag
 from mirrorset.errors import InputError, IntegrityError
 from mirrorset.files import read_records, write_records, write_text
-from mirrorset.records import Annotation, Batch, ImageRecord, Rejected
+from mirrorset.records import Annotation, AnnotationJob, Batch, ImageRecord, Rejected
 
+#: The server of batches that are carried here.
+FOLDER = "folder"
 TASK = "task.zip"
 LABELS = "labels.json"
 README = "README.txt"
@@ -55,7 +56,7 @@ class FolderExchange:
         """Use `root`, which need not exist yet."""
         self._outbox = root / "outbox"
         self._inbox = root / "inbox"
-        self._pseudonyms = Pseudonyms(root / "annotators.json")
+        self._pseudonyms = Pseudonyms(root / ANNOTATORS)
 
     def push(
         self,
@@ -67,15 +68,22 @@ class FolderExchange:
     ) -> Batch:
         """Write the batch's folder, whole or not at all; one that is there is left as it is."""
         self._inbox.mkdir(parents=True, exist_ok=True)
+        if not batch.image_ids:
+            return batch.model_copy(update={"server": FOLDER, "state": "returned"})
         folder = self._outbox / batch.batch_id
         if folder.is_dir():
             return _read_batch(folder)
-        frames = _in_frame_order(batch, images, annotations)
+        frames = outgoing(batch, images, annotations, schema)
         aside = self._outbox / f".{batch.batch_id}.part"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         pushed = batch.model_copy(
-            update={"server": "folder", "project": schema.version, "task": batch.batch_id}
+            update={
+                "server": FOLDER,
+                "project": schema.version,
+                "task": batch.batch_id,
+                "state": "pushed",
+            }
         )
         _write_task(aside / TASK, batch.batch_id, frames, contents, schema)
         write_text(aside / LABELS, json.dumps(cvat_labels(schema), indent=1) + "\n")
@@ -84,10 +92,11 @@ class FolderExchange:
         aside.replace(folder)
         return pushed
 
-    def pull(self, batch: Batch) -> Returned | None:
+    def pull(self, batch: Batch, known: Sequence[AnnotationJob] = ()) -> Returned | None:
         """What the batch's archives in the inbox say; of several the latest exported counts.
 
-        An earlier one still counts where it says `do_not_use` and later ones do not.
+        An earlier one still counts where it says `do_not_use` and later ones do not. An archive
+        knows nothing of jobs: all of them are read each time.
         """
         archives: list[Archive] = []
         unreadable: list[Rejected] = []
@@ -127,6 +136,25 @@ class FolderExchange:
         records = sorted(self._outbox.glob(f"[!.]*/{BATCH}"))
         return tuple(_read_batch(record.parent) for record in records)
 
+    def erase(self, batch: Batch, image_ids: Collection[str], contents: Contents) -> Batch:
+        """Take the images out of the batch's archives, in both boxes."""
+        stems = {image_id[:16] for image_id in image_ids}
+        without = batch.model_copy(
+            update={"image_ids": tuple(one for one in batch.image_ids if one not in image_ids)}
+        )
+        # A push that was killed leaves a folder aside.
+        shutil.rmtree(self._outbox / f".{batch.batch_id}.part", ignore_errors=True)
+        folder = self._outbox / batch.batch_id
+        for path in [folder / TASK, *sorted(self._inbox.glob(f"{batch.batch_id}*.zip"))]:
+            if path.exists():
+                erase_from_archive(path, stems)
+        if not without.image_ids:
+            shutil.rmtree(folder, ignore_errors=True)
+            return without.model_copy(update={"task": ""})
+        if folder.is_dir():
+            write_records(folder / BATCH, [without])
+        return without
+
     def unclaimed(self, batches: Sequence[Batch]) -> tuple[Rejected, ...]:
         """The zips in the inbox whose names begin with the id of none of `batches`."""
         ids = tuple(batch.batch_id for batch in batches)
@@ -165,43 +193,26 @@ def _stops(image: ReturnedImage) -> list[Tag]:
     return [tag for tag in image.shapes.tags if tag.label == DO_NOT_USE]
 
 
-def _in_frame_order(
-    batch: Batch, images: Sequence[ImageRecord], annotations: Sequence[Annotation]
-) -> list[tuple[ImageRecord, Annotation]]:
-    image_by_id = {image.image_id: image for image in images}
-    label_by_id = {label.image_id: label for label in annotations}
-    for image_id in batch.image_ids:
-        if image_id not in image_by_id or image_id not in label_by_id:
-            raise InputError(
-                f"Batch {batch.batch_id} cannot be pushed: image {image_id} has no record or no "
-                "labels; pre-label it first."
-            )
-    return [(image_by_id[one], label_by_id[one]) for one in batch.image_ids]
-
-
 def _write_task(
     path: Path,
     name: str,
-    frames: Sequence[tuple[ImageRecord, Annotation]],
+    frames: Sequence[Outgoing],
     contents: Contents,
     schema: LabelSchema,
 ) -> None:
     """Write task.zip and read it back. Its time is that of the newest label: no clock of ours."""
     write_archive(
         path,
-        [
-            to_shapes(label, image_name(image), image.width_px, image.height_px, schema)
-            for image, label in frames
-        ],
-        ((image_name(image), contents.get(image.image_id)) for image, _ in frames),
+        [frame.shapes for frame in frames],
+        ((frame.shapes.name, contents.get(frame.image.image_id)) for frame in frames),
         schema,
         name=name,
-        at=max(label.made_at for _, label in frames),
+        at=max(frame.label.made_at for frame in frames),
     )
-    for (_, label), shapes in zip(frames, read_archive(path).images, strict=True):
-        if not round_trip(label, shapes, schema).passed:
+    for frame, shapes in zip(frames, read_archive(path).images, strict=True):
+        if not round_trip(frame.label, shapes, schema).passed:
             raise IntegrityError(
-                f"{path} does not read back as it was written for image {label.image_id}: "
+                f"{path} does not read back as it was written for image {frame.image.image_id}: "
                 "check the disk and push again."
             )
 

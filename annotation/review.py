@@ -1,4 +1,4 @@
-"""What a person's return becomes: a human annotation, joined with what CVAT does not carry.
+"""What a person's return becomes: an annotation of theirs, joined with what CVAT does not carry.
 
 What a person touched wins. Per face, compared with the labels that were sent:
 
@@ -10,9 +10,11 @@ What a person touched wins. Per face, compared with the labels that were sent:
   they are measured on the picture's pixels, not on the moved points, and a touch-up does not make
   them wrong. Beyond it the model was looking at something else, and they are dropped.
 - A face that a person drew has none; a face that is not in the return is gone.
+
+Masks that the schema has no label for were not shown, and stay.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -55,30 +57,43 @@ def accept(
     schema: LabelSchema,
     *,
     params: ReviewParams,
+    before: Collection[str] = (),
 ) -> list[Record]:
-    """Annotations (origin "human"), their verdicts and what was rejected, in frame order.
+    """Annotations (of the origin they came back with), verdicts and what was rejected.
 
-    images and sent: the records and the model's annotations of the batch, in any order. The batch
-    itself follows as "returned" once every image of it has come back and was accepted. Rejected
-    (CHECK_FAILED): an image whose shapes do not fit the schema (a stop on it holds all the same),
-    whose size has changed or that is no longer kept, and what `returned` rejects.
+    images and sent: the records and the model's annotations of the batch, in any order. Verdicts
+    are on what annotators and gold say; of a replica, and of an image that is not finished, only
+    stops count, and a stop on any of an image's returns is the last word. The batch itself follows
+    as "returned" once every image of it has come back and was accepted, now or (`before`) in an
+    earlier return. Rejected (CHECK_FAILED): an
+    image whose shapes do not fit the schema (a stop on it holds all the same), whose size has
+    changed or that is no longer kept, and what `returned` rejects.
     """
     image_by_id = {image.image_id: image for image in images}
     sent_by_id = {annotation.image_id: annotation for annotation in sent}
     records: list[Record] = []
-    accepted = 0
+    stops: list[Verdict] = []
+    accepted = set(before)
     for back in returned.images:
-        labels = _labels(
-            back, image_by_id.get(back.image_id), sent_by_id.get(back.image_id), schema
-        )
-        if isinstance(labels, Rejected):
-            records += [labels, *(_stops(back) if back.image_id in image_by_id else ())]
+        image, label = image_by_id.get(back.image_id), sent_by_id.get(back.image_id)
+        if image is not None:
+            stops += _stops(back)
+        if not back.is_finished:
             continue
-        annotation = _annotation(back, labels, sent_by_id.get(back.image_id), schema, params)
-        records += [annotation, *_verdicts(annotation, back, schema, params)]
-        accepted += 1
-    records += returned.rejected
-    if accepted == len(batch.image_ids):
+        labels = _labels(back, image, label, schema)
+        if isinstance(labels, Rejected):
+            records.append(labels)
+            continue
+        annotation = _annotation(back, labels, label, schema, params)
+        records.append(annotation)
+        if annotation.origin != "replica":
+            records += verdicts(
+                annotation, back.shapes.width_px, back.shapes.height_px, schema, params.checks
+            )
+            accepted.add(back.image_id)
+    # Of two verdicts of one check on one image, the later one is kept.
+    records += [*stops, *returned.rejected]
+    if accepted.issuperset(batch.image_ids):
         records.append(batch.model_copy(update={"state": "returned"}))
     return records
 
@@ -107,19 +122,21 @@ def _annotation(
     params: ReviewParams,
 ) -> Annotation:
     before = {face.face_id: face for face in sent.faces} if sent else {}
+    unseen = (mask for mask in (sent.masks if sent else ()) if not schema.label(mask.label, "mask"))
     return Annotation(
         image_id=back.image_id,
         faces=tuple(
             _joined(face, before.get(face.face_id), schema, params) for face in labels.faces
         ),
         tags={name: value for name, value in labels.tags.items() if name != REVIEWED},
-        masks=labels.masks,
-        origin="human",
+        masks=(*labels.masks, *unseen),
+        origin=back.origin,
         by=back.by,
         # A corrected label still has its machine origin, and that model's licence.
         models=sent.models if sent else (),
         schema_version=schema.version,
         made_at=back.returned_at,
+        provenance=back.provenance,
     )
 
 
@@ -152,16 +169,18 @@ def _confident(points: Landmarks, before: Landmarks | None) -> Landmarks:
     """The points; an untouched one as it was sent, a touched one with confidence 1."""
     if before is None:
         return points.model_copy(update={"confidence": (1.0,) * len(points.points)})
+    is_there = [
+        _rounded(after) == _rounded(sent)
+        for after, sent in zip(points.points, before.points, strict=True)
+    ]
     is_same = [
-        _rounded(after) == _rounded(sent) and now == then
-        for after, sent, now, then in zip(
-            points.points, before.points, points.visibility, before.visibility, strict=True
-        )
+        there and now == then
+        for there, now, then in zip(is_there, points.visibility, before.visibility, strict=True)
     ]
     return Landmarks(
         points=tuple(
-            sent if same else after
-            for same, after, sent in zip(is_same, points.points, before.points, strict=True)
+            sent if there else after
+            for there, after, sent in zip(is_there, points.points, before.points, strict=True)
         ),
         visibility=points.visibility,
         confidence=tuple(
@@ -203,13 +222,3 @@ def _stops(back: ReturnedImage) -> list[Verdict]:
     if any("minor" in tag.attributes.values() for tag in tags):
         checks.append(ADULT)
     return [Verdict(image_id=back.image_id, check=check, passed=False) for check in checks]
-
-
-def _verdicts(
-    annotation: Annotation, back: ReturnedImage, schema: LabelSchema, params: ReviewParams
-) -> list[Verdict]:
-    width_px, height_px = back.shapes.width_px, back.shapes.height_px
-    results = verdicts(annotation, width_px, height_px, schema, params.checks)
-    if annotation.tags.get(DO_NOT_USE) == "minor":
-        results.append(Verdict(image_id=annotation.image_id, check=ADULT, passed=False))
-    return results

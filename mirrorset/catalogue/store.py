@@ -31,7 +31,7 @@ from sqlalchemy.exc import (
     NoSuchModuleError,
 )
 
-from mirrorset.catalogue.tables import TABLE_OF, rejected, verdicts
+from mirrorset.catalogue.tables import TABLE_OF, annotation_jobs, rejected, verdicts
 from mirrorset.errors import InputError, SettingsError, UnavailableError
 from mirrorset.records import Annotation, Record, Rejected, Sighting
 
@@ -166,6 +166,13 @@ class Catalogue:
         with self.reading() as connection:
             return set(connection.execute(query).scalars())
 
+    def forget_jobs(self, batch_id: str) -> None:
+        """Forget the jobs of a batch: its task was made anew, and they are others now."""
+        with self.writing() as connection:
+            connection.execute(
+                annotation_jobs.delete().where(annotation_jobs.c.batch_id == batch_id)
+            )
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection to read from; a database that is damaged or gone is UnavailableError."""
@@ -228,7 +235,7 @@ def _clear_rejections(connection: Connection, records: Sequence[Record]) -> None
     for record in records:
         if isinstance(record, Annotation):
             accepted.append((record.image_id, "prelabel"))
-            if record.origin != "model":
+            if record.origin in ("human", "gold"):
                 accepted.append((record.image_id, "annotate"))
     cleared = [key for key in accepted if key not in now_rejected]
     for start in range(0, len(cleared), _ROWS_A_STATEMENT):

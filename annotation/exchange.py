@@ -7,7 +7,18 @@ from pydantic import AwareDatetime
 
 from annotation.schema import DO_NOT_USE, REVIEWED, LabelSchema
 from annotation.shapes import ImageShapes
-from mirrorset.records import Annotation, Batch, ImageRecord, Reason, Record, Rejected, Sha256
+from mirrorset.records import (
+    Annotation,
+    AnnotationJob,
+    Batch,
+    ImageRecord,
+    Origin,
+    Provenance,
+    Reason,
+    Record,
+    Rejected,
+    Sha256,
+)
 
 # CVAT's words for shapes that a person drew, corrected, or agreed on with others. What was
 # imported is "file", what a model made is "auto".
@@ -22,23 +33,30 @@ class Contents(Protocol):
 
 
 class ReturnedImage(Record):
-    """One image that a person has annotated. by: a pseudonym. returned_at: when it was exported."""
+    """One image that a person has annotated. by: a pseudonym. returned_at: when it was exported.
+
+    origin: "gold" or "replica" where it comes from such a job. provenance: None from a folder.
+    """
 
     image_id: Sha256
     shapes: ImageShapes
     by: str
     returned_at: AwareDatetime
+    origin: Origin = "human"
+    provenance: Provenance | None = None
 
 
 class Returned(Record):
     """What came back of a batch: annotated images only, in frame order.
 
     rejected: archives that cannot be read, and names in them that belong to no image of the batch.
+    jobs: every job of the batch as it is now, to be known to the next pull; a folder has none.
     """
 
     batch_id: str
     images: tuple[ReturnedImage, ...]
     rejected: tuple[Rejected, ...] = ()
+    jobs: tuple[AnnotationJob, ...] = ()
 
 
 class Exchange(Protocol):
@@ -74,8 +92,11 @@ class Exchange(Protocol):
         images and annotations: of every image of the batch, in any order.
         """
 
-    def pull(self, batch: Batch) -> Returned | None:
-        """What people have done of the batch so far."""
+    def pull(self, batch: Batch, known: Sequence[AnnotationJob] = ()) -> Returned | None:
+        """What people have done of the batch so far.
+
+        known: its jobs as the last pull left them; one that has not changed since may be left out.
+        """
 
     def batches(self) -> tuple[Batch, ...]:
         """The batches that are out, also those whose push was killed before it was recorded."""

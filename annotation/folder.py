@@ -29,7 +29,7 @@ from annotation.schema import DO_NOT_USE, LabelSchema, cvat_labels
 from annotation.shapes import Tag
 from mirrorset.errors import InputError, IntegrityError
 from mirrorset.files import read_records, write_records, write_text
-from mirrorset.records import Annotation, Batch, ImageRecord, Rejected
+from mirrorset.records import Annotation, AnnotationJob, Batch, ImageRecord, Rejected
 
 TASK = "task.zip"
 LABELS = "labels.json"
@@ -84,10 +84,11 @@ class FolderExchange:
         aside.replace(folder)
         return pushed
 
-    def pull(self, batch: Batch) -> Returned | None:
+    def pull(self, batch: Batch, known: Sequence[AnnotationJob] = ()) -> Returned | None:
         """What the batch's archives in the inbox say; of several the latest exported counts.
 
-        An earlier one still counts where it says `do_not_use` and later ones do not.
+        An earlier one still counts where it says `do_not_use` and later ones do not. An archive
+        knows nothing of jobs: all of them are read each time.
         """
         archives: list[Archive] = []
         unreadable: list[Rejected] = []

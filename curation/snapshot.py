@@ -76,10 +76,10 @@ def read_rejected(snapshot: Path) -> Iterator[Rejected]:
 def best_annotation(annotations: Sequence[Annotation]) -> Annotation | None:
     """The most trustworthy annotation: gold before human before model, the newest of one origin.
 
-    Ties go by `by`; None where there is none.
+    Ties go by `by`; None where there is none. Replicas serve agreement and are passed over.
     """
     return min(
-        annotations,
+        (one for one in annotations if one.origin in _ORIGINS_BEST_FIRST),
         key=lambda annotation: (
             _ORIGINS_BEST_FIRST.index(annotation.origin),
             -annotation.made_at.timestamp(),

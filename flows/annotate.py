@@ -13,6 +13,7 @@ from flows.progress import bar
 from mirrorset.catalogue import Catalogue
 from mirrorset.records import (
     Annotation,
+    AnnotationJob,
     Batch,
     Decision,
     ImageRecord,
@@ -96,7 +97,9 @@ def pull(home: Path) -> PullSummary:
         if unclaimed := exchange.unclaimed(batches):
             catalogue.upsert(unclaimed)
         by_people = {
-            label.image_id for label in catalogue.read(Annotation) if label.origin != "model"
+            label.image_id
+            for label in catalogue.read(Annotation)
+            if label.origin in ("human", "gold")
         }
         labelled = {label.image_id for label in catalogue.read(Annotation)}
         return PullSummary(
@@ -130,12 +133,13 @@ def pull_batch(
     schema: LabelSchema,
 ) -> None:
     """Leave what people did of one batch as one shard."""
-    returned = exchange.pull(batch)
+    known = [job for job in catalogue.read(AnnotationJob) if job.batch_id == batch.batch_id]
+    returned = exchange.pull(batch, known)
     if returned is not None:
         images, annotations = _contents(catalogue, batch)
         params = workspace.params("review", ReviewParams)
         records = accept(batch, returned, images, annotations, schema, params=params)
-        write_shard(workspace.spool, records)
+        write_shard(workspace.spool, [*records, *returned.jobs])
 
 
 def label_schema(workspace: Workspace) -> LabelSchema:

@@ -62,9 +62,11 @@ def write_part(path: Path, catalogue: Catalogue) -> None:
 
 
 def _shareable(record: Record) -> Record:
-    """Who decided on an image and why stays in the catalogue: snapshots go where releases go."""
+    """What names people or servers stays in the catalogue: snapshots go where releases go."""
     if isinstance(record, Decision):
         return record.model_copy(update={"by": "", "reason": ""})
+    if isinstance(record, Annotation):
+        return record.model_copy(update={"provenance": None})
     return record
 
 

@@ -14,7 +14,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Xy = tuple[float, float]
 Xyxy = tuple[float, float, float, float]
 Split = Literal["train", "val", "test"]
-Origin = Literal["model", "human", "gold"]
+Origin = Literal["model", "human", "gold", "replica"]
 IntendedUse = Literal["research", "commercial"]
 LightSide = Literal["left", "right", "front", "back", "top", "mixed"]
 
@@ -329,11 +329,31 @@ class Mask(Record):
         return self
 
 
+class Provenance(Record):
+    """Where a person's labels were read.
+
+    server: the address. server_version: as it calls itself ("2.54.1"), "" where it does not say.
+    task, job: its ids. stage, state: of the job as it was read, in the server's words
+    ("acceptance", "completed"). updated_at: when the job was last changed there.
+    """
+
+    server: str
+    server_version: str = ""
+    task: str
+    job: str
+    stage: str
+    state: str
+    updated_at: AwareDatetime
+
+
 class Annotation(Record):
     """All that is known of one image from one origin.
 
-    origin: "model" until a person has looked. by: the profile or the annotator's pseudonym.
-    schema_version: of the label schema that the attributes and tags follow.
+    origin: "model" until a person has looked; "human" is what an annotator made of it, "gold" what
+    the one made who sets the standard; "replica" is a further annotator's look at the same image:
+    it serves agreement and is never released. by: the profile or the annotator's pseudonym.
+    schema_version: of the label schema that the attributes and tags follow. provenance: None for a
+    model's labels, and in everything that is shared.
     """
 
     image_id: Sha256
@@ -345,6 +365,7 @@ class Annotation(Record):
     models: tuple[ModelRef, ...] = ()
     schema_version: str
     made_at: AwareDatetime
+    provenance: Provenance | None = None
 
 
 class Batch(Record):
@@ -357,6 +378,27 @@ class Batch(Record):
     project: str
     task: str
     state: Literal["pushed", "returned"]
+
+
+class AnnotationJob(Record):
+    """One annotator's share of a batch, as it was when it was last pulled.
+
+    kind: "replica" for a further look at an annotation job's images, "ground_truth" for the one
+    whose labels set the standard. image_ids: in frame order. stage ("annotation", "validation",
+    "acceptance"), state ("new", "in progress", "completed", "rejected"): the server's words.
+    annotator: a pseudonym, "" while nobody is assigned. updated_at: when the server last changed
+    it, which a look can do; content_sha256: of the labels it held, "" while they were not read.
+    """
+
+    batch_id: str
+    job_id: str
+    kind: Literal["annotation", "replica", "ground_truth"]
+    image_ids: tuple[Sha256, ...]
+    stage: str
+    state: str
+    annotator: str = ""
+    updated_at: AwareDatetime
+    content_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
 
 
 class Verdict(Record):

@@ -17,6 +17,7 @@ from mirrorset.errors import InputError
 from mirrorset.files import write_bytes
 from mirrorset.records import (
     Annotation,
+    AnnotationJob,
     Batch,
     ImageRecord,
     LedgerEntry,
@@ -28,7 +29,16 @@ from mirrorset.records import (
 
 _KINDS: dict[str, type[Record]] = {
     kind.__name__: kind
-    for kind in (ImageRecord, Sighting, Annotation, Verdict, Rejected, Batch, LedgerEntry)
+    for kind in (
+        ImageRecord,
+        Sighting,
+        Annotation,
+        Verdict,
+        Rejected,
+        Batch,
+        AnnotationJob,
+        LedgerEntry,
+    )
 }
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")

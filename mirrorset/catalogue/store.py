@@ -228,7 +228,7 @@ def _clear_rejections(connection: Connection, records: Sequence[Record]) -> None
     for record in records:
         if isinstance(record, Annotation):
             accepted.append((record.image_id, "prelabel"))
-            if record.origin != "model":
+            if record.origin in ("human", "gold"):
                 accepted.append((record.image_id, "annotate"))
     cleared = [key for key in accepted if key not in now_rejected]
     for start in range(0, len(cleared), _ROWS_A_STATEMENT):

@@ -27,6 +27,7 @@ from sqlalchemy.types import TypeDecorator
 
 from mirrorset.records import (
     Annotation,
+    AnnotationJob,
     Batch,
     Decision,
     ImageRecord,
@@ -131,6 +132,7 @@ annotations = Table(
     Column("models", JSON, nullable=False),
     Column("schema_version", String(40), nullable=False),
     Column("made_at", UtcDateTime, nullable=False),
+    Column("provenance", JSON(none_as_null=True)),
 )
 
 verdicts = Table(
@@ -175,6 +177,20 @@ batches = Table(
     Column("project", Text, nullable=False),
     Column("task", Text, nullable=False),
     Column("state", String(20), nullable=False),
+)
+
+annotation_jobs = Table(
+    "annotation_jobs",
+    metadata,
+    Column("batch_id", String(64), primary_key=True),
+    Column("job_id", String(40), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("image_ids", JSON, nullable=False),
+    Column("stage", String(20), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("annotator", String(100), nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("content_sha256", String(64), nullable=False),
 )
 
 ledger = Table(
@@ -242,5 +258,6 @@ TABLE_OF: dict[type[Record], Table] = {
     Decision: decisions,
     Rejected: rejected,
     Batch: batches,
+    AnnotationJob: annotation_jobs,
     LedgerEntry: ledger,
 }

@@ -21,6 +21,7 @@ from mirrorset.records import (
     Face,
     ImageRecord,
     Licence,
+    Provenance,
     Quarantine,
     Reason,
     Record,
@@ -260,6 +261,33 @@ def test_a_snapshot_tells_what_was_decided_and_not_by_whom(
     (decision,) = read_records(workspace.snapshot / "decisions.jsonl", Decision)
     assert (decision.image_id, decision.action) == (DOUBTED, "release")
     assert (decision.by, decision.reason) == ("", "")
+
+
+def test_a_snapshot_names_no_annotation_server(workspace: Workspace) -> None:
+    made_at = utc_now()
+    read_from = Provenance(
+        server="https://cvat.example.org",
+        task="3",
+        job="7",
+        stage="acceptance",
+        state="completed",
+        updated_at=made_at,
+    )
+    drawn = Annotation(
+        image_id=DOUBTED,
+        faces=(),
+        origin="human",
+        by="annotator-1",
+        schema_version="1",
+        made_at=made_at,
+        provenance=read_from,
+    )
+    with workspace.catalogue() as opened:
+        opened.upsert([drawn])
+        write_part(workspace.snapshot / "annotations.jsonl", opened)
+    shared = read_records(workspace.snapshot / "annotations.jsonl", Annotation)
+    (same,) = [one for one in shared if one.origin == "human"]
+    assert same == drawn.model_copy(update={"provenance": None})
 
 
 def test_the_stay_is_a_setting(home: Path) -> None:

@@ -8,17 +8,21 @@ from pathlib import Path
 from threading import Timer
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Table, create_engine
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
+import mirrorset.catalogue
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.tables import metadata, rejected, sightings
 from mirrorset.errors import InputError, SettingsError, UnavailableError
 from mirrorset.records import (
     Annotation,
+    AnnotationJob,
     Batch,
     Decision,
     Evidence,
@@ -26,6 +30,7 @@ from mirrorset.records import (
     ImageRecord,
     LedgerEntry,
     Licence,
+    Provenance,
     Reason,
     Record,
     Rejected,
@@ -77,6 +82,17 @@ def records() -> list[Record]:
             project="p",
             task="t",
             state="pushed",
+        ),
+        AnnotationJob(
+            batch_id="b1",
+            job_id="7",
+            kind="annotation",
+            image_ids=(IMAGE_ID,),
+            stage="annotation",
+            state="in progress",
+            annotator="annotator-1",
+            updated_at=NOON,
+            content_sha256="ef" * 32,
         ),
         LedgerEntry(image_id=IMAGE_ID, group_id="g", split="train", image_shard=0, minted_at=NOON),
     ]
@@ -134,6 +150,8 @@ def test_what_a_person_drew_ends_an_earlier_rejection(catalogue: Catalogue) -> N
     earlier = Rejected(item_id=IMAGE_ID, step="annotate", reason=Reason.CHECK_FAILED)
     catalogue.upsert([earlier, drawn])
     assert catalogue.rejected_by_reason("annotate") == {"check_failed": 1}
+    catalogue.upsert([drawn.model_copy(update={"origin": "replica", "by": "ann"})])
+    assert catalogue.rejected_by_reason("annotate") == {"check_failed": 1}
     catalogue.upsert([drawn.model_copy(update={"origin": "gold", "by": "ann"})])
     assert catalogue.rejected_by_reason("annotate") == {}
 
@@ -170,7 +188,7 @@ def test_a_shard_that_cannot_be_kept_is_named(
 def test_a_broken_shard_names_file_and_line_and_stays(catalogue: Catalogue, tmp_path: Path) -> None:
     shard = write_shard(tmp_path, records())
     shard.write_text(shard.read_text() + '{"Verdict": {"passed": true}}\n')
-    with pytest.raises(InputError, match=rf"{shard.name}:8"):
+    with pytest.raises(InputError, match=rf"{shard.name}:9"):
         ingest(tmp_path, catalogue)
     assert shard.exists()
     assert catalogue.count(ImageRecord) == 0
@@ -181,6 +199,15 @@ def test_migrations_and_tables_agree(catalogue: Catalogue, tmp_path: Path) -> No
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
+def _migrate_back(url: str, revision: str) -> None:
+    config = Config()
+    folder = Path(mirrorset.catalogue.__file__).parent / "migrations"
+    config.set_main_option("script_location", str(folder))
+    with create_engine(url).begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+
 def test_labels_of_an_earlier_schema_are_made_anew(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/c.sqlite"
     made = next(one for one in records() if isinstance(one, Annotation))
@@ -189,11 +216,35 @@ def test_labels_of_an_earlier_schema_are_made_anew(tmp_path: Path) -> None:
         catalogue.upsert(records())
         catalogue.upsert([made.model_copy(update={**old, "by": "commercial"})])
         catalogue.upsert([made.model_copy(update={**old, "by": "mia", "origin": "human"})])
-    with sqlite3.connect(tmp_path / "c.sqlite") as raw:
-        raw.execute("UPDATE alembic_version SET version_num = '0004'")
+    _migrate_back(url, "0004")
     with Catalogue(url) as catalogue:
         kept = {(one.origin, one.by) for one in catalogue.read(Annotation)}
     assert kept == {("model", "research"), ("human", "mia")}
+
+
+def test_labels_from_before_jobs_were_kept_have_no_provenance(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/c.sqlite"
+    provenance = Provenance(
+        server="https://cvat.example.org",
+        server_version="2.54.1",
+        task="3",
+        job="7",
+        stage="acceptance",
+        state="completed",
+        updated_at=NOON,
+    )
+    made = next(one for one in records() if isinstance(one, Annotation))
+    drawn = made.model_copy(
+        update={"origin": "human", "by": "annotator-1", "provenance": provenance}
+    )
+    with Catalogue(url) as catalogue:
+        catalogue.upsert([*records(), drawn])
+        assert list(catalogue.read(Annotation)) == [drawn, made]
+    _migrate_back(url, "0005")
+    with Catalogue(url) as catalogue:
+        plain = drawn.model_copy(update={"provenance": None})
+        assert list(catalogue.read(Annotation)) == [plain, made]
+        assert catalogue.count(AnnotationJob) == 0
 
 
 def test_a_row_that_cannot_be_read_is_named(catalogue: Catalogue, tmp_path: Path) -> None:

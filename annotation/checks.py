@@ -41,7 +41,7 @@ class CheckParams(Record):
     min_order: float = 0.1
     max_swapped: float = 0.15
     min_spread: float = 0.05
-    min_from_template: float = 0.01
+    min_from_template: float = 0.005
 
 
 class Seen(NamedTuple):
@@ -185,9 +185,7 @@ def skeleton_complete(seen: Seen) -> Look:
         return Look(count, centre)
     off = [
         (x, y)
-        for (x, y), visibility in zip(
-            seen.landmarks.points, seen.landmarks.visibility, strict=True
-        )
+        for (x, y), visibility in zip(seen.landmarks.points, seen.landmarks.visibility, strict=True)
         if visibility == 0 and 0 <= x <= seen.width_px and 0 <= y <= seen.height_px
     ]
     missing = abs(count - len(seen.landmarks.points)) + len(off)
@@ -228,7 +226,7 @@ def eyes_above_mouth(seen: Seen) -> Look | None:
 
 
 def sides_kept(seen: Seen) -> Look | None:
-    """Of each pair of points that mirror each other, the left one is on the left as the face stands.
+    """Of each pair of points that mirror each other, the left one is on the face's left.
 
     All are swapped where labels were made on a mirrored picture; a part's where it was drawn from
     the wrong end. The line from mouth to eyes, which no swap moves, says what is left.

@@ -57,10 +57,11 @@ def compare(
     values[face, "faces_matched"].append(len(matched.pairs) / every if every else 1.0)
     for one, other in matched.pairs:
         values[face, "box_iou"].append(float(iou([one.box], [other.box])[0, 0]))
-        for key, value in _point_values(one, other, schema, is_truth):
-            values[key].append(value)
-        for key, table in (*_visibility(one, other, schema), *_attributes(one, other, schema)):
-            tables[key] = tables.get(key, 0.0) + table
+        for of_value, value in _point_values(one, other, schema, is_truth):
+            values[of_value].append(value)
+        answers = (*_visibility(one, other, schema), *_attributes(one, other, schema))
+        for of_kappa, table in answers:
+            tables[of_kappa] = tables.get(of_kappa, 0.0) + table
     for label, overlap in _masks(annotation.masks, reference.masks, schema):
         values[label, "mask_iou"].append(overlap)
     tables |= dict(_tags(annotation.tags, reference.tags, schema))

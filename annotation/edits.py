@@ -87,8 +87,8 @@ def edits(
         yield Edit(
             image_id, profile, schema.face.name, 1 - overlap, is_wrong=1 - overlap > params.box
         )
-        for label, shift in _point_shifts(before, after, schema):
-            yield Edit(image_id, profile, label, shift, is_wrong=shift > params.points)
+        for part, shift in _point_shifts(before, after, schema):
+            yield Edit(image_id, profile, part, shift, is_wrong=shift > params.points)
     for label in schema.labels:
         if label.shape == "mask":
             old = [mask for mask in sent.masks if mask.label == label.name]

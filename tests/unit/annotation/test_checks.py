@@ -121,9 +121,7 @@ def test_a_skeleton_that_collapsed(judge, make_annotation, make_face, shrink) ->
     assert "skeleton_spread" in failed(judge(make_annotation("ab" * 32, collapsed)))
 
 
-@given(
-    stretch=st.tuples(st.floats(0.5, 3), st.floats(0.5, 3)), roll_deg=st.floats(-60, 60)
-)
+@given(stretch=st.tuples(st.floats(0.5, 3), st.floats(0.5, 3)), roll_deg=st.floats(-60, 60))
 def test_the_template_is_known_however_it_was_drawn(
     judge, make_annotation, make_face, schema, stretch, roll_deg
 ) -> None:

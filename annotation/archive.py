@@ -99,6 +99,8 @@ def _annotations(
         write_image(root, frame, shapes)
     indent(root)
     text = tostring(root, encoding="unicode", short_empty_elements=False)
+    # A bare carriage return is read as a line feed.
+    text = text.replace("\r", "&#13;")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'.encode()
 
 

@@ -255,7 +255,7 @@ def _tag_value(tag: Tag, schema: LabelSchema) -> str:
 
 def face_order(face_id: str) -> tuple[int, str]:
     """Sorting key of face ids: "2" before "10", numbers before words."""
-    return (int(face_id), "") if face_id.isdecimal() else (2**63, face_id)
+    return (int(face_id) if face_id.isdecimal() else 2**63, face_id)
 
 
 def _by_label(shape: Shape) -> str:

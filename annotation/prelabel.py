@@ -17,6 +17,7 @@ from annotation.schema import LabelSchema, load_label_schema
 from faces.age import AgeParams
 from faces.detection import Image
 from faces.engine import EngineParams, in_batches
+from faces.lighting import level_of
 from faces.nudity import NudityParams
 from faces.profiles import Measures, Profile, ProfileParams, load_profile
 from mirrorset.errors import InputError
@@ -300,7 +301,7 @@ def _files(folder: Path) -> list[Path]:
 def _tags(measures: Measures) -> dict[str, str]:
     """The image's tags: the light on the largest face."""
     lighting = measures.faces[0].lighting
-    return {"lighting": lighting.side} if lighting else {}
+    return {"lighting": lighting.side, "light_level": level_of(lighting)} if lighting else {}
 
 
 def _in_one_line(error: Exception) -> str:

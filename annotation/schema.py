@@ -1,11 +1,12 @@
 """The label schema: what annotators can draw and set, and the same in CVAT's words."""
 
+import re
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from faces.schema import load_schema
 from mirrorset.errors import SettingsError
@@ -20,17 +21,38 @@ DO_NOT_USE = "do_not_use"
 
 _SCHEMAS = Path(__file__).parent / "schemas"
 
+# Text that comes back as it went: the server refuses more characters, cuts blanks off both ends,
+# and XML has no way to write what is none of these characters.
+_LONGEST_TEXT = 4096
+_UNCARRIED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
+
+# What CVAT's server takes at the most; longer ones it refuses.
+Name = Annotated[str, Field(min_length=1, max_length=64)]
+# It takes any word for a colour, and its editor then draws in none.
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
+
 
 class AttributeSpec(Record):
     """One attribute of a label.
 
-    values: options of a select; lowest, highest and step of a number; otherwise empty.
+    values: options of a select; lowest, highest and step of a number; otherwise empty. default:
+    what a shape has that nobody set it on. is_mutable: whether it may change between two frames in
+    which a shape is tracked; what belongs to the person may not.
     """
 
-    name: str
+    name: Name
     kind: Literal["select", "number", "text"]
     values: tuple[str, ...] = ()
     default: str
+    is_mutable: bool = False
+
+    @model_validator(mode="after")
+    def _has_legal_default(self) -> "AttributeSpec":
+        if self.kind == "number" and len(self.values) != 3:
+            raise ValueError(f"{self.name} is a number: give lowest, highest and step")
+        if not self.accepts(self.default):
+            raise ValueError(f"{self.name} may not have its own default {self.default!r}")
+        return self
 
     def accepts(self, value: str) -> bool:
         """Whether `value` is one that this attribute may have; CVAT's server does not ask."""
@@ -41,28 +63,49 @@ class AttributeSpec(Record):
                 return float(self.values[0]) <= float(value) <= float(self.values[1])
             except ValueError:
                 return False
-        return True
+        return len(value) <= _LONGEST_TEXT and value == value.strip() and not _UNCARRIED(value)
 
 
 class LabelSpec(Record):
-    """One label. colour: "#rrggbb". point_attributes: of every point of a skeleton."""
+    """One label. colour: "#rrggbb".
 
-    name: str
+    Of a skeleton: point_attributes, of every point; point_colours, by how the points' names begin
+    ("eye_left"), the label's own colour for the rest.
+    """
+
+    name: Name
     shape: Literal["rectangle", "skeleton", "mask", "tag"]
-    colour: str
+    colour: Colour
     attributes: tuple[AttributeSpec, ...] = ()
     point_attributes: tuple[AttributeSpec, ...] = ()
+    point_colours: dict[str, Colour] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _names_attributes_once(self) -> "LabelSpec":
+        for attributes in (self.attributes, self.point_attributes):
+            names = [attribute.name for attribute in attributes]
+            if len(set(names)) != len(names):
+                raise ValueError(f"two attributes of {self.name} have one name")
+        return self
+
+    def point_colour(self, point: str) -> str:
+        """The colour of the point of this name."""
+        of_groups = (self.point_colours[one] for one in self.point_colours if point.startswith(one))
+        return next(of_groups, self.colour)
 
 
 class LabelSchema(Record):
     """A label schema with the points of its skeleton.
 
-    The rectangle is the face; the skeleton is named after a landmark schema. point_names: in that
-    schema's order. edges: pairs of indices into them. layout: xy of every point in a drawing of
-    100×100, where CVAT's template for a new skeleton is.
+    name: its file's. guides: Markdown files of annotation/guides that together are the annotators'
+    guide. The rectangle is the face; the skeleton is named after a landmark schema. point_names: in
+    that schema's order. edges: pairs of indices into them. layout: xy of every point in a drawing
+    of 100×100, where CVAT's template for a new skeleton is.
     """
 
+    name: str
     version: str
+    guides: tuple[str, ...] = ()
     labels: tuple[LabelSpec, ...]
     point_names: tuple[str, ...]
     edges: tuple[tuple[int, int], ...]
@@ -80,6 +123,9 @@ class LabelSchema(Record):
             raise ValueError("a tag has at most one attribute")
         if len(self.layout) != len(self.point_names):
             raise ValueError(f"{len(self.layout)} layout points, {len(self.point_names)} names")
+        for group in self.skeleton.point_colours:
+            if not any(point.startswith(group) for point in self.point_names):
+                raise ValueError(f"no point's name begins with {group!r}, which has a colour")
         return self
 
     @property
@@ -101,22 +147,32 @@ class LabelSchema(Record):
 def load_label_schema(name: str = "selfie") -> LabelSchema:
     """The label schema `name` of this package, its skeleton completed from the landmark schema.
 
-    Raises SettingsError where there is no such schema or the file does not fit.
+    A schema that `extends` another has its labels and guides before its own. Raises SettingsError
+    where there is no such schema or the file does not fit.
     """
+    fields = _fields(name)
+    skeleton = next((one["name"] for one in fields["labels"] if one["shape"] == "skeleton"), "")
+    landmarks = load_schema(skeleton)
+    try:
+        return LabelSchema.model_validate(
+            fields | {"name": name, "point_names": landmarks.names, "edges": landmarks.edges}
+        )
+    except ValidationError as error:
+        raise SettingsError(f"{name}.yaml: {error.errors()[0]['msg']}.") from None
+
+
+def _fields(name: str) -> dict[str, Any]:
     path = _SCHEMAS / f"{name}.yaml"
     try:
         fields: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         known = ", ".join(sorted(file.stem for file in _SCHEMAS.glob("*.yaml")))
         raise SettingsError(f"There is no label schema {name!r}: choose one of {known}.") from None
-    skeleton = next((one["name"] for one in fields["labels"] if one["shape"] == "skeleton"), "")
-    landmarks = load_schema(skeleton)
-    try:
-        return LabelSchema.model_validate(
-            fields | {"point_names": landmarks.names, "edges": landmarks.edges}
-        )
-    except ValidationError as error:
-        raise SettingsError(f"{path.name}: {error.errors()[0]['msg']}.") from None
+    if "extends" not in fields:
+        return fields
+    base = _fields(fields.pop("extends"))
+    added = {part: base.get(part, []) + fields.get(part, []) for part in ("labels", "guides")}
+    return base | fields | added
 
 
 def cvat_labels(schema: LabelSchema) -> list[dict[str, Any]]:
@@ -154,7 +210,7 @@ def _cvat_label(label: LabelSpec, schema: LabelSchema) -> dict[str, Any]:
         spec["sublabels"] = [
             {
                 "name": name,
-                "color": label.colour,
+                "color": label.point_colour(name),
                 "type": "points",
                 "attributes": [_cvat_attribute(one) for one in label.point_attributes],
             }
@@ -170,7 +226,7 @@ def _cvat_attribute(attribute: AttributeSpec) -> dict[str, Any]:
     )
     return {
         "name": attribute.name,
-        "mutable": False,
+        "mutable": attribute.is_mutable,
         "input_type": "text" if is_text else attribute.kind,
         "default_value": attribute.default,
         "values": [""] if is_text else list(attribute.values) or [""],

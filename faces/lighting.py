@@ -13,7 +13,7 @@ one spoiled by a fringe, a beard or a shadow does not decide:
 docs/measures.md tells from which angles on they show.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from faces.schema import load_schema
 from mirrorset.records import Lighting, LightSide, Record
 
 Floats = NDArray[np.float64]
+LightLevel = Literal["low", "normal", "high"]
 
 # Added to what is divided: three steps of 8 bits from black.
 _FLOOR = 1e-3
@@ -46,13 +47,16 @@ class LightingParams(Record):
     hundredth of the face, from which the two together say that light comes from behind. The eyes
     are asked because dark skin before a white wall is not lit from behind. mixed_from: difference
     of the cheeks' log2 red / blue, or both cheeks over the ridge of the nose, from which there are
-    two lights.
+    two lights. low_below, high_above: mean luminance of the face. In one even studio light forty
+    faces of all skins have .05 to .33; these are a stop beyond them, either way.
     """
 
     sided_from: float = 0.5
     back_from_eyes: float = 2.0
     back_from_face: float = 0.75
     mixed_from: float = 1.0
+    low_below: float = 0.025
+    high_above: float = 0.66
 
 
 class LightRatios(NamedTuple):
@@ -105,6 +109,14 @@ def side_of(ratios: LightRatios, params: LightingParams) -> LightSide:
     if ratios.down > across:
         return "top"
     return "left" if ratios.across > 0 else "right"
+
+
+def level_of(measured: Lighting, params: LightingParams | None = None) -> LightLevel:
+    """How much light there is on a face, as far as it can be told without knowing its skin."""
+    bounds = params or LightingParams()
+    if measured.level < bounds.low_below:
+        return "low"
+    return "high" if measured.level > bounds.high_above else "normal"
 
 
 def light_ratios(region: FaceRegion) -> LightRatios:

@@ -18,6 +18,7 @@ from annotation.folder import FolderExchange
 from annotation.prelabel import PrelabelParams, label_folder, prelabel, prelabel_shard
 from annotation.review import ReviewParams, accept
 from annotation.schema import load_label_schema
+from faces.lighting import level_of
 from faces.profiles import Profile, load_profile
 from mirrorset.blobs import BlobStore
 from mirrorset.errors import InputError
@@ -73,11 +74,12 @@ def test_every_portrait_is_labelled_and_passes_its_checks(
     annotations = only(labelled, Annotation)
     assert [one.image_id for one in annotations] == [one.image_id for one in images]
     assert {(one.origin, one.by, one.schema_version) for one in annotations} == {
-        ("model", "research", "selfie-2")
+        ("model", "research", "selfie-3")
     }
     for one in annotations:
         assert len(one.faces[0].landmarks["ibug68"].points) == 68
-        assert one.tags == {"lighting": one.faces[0].lighting.side}
+        light = one.faces[0].lighting
+        assert one.tags == {"lighting": light.side, "light_level": level_of(light)}
         assert [mask.label for mask in one.masks] == ["person"]
     failed = [one for one in only(labelled, Verdict) if not one.passed and one.check != "adult"]
     assert failed == []

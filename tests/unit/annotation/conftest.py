@@ -98,7 +98,7 @@ def make_annotation(make_face: Callable[..., Face]) -> Callable[..., Annotation]
             origin="model",
             by="research",
             models=(MODEL,),
-            schema_version="selfie-2",
+            schema_version="selfie-3",
             made_at=AT,
         )
 

@@ -41,7 +41,7 @@ def test_worst_first_in_batches_of_the_size(
         ["1", "2"],
         ["0"],
     ]
-    assert {batch.schema_version for batch in batches} == {"selfie-2"}
+    assert {batch.schema_version for batch in batches} == {"selfie-3"}
 
 
 def test_order_of_input_does_not_matter(annotations: list[Annotation], schema: LabelSchema) -> None:
@@ -63,7 +63,7 @@ def test_only_adults_that_nobody_has_or_had(
         adult(four.image_id),
     ]
     people = four.model_copy(update={"origin": "human", "by": "annotator-1"})
-    out = make_batch([three.image_id], "selfie-2")
+    out = make_batch([three.image_id], "selfie-3")
     (batch,) = plan_batches([*annotations, people], verdicts, [out], schema, BatchParams(size=2))
     assert batch.image_ids == (zero.image_id,)
     assert two.image_id not in batch.image_ids

@@ -1,133 +1,23 @@
-import random
 from collections.abc import Callable
-from typing import get_args
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from annotation.conversion import Labels, from_shapes, to_shapes
-from annotation.schema import LabelSchema, load_label_schema
-from annotation.shapes import ForeignShape, ImageShapes, MaskShape, Rectangle, Tag
-from mirrorset.records import Annotation, Face, Landmarks, LightSide, Mask, Reason, Rejected
-
-WIDTH, HEIGHT = 640, 480
-SCHEMA = load_label_schema()
-
-hundredths = st.integers(-5_000, 70_000).map(lambda value: value / 100)
-shares = st.floats(0, 1)
-
-
-@st.composite
-def landmark_sets(draw: st.DrawFn) -> Landmarks:
-    count = len(SCHEMA.point_names)
-    seed = draw(st.integers(0, 2**32 - 1))
-    rng = random.Random(seed)
-    return Landmarks(
-        points=tuple((draw(hundredths), rng.randint(-5000, 70000) / 100) for _ in range(count)),
-        visibility=tuple(rng.choice((0, 1, 2)) for _ in range(count)),
-        confidence=tuple(rng.random() for _ in range(count)),
-    )
-
-
-@st.composite
-def face_lists(draw: st.DrawFn) -> tuple[Face, ...]:
-    count = draw(st.integers(0, 3))
-    return tuple(
-        Face(
-            face_id=str(index),
-            box=(draw(hundredths), draw(hundredths), draw(hundredths), draw(hundredths)),
-            score=draw(shares),
-            landmarks={"ibug68": draw(landmark_sets())} if draw(st.booleans()) else {},
-            attributes=draw(
-                st.fixed_dictionaries(
-                    {},
-                    optional={
-                        "occlusion": st.sampled_from(["none", "partial", "heavy"]),
-                        "glasses": st.sampled_from(["none", "clear", "dark"]),
-                    },
-                )
-            ),
-        )
-        for index in range(count)
-    )
-
-
-@st.composite
-def mask_lists(draw: st.DrawFn) -> tuple[Mask, ...]:
-    found = []
-    for _ in range(draw(st.integers(0, 2))):
-        left, top = draw(st.integers(0, 600)), draw(st.integers(0, 440))
-        width, height = draw(st.integers(1, 30)), draw(st.integers(1, 30))
-        bits = draw(st.integers(1, 2 ** (width * height) - 1))
-        pixels = [(bits >> place) & 1 for place in range(width * height)]
-        found.append(
-            Mask(
-                label="person",
-                left=left,
-                top=top,
-                right=left + width - 1,
-                bottom=top + height - 1,
-                rle=run_lengths(pixels),
-            )
-        )
-    return tuple(sorted(found, key=lambda m: (m.left, m.top, m.right, m.bottom, m.rle)))
-
-
-def run_lengths(pixels: list[int]) -> tuple[int, ...]:
-    """Runs in order, beginning with background (0)."""
-    runs, current, length = [], 0, 0
-    for pixel in pixels:
-        if pixel != current:
-            runs.append(length)
-            current, length = pixel, 0
-        length += 1
-    return (*runs, length)
-
-
-tag_sets = st.fixed_dictionaries(
-    {},
-    optional={
-        "lighting": st.sampled_from(get_args(LightSide)),
-        "do_not_use": st.sampled_from(["unspecified", "minor", "intimate"]),
-        "blurred": st.just("true"),
-    },
+from label_strategies import (
+    HEIGHT,
+    SCHEMA,
+    WIDTH,
+    annotated,
+    face_lists,
+    mask_lists,
+    shuffled,
+    tag_sets,
 )
 
-
-def annotated(faces: tuple[Face, ...], masks: tuple[Mask, ...], tags: dict[str, str]) -> Annotation:
-    return Annotation(
-        image_id="ab" * 32,
-        faces=faces,
-        masks=masks,
-        tags=tags,
-        origin="model",
-        by="research",
-        schema_version=SCHEMA.version,
-        made_at="2026-11-23T00:00:00Z",
-    )
-
-
-def shuffled(shapes: ImageShapes, seed: int) -> ImageShapes:
-    """As CVAT gives shapes back: in another order, and so the points of a skeleton."""
-    rng = random.Random(seed)
-
-    def mixed(items):
-        return tuple(rng.sample(items, len(items)))
-
-    return shapes.model_copy(
-        update={
-            "rectangles": mixed(shapes.rectangles),
-            "skeletons": mixed(
-                [
-                    one.model_copy(update={"elements": mixed(one.elements)})
-                    for one in shapes.skeletons
-                ]
-            ),
-            "masks": mixed(shapes.masks),
-            "tags": mixed(shapes.tags),
-        }
-    )
+from annotation.conversion import Labels, from_shapes, to_shapes
+from annotation.schema import LabelSchema
+from annotation.shapes import ForeignShape, ImageShapes, MaskShape, Rectangle, Tag
+from mirrorset.records import Face, Reason, Rejected
 
 
 @settings(max_examples=60, deadline=None)

@@ -59,7 +59,7 @@ def test_push_writes_the_four_files(root: Path, batch: Batch, schema: LabelSchem
     assert set(tree(folder)) == {"task.zip", "labels.json", "README.txt", "batch.json"}
     assert json.loads((folder / "labels.json").read_text()) == cvat_labels(schema)
     assert batch.batch_id in (folder / "README.txt").read_text()
-    assert (batch.server, batch.project, batch.task) == ("folder", "selfie-2", batch.batch_id)
+    assert (batch.server, batch.project, batch.task) == ("folder", "selfie-3", batch.batch_id)
 
 
 def test_archive_holds_original_bytes_under_short_names(root: Path, batch: Batch, pictures) -> None:

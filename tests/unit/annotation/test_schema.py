@@ -1,8 +1,17 @@
 import json
 
 import pytest
+from pydantic import ValidationError
 
-from annotation.schema import LabelSchema, cvat_labels, load_label_schema, skeleton_svg
+from annotation.schema import (
+    AttributeSpec,
+    LabelSchema,
+    LabelSpec,
+    cvat_labels,
+    load_label_schema,
+    skeleton_svg,
+)
+from faces.parsing import CLASSES
 from faces.schema import load_schema
 from mirrorset.errors import SettingsError
 
@@ -55,8 +64,77 @@ def test_stop_tag_has_the_reasons(schema: LabelSchema) -> None:
     assert not reason.accepts("ugly")
 
 
+def test_light_has_a_side_and_a_level(schema: LabelSchema) -> None:
+    for name, values in (("lighting", {"left", "back"}), ("light_level", {"low", "high"})):
+        tag = schema.label(name, "tag")
+        assert tag is not None
+        assert values < set(tag.attributes[0].values)
+
+
+def test_what_belongs_to_the_person_stays_through_a_track(schema: LabelSchema) -> None:
+    mutable = {one["name"]: one["mutable"] for one in cvat_labels(schema)[0]["attributes"]}
+    assert mutable == {
+        "face_id": False,
+        "score": True,
+        "occlusion": True,
+        "glasses": False,
+        "expression": True,
+    }
+
+
+def test_left_and_right_points_have_different_colours(schema: LabelSchema) -> None:
+    points = {one["name"]: one["color"] for one in cvat_labels(schema)[1]["sublabels"]}
+    assert points["eye_left_0"] != points["eye_right_0"]
+    assert points["brow_left_4"] == schema.skeleton.point_colours["brow_left"]
+
+
+def test_a_point_without_a_group_has_the_labels_colour() -> None:
+    label = LabelSpec(
+        name="s", shape="skeleton", colour="#000001", point_colours={"eye": "#000002"}
+    )
+    assert [label.point_colour(one) for one in ("eye_3", "nose")] == ["#000002", "#000001"]
+
+
+def test_parsing_masks_have_labels_beside_all_of_selfie(schema: LabelSchema) -> None:
+    parsing = load_label_schema("selfie-parsing")
+    assert parsing.labels[: len(schema.labels)] == schema.labels
+    assert all(parsing.label(name, "mask") for name in CLASSES[1:])
+    assert not any(schema.label(name, "mask") for name in CLASSES[1:])
+    assert parsing.layout == schema.layout
+    assert parsing.version != schema.version
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"kind": "select", "values": ["a"], "default": "b"}, "own default"),
+        ({"kind": "number", "values": ["0", "1"], "default": "0"}, "lowest, highest and step"),
+        ({"kind": "number", "values": ["0", "1", "1"], "default": "2"}, "own default"),
+    ],
+)
+def test_an_attribute_with_an_illegal_default_is_refused(fields: dict, reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        AttributeSpec.model_validate({"name": "x", **fields})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"colour": "red"},  # the server takes it, and its editor draws in no colour
+        {"colour": "#FF0000"},  # it may give back another spelling than it was sent
+        {"name": "n" * 65},  # it answers 400: 64 letters at the most
+        {"attributes": [{"name": "q", "kind": "text", "default": ""}] * 2},  # 400: twice
+    ],
+)
+def test_a_label_that_the_server_would_not_draw_is_refused(fields: dict) -> None:
+    good = {"name": "hair", "shape": "mask", "colour": "#6d4c41"}
+    assert LabelSpec.model_validate(good)
+    with pytest.raises(ValidationError):
+        LabelSpec.model_validate(good | fields)
+
+
 def test_unknown_schema_names_the_known() -> None:
-    with pytest.raises(SettingsError, match="choose one of selfie"):
+    with pytest.raises(SettingsError, match="choose one of selfie, selfie-parsing"):
         load_label_schema("passport")
 
 

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from relit import coded
 
-from faces.lighting import LightingParams, LightRatios, light_ratios, lighting, side_of
+from faces.lighting import (
+    LightingParams,
+    LightRatios,
+    level_of,
+    light_ratios,
+    lighting,
+    side_of,
+)
 from faces.region import face_region, linear
 from mirrorset.records import Lighting
 
@@ -134,6 +141,17 @@ def test_what_weighs_more_decides(seen: LightRatios, side: str) -> None:
 
 def test_the_thresholds_are_parameters() -> None:
     assert side_of(ratios(across=0.1), LightingParams(sided_from=0.05)) == "left"
+
+
+@pytest.mark.parametrize(
+    ("luminance", "level"),
+    [(0.0, "low"), (0.02, "low"), (0.05, "normal"), (0.33, "normal"), (0.7, "high")],
+)
+def test_the_level_is_told_only_where_skin_cannot_be_the_reason(
+    luminance: float, level: str
+) -> None:
+    measured = Lighting(side="front", level=luminance, evenness=1, colour_cast=0)
+    assert level_of(measured) == level
 
 
 def test_light_is_decoded_srgb() -> None:

@@ -1,0 +1,436 @@
+"""Annotations: what is accepted, how it is kept by job, and how a task shows it.
+
+The server checks little: kinds, lengths and known ids. Options, boxes, and whether a shape suits
+its label are the client's business.
+"""
+
+import copy
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from standin import access, dataset_upload
+from standin.call import Answer, Arrived, Call, nothing
+from standin.refusals import RefusedError, bad_request
+from standin.state import Job, Label, Shape, State, Tag, Task
+
+router = APIRouter()
+
+_ACTIONS = ("create", "update", "delete")
+_LENGTHS = {"rectangle": 4, "ellipse": 4, "cuboid": 16}
+_LEAST = {"polygon": 6, "polyline": 4, "points": 2, "mask": 5}
+_LONGEST_VALUE = 4096
+_NO_DATA = RefusedError(
+    400, "The task holds no pictures yet, and so no annotations at all.", "text/html; charset=utf-8"
+)
+
+Sent = dict[str, Any]
+
+
+@router.get("/api/tasks/{task_id}/annotations")
+async def get_task_annotations(call: Arrived, task_id: int) -> Response:
+    task = access.task(call, task_id)
+    if not task.jobs:
+        raise _NO_DATA
+    return Answer(of_task(task))
+
+
+@router.get("/api/jobs/{job_id}/annotations")
+async def get_job_annotations(call: Arrived, job_id: int) -> Response:
+    return Answer(of_job(access.job(call, job_id)))
+
+
+@router.put("/api/tasks/{task_id}/annotations")
+async def replace_task_annotations(call: Arrived, task_id: int) -> Response:
+    task = access.task(call, task_id)
+    sent = _checked(call, task, "create")
+    for job in task.jobs:
+        if is_shared(job):
+            clear(job)
+    made = _create(call.state, task, sent)
+    _bump(call.state, task, task.jobs)
+    return Answer(made)
+
+
+@router.put("/api/jobs/{job_id}/annotations")
+async def replace_job_annotations(call: Arrived, job_id: int) -> Response:
+    job = access.job(call, job_id)
+    sent = _checked(call, job.task, "create")
+    clear(job)
+    made = _answer([save(call.state, job, sent["shapes"], sent["tags"])])
+    _bump(call.state, job.task, [job])
+    return Answer(made)
+
+
+@router.patch("/api/tasks/{task_id}/annotations")
+async def change_task_annotations(call: Arrived, task_id: int) -> Response:
+    """Create, update or delete in each job that has the frame."""
+    task = access.task(call, task_id)
+    action = _action(call)
+    sent = _checked(call, task, action)
+    parts = [(job, _part(job, sent)) for job in task.jobs if is_shared(job)]
+    parts = [(job, part) for job, part in parts if part["shapes"] or part["tags"]]
+    if action == "update":
+        _refuse_second_copy(parts)
+    made = [_changed(call.state, job, part, action) for job, part in parts]
+    _bump(call.state, task, [job for job, _ in parts])
+    return Answer(_answer(made))
+
+
+@router.patch("/api/jobs/{job_id}/annotations")
+async def change_job_annotations(call: Arrived, job_id: int) -> Response:
+    job = access.job(call, job_id)
+    action = _action(call)
+    sent = _checked(call, job.task, action)
+    made = _changed(call.state, job, sent, action)
+    _bump(call.state, job.task, [job])
+    return Answer(_answer([made]))
+
+
+@router.delete("/api/tasks/{task_id}/annotations")
+async def delete_task_annotations(call: Arrived, task_id: int) -> Response:
+    task = access.task(call, task_id)
+    for job in task.jobs:
+        if is_shared(job):
+            clear(job)
+    _bump(call.state, task, task.jobs)
+    return nothing(204)
+
+
+@router.delete("/api/jobs/{job_id}/annotations")
+async def delete_job_annotations(call: Arrived, job_id: int) -> Response:
+    job = access.job(call, job_id)
+    clear(job)
+    _bump(call.state, job.task, [job])
+    return nothing(204)
+
+
+@router.post("/api/tasks/{task_id}/annotations")
+async def import_to_task(call: Arrived, task_id: int) -> Response:
+    return dataset_upload.message(call, access.task(call, task_id))
+
+
+@router.post("/api/jobs/{job_id}/annotations")
+async def import_to_job(call: Arrived, job_id: int) -> Response:
+    return dataset_upload.message(call, access.job(call, job_id))
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def is_shared(job: Job) -> bool:
+    """Whether a task's annotations include the job's: replicas and plain gold frames are apart."""
+    if job.type == "ground_truth":
+        return job.task.validation_mode == "gt_pool"
+    return job.type == "annotation"
+
+
+def of_job(job: Job) -> dict[str, Any]:
+    labels = _labels(job.task)
+    return {
+        "version": 0,
+        "tags": [_tag_shown(tag, labels) for tag in job.tags.values()],
+        "shapes": [_shape_shown(shape, labels) for shape in _in_no_order(job.shapes.values())],
+        "tracks": [],
+    }
+
+
+def of_task(task: Task) -> dict[str, Any]:
+    """All jobs together. Of equal copies in an overlap one is shown, of unequal ones both."""
+    tags: list[Tag] = []
+    shapes: list[Shape] = []
+    for job in task.jobs:
+        if is_shared(job):
+            part = of_job(job)
+            tags += [one for one in part["tags"] if not _has_equal(one, tags, job)]
+            shapes += [one for one in part["shapes"] if not _has_equal(one, shapes, job)]
+    return {"version": 0, "tags": tags, "shapes": shapes, "tracks": []}
+
+
+def _has_equal(one: Shape, others: list[Shape], job: Job) -> bool:
+    """Whether an earlier job has the same; only the first frames of a job can be shared."""
+    before = [other for other in job.task.jobs if is_shared(other) and other.id < job.id]
+    if not before or one["frame"] > before[-1].frames[-1]:
+        return False
+    bare = _bare(one)
+    return any(other["frame"] == one["frame"] and _bare(other) == bare for other in others)
+
+
+def _bare(shape: Shape) -> Shape:
+    """A shape without ids and without the order of its elements."""
+    bare = {key: value for key, value in shape.items() if key not in ("id", "elements")}
+    elements = [_bare(element) for element in shape.get("elements", ())]
+    return bare | {"elements": sorted(elements, key=lambda element: element["label_id"])}
+
+
+def _in_no_order(shapes: Iterable[Shape]) -> Iterator[Shape]:
+    """Neither shapes nor elements come back in the order they were sent."""
+    for shape in sorted(shapes, key=lambda one: (one["frame"], one["id"] % 3, one["id"])):
+        elements = shape["elements"]
+        yield shape | {"elements": elements[::-1] if shape["id"] % 2 else elements}
+
+
+def _labels(task: Task) -> dict[int, Label]:
+    return {one.id: one for label in task.labels for one in (label, *label.sublabels)}
+
+
+def _tag_shown(tag: Tag, labels: dict[int, Label]) -> Tag:
+    order = ("id", "label_id", "frame", "group", "source")
+    return {key: tag[key] for key in order} | {"attributes": _attributes_shown(tag, labels)}
+
+
+def _shape_shown(shape: Shape, labels: dict[int, Label]) -> Shape:
+    order = ("id", "label_id", "type", "frame", "group", "source", "occluded", "outside",
+             "z_order", "rotation", "points")  # fmt: skip
+    shown = {key: shape[key] for key in order}
+    shown["rotation"] = float(shown["rotation"])
+    shown["attributes"] = _attributes_shown(shape, labels)
+    if "elements" in shape:
+        shown["elements"] = [_shape_shown(element, labels) for element in shape["elements"]]
+    return shown
+
+
+def _attributes_shown(one: Shape, labels: dict[int, Label]) -> list[dict[str, Any]]:
+    """The values kept, and the defaults of what was not given."""
+    given = {each["spec_id"]: each["value"] for each in one["attributes"]}
+    known = labels[one["label_id"]].attributes
+    return [{"spec_id": each.id, "value": given.get(each.id, each.default_value)} for each in known]
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def clear(job: Job) -> None:
+    job.shapes.clear()
+    job.tags.clear()
+
+
+def save(
+    state: State, job: Job, shapes: list[Sent], tags: list[Sent]
+) -> tuple[list[Tag], list[Shape]]:
+    """Adds to a job. Shapes get ids first, then all their elements, as in the recorded server."""
+    kept = [_shape(state, one) for one in shapes]
+    for shape, one in zip(kept, shapes, strict=True):
+        shape["elements"] = [_shape(state, element, shape) for element in one.get("elements") or ()]
+    job.shapes |= {shape["id"]: shape for shape in kept}
+    kept_tags = [_tag(state, one) for one in tags]
+    job.tags |= {tag["id"]: tag for tag in kept_tags}
+    return kept_tags, kept
+
+
+def replace_all(state: State, task: Task, sent: dict[str, list[Sent]], jobs: list[Job]) -> None:
+    """What an import does to the jobs: everything goes, and what was sent comes."""
+    for job in jobs:
+        clear(job)
+        part = _part(job, sent) if len(jobs) > 1 or is_shared(job) else sent
+        save(state, job, part["shapes"], part["tags"])
+    _bump(state, task, jobs)
+
+
+def _shape(state: State, sent: Sent, parent: Shape | None = None) -> Shape:
+    shape = {
+        "type": sent["type"],
+        "occluded": sent.get("occluded", False),
+        "outside": sent.get("outside", False),
+        "z_order": sent.get("z_order", 0),
+        "rotation": float(sent["rotation"]) if "rotation" in sent else 0,
+        "points": [float(one) for one in sent.get("points") or ()],
+        "id": sent.get("id") or state.next_id("shape"),
+        "frame": sent["frame"] if parent is None else parent["frame"],
+        "label_id": sent["label_id"],
+        "group": sent.get("group"),
+        "source": sent.get("source", "manual"),
+        "attributes": copy.deepcopy(sent.get("attributes") or []),
+    }
+    return shape if parent is not None else shape | {"elements": []}
+
+
+def _tag(state: State, sent: Sent) -> Tag:
+    return {
+        "id": sent.get("id") or state.next_id("tag"),
+        "frame": sent["frame"],
+        "label_id": sent["label_id"],
+        "group": sent.get("group"),
+        "source": sent.get("source", "manual"),
+        "attributes": copy.deepcopy(sent.get("attributes") or []),
+    }
+
+
+def _create(state: State, task: Task, sent: dict[str, list[Sent]]) -> dict[str, Any]:
+    made = []
+    for job in task.jobs:
+        if is_shared(job):
+            part = _part(job, sent)
+            made.append(save(state, job, part["shapes"], part["tags"]))
+    return _answer(made)
+
+
+def _part(job: Job, sent: dict[str, list[Sent]]) -> dict[str, list[Sent]]:
+    """What concerns the job's frames; a frame that no job has is lost without a word."""
+    frames = set(job.frames)
+    return {
+        kind: [one for one in sent[kind] if one["frame"] in frames] for kind in ("shapes", "tags")
+    }
+
+
+def _changed(
+    state: State, job: Job, sent: dict[str, list[Sent]], action: str
+) -> tuple[list[Tag], list[Shape]]:
+    """Update is delete and create: the whole shape is replaced, and a deleted id lives again."""
+    if action in ("update", "delete"):
+        for one in sent["shapes"]:
+            job.shapes.pop(one.get("id"), None)
+        for one in sent["tags"]:
+            job.tags.pop(one.get("id"), None)
+    if action == "delete":
+        shapes = [_shape(state, one) for one in sent["shapes"]]
+        for shape, one in zip(shapes, sent["shapes"], strict=True):
+            elements = one.get("elements") or ()
+            shape["elements"] = [_shape(state, element, shape) for element in elements]
+        return [_tag(state, one) for one in sent["tags"]], shapes
+    _refuse_taken_ids(job, sent)
+    return save(state, job, sent["shapes"], sent["tags"])
+
+
+def _refuse_second_copy(parts: list[tuple[Job, dict[str, list[Sent]]]]) -> None:
+    """An update on a frame that two jobs share would make the same id twice."""
+    seen: set[int] = set()
+    for _, part in parts:
+        for one in part["shapes"]:
+            if one.get("id") in seen:
+                raise _taken(one["id"])
+            if one.get("id") is not None:
+                seen.add(one["id"])
+
+
+def _refuse_taken_ids(job: Job, sent: dict[str, list[Sent]]) -> None:
+    """Elements sent with ids that still exist, for instance without their parent's id."""
+    taken = {element["id"] for shape in job.shapes.values() for element in shape["elements"]}
+    for one in sent["shapes"]:
+        for element in one.get("elements") or ():
+            if element.get("id") in taken:
+                raise _taken(element["id"])
+
+
+def _taken(shape_id: int) -> RefusedError:
+    return bad_request(
+        'duplicate key value violates unique constraint "engine_labeledshape_pkey"\n'
+        f"DETAIL:  Key (id)=({shape_id}) already exists.\n"
+    )
+
+
+def _answer(made: list[tuple[list[Tag], list[Shape]]]) -> dict[str, Any]:
+    return {
+        "version": 0,
+        "tags": [tag for tags, _ in made for tag in tags],
+        "shapes": [shape for _, shapes in made for shape in shapes],
+        "tracks": [],
+    }
+
+
+def _bump(state: State, task: Task, jobs: Iterable[Job]) -> None:
+    """Saving gives the jobs concerned, the task and the project a new updated_date."""
+    state.touch(*jobs, task, task.project)
+
+
+# --- checking ------------------------------------------------------------------------------------
+
+
+def _action(call: Call) -> str:
+    action = call.query.get("action", "")
+    if action not in _ACTIONS:
+        raise bad_request(["Please specify a correct 'action' for the request"])
+    return action
+
+
+def _checked(call: Call, task: Task, action: str) -> dict[str, list[Sent]]:
+    """The shapes and tags sent.
+
+    Raises: RefusedError: what is sent is not of the right form, or names an unknown label or attribute.
+    """
+    if not task.jobs:
+        raise _NO_DATA
+    sent = call.json()
+    kinds = {kind: sent.get(kind) or [] for kind in ("tags", "shapes", "tracks")}
+    for kind, items in kinds.items():
+        if not isinstance(items, list):
+            name = type(items).__name__
+            text = f'Expected a list of items but got type "{name}".'
+            raise bad_request({kind: {"non_field_errors": [text]}})
+    if kinds["tracks"]:
+        raise bad_request({"tracks": ["Tracks are for videos, which this server has none of."]})
+    for check in (_form, _ids):
+        errors = {kind: [check(one, kind, action) for one in kinds[kind]] for kind in kinds}
+        errors = {kind: found for kind, found in errors.items() if any(found)}
+        if errors:
+            raise bad_request(errors)
+    labels = _labels(task)
+    for one in [*kinds["tags"], *kinds["shapes"]]:
+        _refuse_unknown(one, labels)
+    return kinds
+
+
+def _form(one: Sent, kind: str, action: str) -> dict[str, Any]:
+    """The errors in one tag or shape, by field, as the server words them."""
+    errors: dict[str, Any] = {}
+    required = ("frame", "label_id") if kind == "tags" else ("type", "frame", "label_id")
+    for name in required:
+        if name not in one:
+            errors[name] = ["This field is required."]
+    if isinstance(one.get("frame"), int) and one["frame"] < 0:
+        errors["frame"] = ["Ensure this value is greater than or equal to 0."]
+    values = [str(each.get("value", "")) for each in one.get("attributes") or ()]
+    if any(len(value) > _LONGEST_VALUE for value in values):
+        text = f"Ensure this field has no more than {_LONGEST_VALUE} characters."
+        errors["attributes"] = [
+            {"value": [text]} if len(value) > _LONGEST_VALUE else {} for value in values
+        ]
+    if kind == "shapes" and not errors:
+        errors |= _points_form(one)
+    return errors
+
+
+def _points_form(one: Sent) -> dict[str, Any]:
+    points = one.get("points") or []
+    wrong = {
+        str(place): "[ErrorDetail(string='Value must be a float or an integer', code='invalid')]"
+        for place, point in enumerate(points)
+        if isinstance(point, bool) or not isinstance(point, int | float)
+    }
+    if wrong:
+        return {"points": wrong}
+    if one["type"] == "skeleton":
+        if not one.get("elements"):
+            return {"elements": ["at least one required for skeleton shape"]}
+        return {}
+    is_even = one["type"] == "mask" or len(points) % 2 == 0
+    fits = len(points) == _LENGTHS.get(one["type"], len(points))
+    if not (fits and is_even and len(points) >= _LEAST.get(one["type"], 0)):
+        return {"points": [f"invalid length for shape type '{one['type']}'"]}
+    return {}
+
+
+def _ids(one: Sent, kind: str, action: str) -> dict[str, Any]:
+    """Create takes no ids; delete needs them; update takes what has none as new."""
+    errors: dict[str, Any] = {}
+    if action == "delete" and one.get("id") is None:
+        errors["id"] = ["must be present and not null"]
+    if action == "create" and "id" in one:
+        errors["id"] = ["must be absent"]
+    elements = [_ids(each, kind, action) for each in one.get("elements") or ()]
+    if action == "create" and any(elements):
+        errors["elements"] = elements
+    return errors
+
+
+def _refuse_unknown(one: Sent, labels: dict[int, Label]) -> None:
+    label = labels.get(one["label_id"])
+    if label is None:
+        raise bad_request([f"label_id `{one['label_id']}` is invalid"])
+    known = {each.id for each in label.attributes}
+    for each in one.get("attributes") or ():
+        if each["spec_id"] not in known:
+            raise bad_request([f"spec_id `{each['spec_id']}` is invalid"])
+    for element in one.get("elements") or ():
+        _refuse_unknown(element, labels)

@@ -1,0 +1,4 @@
+"""Dataset formats."""
+
+IMPORTERS: tuple[str, ...] = ()
+EXPORTERS: tuple[str, ...] = ()

@@ -2,9 +2,10 @@
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence, Set
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from annotation.schema import LabelSchema
 from mirrorset.decisions import dropped, released
@@ -18,9 +19,18 @@ class BatchParams(Record):
     """How images are put together.
 
     size: images in a batch; the last may have fewer. CVAT makes one task of each.
+    honeypots: images of each batch for which gold is known, so that it can be seen how its
+    annotators do. Fewer where there is not so much gold.
     """
 
     size: int = Field(default=50, gt=0)
+    honeypots: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _leaves_room(self) -> "BatchParams":
+        if self.honeypots >= self.size:
+            raise ValueError("honeypots must be fewer than size")
+        return self
 
 
 def plan_batches(
@@ -36,8 +46,9 @@ def plan_batches(
 
     Only images whose verdict "adult" passed or that a person released (`decisions`), that are not
     intimate, whose licence is in no doubt (`quarantines`) and that no person has labelled or
-    dropped. The same input gives the same batches; give `batches` those of the catalogue and those
-    of `Exchange.batches`.
+    dropped. Into each are drawn `params.honeypots` images with gold that pass the same gates, those
+    first that were out least often: `annotation.honeypots.drawn` says which. The same input gives
+    the same batches; give `batches` those of the catalogue and those of `Exchange.batches`.
     """
     judged = list(verdicts)
     decided = list(decisions)
@@ -45,23 +56,40 @@ def plan_batches(
     intimate = {one.image_id for one in judged if one.check == INTIMATE and not one.passed}
     barred = intimate | dropped(decided)
     doubted = {quarantine.image_id for quarantine in quarantines if quarantine.is_active}
-    out = {image_id for batch in batches for image_id in batch.image_ids}
+    out = Counter(image_id for batch in batches for image_id in batch.image_ids)
     by_image: dict[str, Annotation] = {}
     seen_by_people = set()
+    gold = set()
     for annotation in annotations:
+        if annotation.origin == "gold":
+            gold.add(annotation.image_id)
         if annotation.origin == "model":
             by_image[annotation.image_id] = annotation
         else:
             seen_by_people.add(annotation.image_id)
     passed = by_image.keys() & (adult | released(decided))
-    wanted = passed - barred - doubted - out - seen_by_people
-    waiting = [by_image[image_id] for image_id in wanted]
+    shown = passed - barred - doubted
+    waiting = [by_image[image_id] for image_id in shown - out.keys() - seen_by_people]
     waiting.sort(key=lambda one: (-uncertainty(one), one.image_id))
     ids = [annotation.image_id for annotation in waiting]
-    return [
-        make_batch(ids[start : start + params.size], schema.version)
-        for start in range(0, len(ids), params.size)
-    ]
+    planned = []
+    step = params.size - min(params.honeypots, len(shown & gold))
+    for start in range(0, len(ids), step):
+        of_batch = ids[start : start + step]
+        honeypots = _draw(shown & gold, out, of_batch, params.honeypots)
+        out.update(honeypots)
+        planned.append(make_batch([*of_batch, *honeypots], schema.version))
+    return planned
+
+
+def _draw(gold: Set[str], out: Counter[str], image_ids: Sequence[str], count: int) -> list[str]:
+    """`count` of `gold`, those that were out least often; among equals the batch decides."""
+    key = "\n".join(sorted(image_ids))
+
+    def rank(image_id: str) -> tuple[int, str]:
+        return out[image_id], hashlib.sha256(f"{key}\n{image_id}".encode()).hexdigest()
+
+    return sorted(gold, key=rank)[:count]
 
 
 def make_batch(image_ids: Sequence[str], schema_version: str) -> Batch:

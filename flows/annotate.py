@@ -5,6 +5,7 @@ from pathlib import Path
 from annotation.batches import BatchParams, plan_batches
 from annotation.exchange import Exchange
 from annotation.folder import FolderExchange
+from annotation.honeypots import disguised, drawn
 from annotation.prelabel import PrelabelParams
 from annotation.review import ReviewParams, accept
 from annotation.schema import LabelSchema, load_label_schema
@@ -16,6 +17,7 @@ from mirrorset.records import (
     AnnotationJob,
     Batch,
     Decision,
+    Honeypot,
     ImageRecord,
     Quarantine,
     Record,
@@ -67,6 +69,7 @@ def push(home: Path) -> PushSummary:
             catalogue.read(Quarantine),
             catalogue.read(Decision),
         )
+        catalogue.upsert(drawn(planned, catalogue.read(Annotation)))
         progress = bar("annotate", total=len(planned))
         for number, batch in enumerate(planned, start=1):
             push_batch(workspace, catalogue, exchange, batch, schema)
@@ -136,6 +139,10 @@ def pull_batch(
     known = [job for job in catalogue.read(AnnotationJob) if job.batch_id == batch.batch_id]
     returned = exchange.pull(batch, known)
     if returned is not None:
+        honeypots = {
+            one.image_id for one in catalogue.read(Honeypot) if one.batch_id == batch.batch_id
+        }
+        returned = disguised(returned, honeypots)
         images, annotations = _contents(catalogue, batch)
         params = workspace.params("review", ReviewParams)
         records = accept(batch, returned, images, annotations, schema, params=params)

@@ -4,32 +4,59 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence, Set
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from annotation.schema import LabelSchema
 from mirrorset.decisions import dropped, released
-from mirrorset.records import Annotation, Batch, Decision, Quarantine, Record, Verdict
+from mirrorset.records import (
+    Annotation,
+    Batch,
+    Decision,
+    Quarantine,
+    Record,
+    Rejected,
+    Verdict,
+)
 
 ADULT = "adult"
 INTIMATE = "intimate"
 
 
 class BatchParams(Record):
-    """How images are put together.
+    """How images are put together and shown: the section `annotate`.
 
     size: images in a batch; the last may have fewer. CVAT makes one task of each.
-    honeypots: images of each batch for which gold is known, so that it can be seen how its
-    annotators do. Fewer where there is not so much gold.
+    honeypots: images of each batch for which gold is known from before, so that it can be seen how
+    its annotators do; fewer where there is not so much gold.
+
+    The rest is for a server, which divides a task into jobs. segment_size: images in a job; 0 makes
+    one job of the task. overlap: images that a job has in common with the one before. replicas:
+    further jobs on the same images, for others. gold_frames: images of a task that also go into its
+    ground-truth job. assignees: user names, to whom jobs go in turn. done_at: the stage at which a
+    completed job counts.
     """
 
     size: int = Field(default=50, gt=0)
     honeypots: int = Field(default=0, ge=0)
+    segment_size: int = Field(default=0, ge=0)
+    overlap: int = Field(default=0, ge=0)
+    replicas: int = Field(default=0, ge=0)
+    gold_frames: int = Field(default=0, ge=0)
+    assignees: tuple[str, ...] = ()
+    done_at: Literal["annotation", "validation", "acceptance"] = "annotation"
 
     @model_validator(mode="after")
-    def _leaves_room(self) -> "BatchParams":
+    def _fits_together(self) -> "BatchParams":
         if self.honeypots >= self.size:
             raise ValueError("honeypots must be fewer than size")
+        if self.segment_size and self.overlap >= self.segment_size:
+            raise ValueError("overlap must be smaller than segment_size")
+        if self.overlap and not self.segment_size:
+            raise ValueError("overlap needs a segment_size")
+        if self.assignees and self.replicas >= len(set(self.assignees)):
+            raise ValueError("replicas need one assignee more than there are replicas")
         return self
 
 
@@ -41,15 +68,18 @@ def plan_batches(
     params: BatchParams,
     quarantines: Iterable[Quarantine] = (),
     decisions: Iterable[Decision] = (),
+    rejected: Iterable[Rejected] = (),
 ) -> list[Batch]:
     """Batches of the images that are in none of `batches` yet, the most uncertain first.
 
     Only images whose verdict "adult" passed or that a person released (`decisions`), that are not
-    intimate, whose licence is in no doubt (`quarantines`) and that no person has labelled or
-    dropped. Into each are drawn `params.honeypots` images with gold that pass the same gates, those
-    first that were out least often: `annotation.honeypots.drawn` says which. The same input gives
-    the same batches; give `batches` those of the catalogue and those of `Exchange.batches`.
+    intimate, whose licence is in no doubt (`quarantines`), that no person has labelled or dropped
+    and that could be shown so far (`rejected`). Into each are drawn `params.honeypots` images with
+    gold that pass the same gates, those first that were out least often:
+    `annotation.honeypots.drawn` says which. The same input gives the same batches; give `batches`
+    those of the catalogue and those of `Exchange.batches`.
     """
+    unfit = {one.item_id for one in rejected if one.step == "annotate" and not one.is_retryable}
     judged = list(verdicts)
     decided = list(decisions)
     adult = {verdict.image_id for verdict in judged if verdict.check == ADULT and verdict.passed}
@@ -68,7 +98,7 @@ def plan_batches(
         else:
             seen_by_people.add(annotation.image_id)
     passed = by_image.keys() & (adult | released(decided))
-    shown = passed - barred - doubted
+    shown = passed - barred - doubted - unfit
     waiting = [by_image[image_id] for image_id in shown - out.keys() - seen_by_people]
     waiting.sort(key=lambda one: (-uncertainty(one), one.image_id))
     ids = [annotation.image_id for annotation in waiting]
@@ -107,7 +137,7 @@ def make_batch(image_ids: Sequence[str], schema_version: str) -> Batch:
         server="",
         project="",
         task="",
-        state="pushed",
+        state="planned",
     )
 
 

@@ -36,6 +36,7 @@ class ReturnedImage(Record):
     """One image that a person has annotated. by: a pseudonym. returned_at: when it was exported.
 
     origin: "gold" or "replica" where it comes from such a job. provenance: None from a folder.
+    is_finished: False where the annotator is still at work: only a stop on it counts.
     """
 
     image_id: Sha256
@@ -44,6 +45,7 @@ class ReturnedImage(Record):
     returned_at: AwareDatetime
     origin: Origin = "human"
     provenance: Provenance | None = None
+    is_finished: bool = True
 
 
 class Returned(Record):

@@ -15,15 +15,14 @@ from pathlib import Path, PurePosixPath
 
 from annotation.archive import Archive, read_archive, write_archive
 from annotation.checks import round_trip
-from annotation.conversion import to_shapes
 from annotation.exchange import (
     Contents,
     Returned,
     ReturnedImage,
-    image_name,
     is_annotated,
     returned_rejected,
 )
+from annotation.outgoing import Outgoing, outgoing
 from annotation.pseudonyms import Pseudonyms
 from annotation.schema import DO_NOT_USE, LabelSchema, cvat_labels
 from annotation.shapes import Tag
@@ -31,6 +30,8 @@ from mirrorset.errors import InputError, IntegrityError
 from mirrorset.files import read_records, write_records, write_text
 from mirrorset.records import Annotation, AnnotationJob, Batch, ImageRecord, Rejected
 
+#: The server of batches that are carried here.
+FOLDER = "folder"
 TASK = "task.zip"
 LABELS = "labels.json"
 README = "README.txt"
@@ -70,12 +71,17 @@ class FolderExchange:
         folder = self._outbox / batch.batch_id
         if folder.is_dir():
             return _read_batch(folder)
-        frames = _in_frame_order(batch, images, annotations)
+        frames = outgoing(batch, images, annotations, schema)
         aside = self._outbox / f".{batch.batch_id}.part"
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         pushed = batch.model_copy(
-            update={"server": "folder", "project": schema.version, "task": batch.batch_id}
+            update={
+                "server": FOLDER,
+                "project": schema.version,
+                "task": batch.batch_id,
+                "state": "pushed",
+            }
         )
         _write_task(aside / TASK, batch.batch_id, frames, contents, schema)
         write_text(aside / LABELS, json.dumps(cvat_labels(schema), indent=1) + "\n")
@@ -166,43 +172,26 @@ def _stops(image: ReturnedImage) -> list[Tag]:
     return [tag for tag in image.shapes.tags if tag.label == DO_NOT_USE]
 
 
-def _in_frame_order(
-    batch: Batch, images: Sequence[ImageRecord], annotations: Sequence[Annotation]
-) -> list[tuple[ImageRecord, Annotation]]:
-    image_by_id = {image.image_id: image for image in images}
-    label_by_id = {label.image_id: label for label in annotations}
-    for image_id in batch.image_ids:
-        if image_id not in image_by_id or image_id not in label_by_id:
-            raise InputError(
-                f"Batch {batch.batch_id} cannot be pushed: image {image_id} has no record or no "
-                "labels; pre-label it first."
-            )
-    return [(image_by_id[one], label_by_id[one]) for one in batch.image_ids]
-
-
 def _write_task(
     path: Path,
     name: str,
-    frames: Sequence[tuple[ImageRecord, Annotation]],
+    frames: Sequence[Outgoing],
     contents: Contents,
     schema: LabelSchema,
 ) -> None:
     """Write task.zip and read it back. Its time is that of the newest label: no clock of ours."""
     write_archive(
         path,
-        [
-            to_shapes(label, image_name(image), image.width_px, image.height_px, schema)
-            for image, label in frames
-        ],
-        ((image_name(image), contents.get(image.image_id)) for image, _ in frames),
+        [frame.shapes for frame in frames],
+        ((frame.shapes.name, contents.get(frame.image.image_id)) for frame in frames),
         schema,
         name=name,
-        at=max(label.made_at for _, label in frames),
+        at=max(frame.label.made_at for frame in frames),
     )
-    for (_, label), shapes in zip(frames, read_archive(path).images, strict=True):
-        if not round_trip(label, shapes, schema).passed:
+    for frame, shapes in zip(frames, read_archive(path).images, strict=True):
+        if not round_trip(frame.label, shapes, schema).passed:
             raise IntegrityError(
-                f"{path} does not read back as it was written for image {label.image_id}: "
+                f"{path} does not read back as it was written for image {frame.image.image_id}: "
                 "check the disk and push again."
             )
 

@@ -1,4 +1,4 @@
-"""What a person's return becomes: a human annotation, joined with what CVAT does not carry.
+"""What a person's return becomes: an annotation of theirs, joined with what CVAT does not carry.
 
 What a person touched wins. Per face, compared with the labels that were sent:
 
@@ -12,7 +12,7 @@ What a person touched wins. Per face, compared with the labels that were sent:
 - A face that a person drew has none; a face that is not in the return is gone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -55,30 +55,43 @@ def accept(
     schema: LabelSchema,
     *,
     params: ReviewParams,
+    before: Collection[str] = (),
 ) -> list[Record]:
-    """Annotations (origin "human"), their verdicts and what was rejected, in frame order.
+    """Annotations (of the origin they came back with), verdicts and what was rejected.
 
-    images and sent: the records and the model's annotations of the batch, in any order. The batch
-    itself follows as "returned" once every image of it has come back and was accepted. Rejected
-    (CHECK_FAILED): an image whose shapes do not fit the schema (a stop on it holds all the same),
-    whose size has changed or that is no longer kept, and what `returned` rejects.
+    images and sent: the records and the model's annotations of the batch, in any order. Verdicts
+    are on what annotators and gold say; of a replica, and of an image that is not finished, only
+    stops count, and a stop on any of an image's returns is the last word. The batch itself follows
+    as "returned" once every image of it has come back and was accepted, now or (`before`) in an
+    earlier return. Rejected (CHECK_FAILED): an
+    image whose shapes do not fit the schema (a stop on it holds all the same), whose size has
+    changed or that is no longer kept, and what `returned` rejects.
     """
     image_by_id = {image.image_id: image for image in images}
     sent_by_id = {annotation.image_id: annotation for annotation in sent}
     records: list[Record] = []
-    accepted = 0
+    stops: list[Verdict] = []
+    accepted = set(before)
     for back in returned.images:
-        labels = _labels(
-            back, image_by_id.get(back.image_id), sent_by_id.get(back.image_id), schema
-        )
-        if isinstance(labels, Rejected):
-            records += [labels, *(_stops(back) if back.image_id in image_by_id else ())]
+        image, label = image_by_id.get(back.image_id), sent_by_id.get(back.image_id)
+        if image is not None:
+            stops += _stops(back)
+        if not back.is_finished:
             continue
-        annotation = _annotation(back, labels, sent_by_id.get(back.image_id), schema, params)
-        records += [annotation, *_verdicts(annotation, back, schema, params)]
-        accepted += 1
-    records += returned.rejected
-    if accepted == len(batch.image_ids):
+        labels = _labels(back, image, label, schema)
+        if isinstance(labels, Rejected):
+            records.append(labels)
+            continue
+        annotation = _annotation(back, labels, label, schema, params)
+        records.append(annotation)
+        if annotation.origin != "replica":
+            records += verdicts(
+                annotation, back.shapes.width_px, back.shapes.height_px, schema, params.checks
+            )
+            accepted.add(back.image_id)
+    # Of two verdicts of one check on one image, the later one is kept.
+    records += [*stops, *returned.rejected]
+    if accepted.issuperset(batch.image_ids):
         records.append(batch.model_copy(update={"state": "returned"}))
     return records
 
@@ -114,12 +127,13 @@ def _annotation(
         ),
         tags={name: value for name, value in labels.tags.items() if name != REVIEWED},
         masks=labels.masks,
-        origin="human",
+        origin=back.origin,
         by=back.by,
         # A corrected label still has its machine origin, and that model's licence.
         models=sent.models if sent else (),
         schema_version=schema.version,
         made_at=back.returned_at,
+        provenance=back.provenance,
     )
 
 
@@ -203,13 +217,3 @@ def _stops(back: ReturnedImage) -> list[Verdict]:
     if any("minor" in tag.attributes.values() for tag in tags):
         checks.append(ADULT)
     return [Verdict(image_id=back.image_id, check=check, passed=False) for check in checks]
-
-
-def _verdicts(
-    annotation: Annotation, back: ReturnedImage, schema: LabelSchema, params: ReviewParams
-) -> list[Verdict]:
-    width_px, height_px = back.shapes.width_px, back.shapes.height_px
-    results = verdicts(annotation, width_px, height_px, schema, params.checks)
-    if annotation.tags.get(DO_NOT_USE) == "minor":
-        results.append(Verdict(image_id=annotation.image_id, check=ADULT, passed=False))
-    return results

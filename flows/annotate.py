@@ -145,7 +145,12 @@ def pull_batch(
         returned = disguised(returned, honeypots)
         images, annotations = _contents(catalogue, batch)
         params = workspace.params("review", ReviewParams)
-        records = accept(batch, returned, images, annotations, schema, params=params)
+        before = {
+            label.image_id
+            for label in catalogue.read(Annotation)
+            if label.origin in ("human", "gold")
+        }
+        records = accept(batch, returned, images, annotations, schema, params=params, before=before)
         write_shard(workspace.spool, [*records, *returned.jobs])
 
 

@@ -369,7 +369,11 @@ class Annotation(Record):
 
 
 class Batch(Record):
-    """Images sent to annotators together, in frame order."""
+    """Images sent to annotators together, in frame order.
+
+    state: "planned" until the push has ended: it is kept before, so that one that was killed is
+    taken up again. server, project, task: "" until then.
+    """
 
     batch_id: str
     image_ids: tuple[Sha256, ...]
@@ -377,7 +381,7 @@ class Batch(Record):
     server: str
     project: str
     task: str
-    state: Literal["pushed", "returned"]
+    state: Literal["planned", "pushed", "returned"]
 
 
 class AnnotationJob(Record):

@@ -67,8 +67,8 @@ class AnswerError(UnavailableError):
 class Connection:
     """A CVAT server as one user sees it; threads may share it.
 
-    url: where it is. version: as it calls itself, "" until it was asked. requests: how many were
-    made so far.
+    url: where it is. organisation: the slug of the one it works in, or "". version: as it calls
+    itself, "" until it was asked. requests: how many were made so far.
     """
 
     def __init__(
@@ -76,6 +76,7 @@ class Connection:
     ) -> None:
         """patience_s: how long a call is tried again while the server cannot be reached."""
         self.url = url.rstrip("/")
+        self.organisation = organisation
         self.version = ""
         self.requests = 0
         self._patience_s = patience_s
@@ -101,7 +102,7 @@ class Connection:
         *,
         query: Mapping[str, object] | None = None,
         body: object = None,
-        files: Sequence[tuple[str, Upload]] | None = None,
+        files: Sequence[tuple[str, Upload | str]] | None = None,
         headers: Mapping[str, str] | None = None,
         also: Sequence[int] = (),
         find: Callable[[], Any] | None = None,
@@ -110,9 +111,10 @@ class Connection:
         """What the server answers: JSON, or bytes where it is none, or None where it is empty.
 
         path: below the server's address, "/api/tasks/3". body: sent as JSON; bytes as they are.
-        files: form fields and their uploads. also: error statuses that are an answer here.
-        find: for a call that makes something, looks for what an earlier try may have made; None
-        while there is nothing. is_repeatable: such a call does no harm when it is made twice.
+        files: form fields and their uploads or plain values. also: error statuses that are an
+        answer here. find: for a call that makes something, looks for what an earlier try may have
+        made; None while there is nothing. is_repeatable: such a call does no harm when it is made
+        twice.
 
         A lost connection, a 5xx and a 429 are tried again with back-off. A call that makes
         something is made again only where the first surely came to nothing, or `find` finds
@@ -164,7 +166,7 @@ class Connection:
         path: str,
         query: Mapping[str, object] | None,
         body: object,
-        files: Sequence[tuple[str, Upload]] | None,
+        files: Sequence[tuple[str, Upload | str]] | None,
         headers: Mapping[str, str] | None,
     ) -> tuple[urllib3.BaseHTTPResponse | None, HTTPError | None]:
         """One request: its response, or how it was lost."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from standin import access, dataset_upload
+from standin import access
 from standin.call import Answer, Arrived, Call, nothing
 from standin.refusals import RefusedError, bad_request
 from standin.state import Job, Label, Shape, State, Tag, Task
@@ -104,16 +104,6 @@ async def delete_job_annotations(call: Arrived, job_id: int) -> Response:
     clear(job)
     _bump(call.state, job.task, [job])
     return nothing(204)
-
-
-@router.post("/api/tasks/{task_id}/annotations")
-async def import_to_task(call: Arrived, task_id: int) -> Response:
-    return dataset_upload.message(call, access.task(call, task_id))
-
-
-@router.post("/api/jobs/{job_id}/annotations")
-async def import_to_job(call: Arrived, job_id: int) -> Response:
-    return dataset_upload.message(call, access.job(call, job_id))
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -280,9 +270,9 @@ def _changed(
     """Update is delete and create: the whole shape is replaced, and a deleted id lives again."""
     if action in ("update", "delete"):
         for one in sent["shapes"]:
-            job.shapes.pop(one.get("id"), None)
+            job.shapes.pop(one.get("id", 0), None)
         for one in sent["tags"]:
-            job.tags.pop(one.get("id"), None)
+            job.tags.pop(one.get("id", 0), None)
     if action == "delete":
         shapes = [_shape(state, one) for one in sent["shapes"]]
         for shape, one in zip(shapes, sent["shapes"], strict=True):
@@ -347,7 +337,8 @@ def _action(call: Call) -> str:
 def _checked(call: Call, task: Task, action: str) -> dict[str, list[Sent]]:
     """The shapes and tags sent.
 
-    Raises: RefusedError: what is sent is not of the right form, or names an unknown label or attribute.
+    Raises: RefusedError: what is sent is not of the right form, or names an unknown label or
+        attribute.
     """
     if not task.jobs:
         raise _NO_DATA

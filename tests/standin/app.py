@@ -6,15 +6,27 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 
-from standin import about, annotations, background, frames, jobs, labels, people, projects, tasks
+from standin import (
+    about,
+    annotations,
+    background,
+    datasets,
+    frames,
+    jobs,
+    labels,
+    people,
+    projects,
+    tasks,
+)
 from standin.background import Works
 from standin.call import Answer
 from standin.refusals import RefusedError, broken
 from standin.state import State
 
 VERSION = "2.54.1"
-_TOPICS = (about, people, projects, labels, tasks, frames, jobs, annotations, background)
+_TOPICS = (about, people, projects, labels, tasks, frames, jobs, annotations, datasets, background)
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -45,6 +57,7 @@ def make_app(state: State, version: str = VERSION, schema: Path | None = None) -
         app.include_router(topic.router)
     app.add_exception_handler(RefusedError, _refused)
     app.add_exception_handler(404, _no_such_page)
+    app.add_exception_handler(RequestValidationError, _no_such_page)
     app.add_exception_handler(405, _not_allowed)
     app.add_exception_handler(Exception, _broke)
     app.add_middleware(Slashless)

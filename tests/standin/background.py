@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Response
 
-from standin import access, lists
+from standin import lists
 from standin.call import Answer, Arrived, nothing
-from standin.refusals import RefusedError
+from standin.refusals import RefusedError, forbidden
 from standin.state import State, User, as_text
 
 router = APIRouter()
@@ -170,6 +170,18 @@ def started(call: Arrived, work: Work) -> Response:
     return Answer({"rq_id": work.id}, 202)
 
 
+def downloaded(call: Arrived) -> Response:
+    """The file that a finished request made."""
+    work = _found(call, call.query.get("rq_id", ""))
+    if work.status != "finished":
+        raise _UNKNOWN
+    return Response(
+        work.result,
+        media_type="application/zip",
+        headers={"Content-Disposition": f'attachment; filename="{work.result_name}"'},
+    )
+
+
 def joined(call: Arrived, rq_id: str) -> Response | None:
     """409 with the same id where such a request is still running."""
     work = works(call).known.get(rq_id)
@@ -181,7 +193,7 @@ def _found(call: Arrived, rq_id: str) -> Work:
     if work is None or (work.expires_at is not None and work.expires_at < call.state.now()):
         raise _UNKNOWN
     if work.owner is not call.user and not call.user.is_staff:
-        raise access.forbidden()
+        raise forbidden()
     return work
 
 

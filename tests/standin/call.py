@@ -86,7 +86,8 @@ class Call:
         form = Form()
         for part in message.iter_parts():
             name = part.get_param("name", header="content-disposition")
-            content = part.get_payload(decode=True) or b""
+            content = part.get_payload(decode=True)
+            assert isinstance(content, bytes)
             filename = part.get_filename()
             if filename is None:
                 form.fields.setdefault(str(name), []).append(content.decode())
@@ -141,8 +142,8 @@ Arrived = Annotated[Call, Depends(_authenticated)]
 def _token(request: Request, state: State) -> Token | None:
     """The token that a request names, by Bearer, Token, Basic or a session's cookie.
 
-    Raises: RefusedError: it is unknown, revoked or expired (all the same to the server), or a session's
-        request that writes lacks the CSRF token.
+    Raises: RefusedError: it is unknown, revoked or expired (all the same to the server), or a
+        session's request that writes lacks the CSRF token.
     """
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     if scheme == "Basic":

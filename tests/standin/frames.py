@@ -186,7 +186,7 @@ def _finished(call: Call, task: Task) -> Response:
         None,
         call.user,
         call.state.now(),
-        project_id=task.project and task.project.id,
+        project_id=task.project.id if task.project else None,
         task_id=task.id,
     )
     seconds = pace.background_s(call, "create", len(data.arrived))

@@ -28,7 +28,7 @@ _ORGANISATION_FIELDS = {
 }
 
 
-def add_user(state: State, username: str, is_staff: bool = False, **names: str) -> User:
+def add_user(state: State, username: str, is_staff: bool = False, **names: Any) -> User:
     """A new user, whose password is the name with -password."""
     user = User(state.next_id("user"), username, f"{username}-password", is_staff=is_staff, **names)
     state.users[user.id] = user

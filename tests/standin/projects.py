@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, Response
 
-from standin import access, labels, lists, people, shown
+from standin import access, frames, labels, lists, people, shown
 from standin.call import Answer, Arrived, nothing
 from standin.refusals import too_long
-from standin.state import Project
+from standin.state import Data, Project, State, Task, User
 
 router = APIRouter()
 
@@ -83,3 +83,15 @@ async def delete_project(call: Arrived, project_id: int) -> Response:
         del call.state.tasks[task.id]
     del call.state.projects[project.id]
     return nothing(204)
+
+
+def imported_task(state: State, project: Project, user: User, pictures: dict[str, bytes]) -> Task:
+    """The task that a dataset with pictures becomes."""
+    now = state.now()
+    task = Task(
+        state.next_id("task"), "default", user, now, state.now(), project.organisation, project
+    )
+    task.data = Data(state.next_id("data"), arrived=pictures, is_sealed=True)
+    state.tasks[task.id] = task
+    frames.make_frames(state, task, {})
+    return task

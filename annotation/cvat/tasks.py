@@ -1,0 +1,428 @@
+"""One batch, one task on a CVAT server: found by its mark, made, or what is half made removed.
+
+The mark stands in the task's tracker field, which can be searched. It is there from the task's
+first moment, as that of an unfinished one, and becomes the batch's own when all is done:
+
+    POST task (unfinished mark) → upload → frames → jobs → labels → assignees → PATCH the mark
+
+A push that was killed at any of these arrows is taken up by the next. A finished task is never
+touched again: annotators are at work on it. An unfinished one without frames is removed and made
+anew, for a server takes data once; one with frames goes on where it was.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from pydantic_core import to_json
+
+from annotation.batches import BatchParams
+from annotation.cvat.connection import AnswerError, Connection, Upload
+from annotation.cvat.shape_json import ServerLabels, to_annotations
+from annotation.cvat.waiting import FailedError, GoneError, wait
+from annotation.exchange import BY_PEOPLE, Contents
+from annotation.outgoing import Outgoing
+from annotation.shapes import ImageShapes
+from mirrorset.errors import IntegrityError, SettingsError, UnavailableError
+from mirrorset.records import Record
+
+_log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+T = TypeVar("T")
+R = TypeVar("R")
+
+_TRIES = 5
+_PARALLEL = 4
+# A request of several files; the server's own SDK stays below 100 MB.
+_UPLOAD_BYTES = 32_000_000
+_UPLOAD_FILES = 200
+_IMAGE_QUALITY = 95
+_REPLICA, _GOLD = "consensus_replica", "ground_truth"
+
+
+class TaskPlan(Record):
+    """What a task is to be. frames: in their order, which the server keeps."""
+
+    batch_id: str
+    name: str
+    project_id: int
+    frames: tuple[Outgoing, ...]
+    params: BatchParams
+
+
+class Frames(Record):
+    """The frames of a task that is there. names: by frame number; a honeypot's come again."""
+
+    task_id: int
+    names: dict[int, str]
+    is_finished: bool
+
+
+def mark(batch_id: str) -> str:
+    """What the tracker field of a batch's task says once it is finished."""
+    return f"mirrorset:{batch_id}"
+
+
+def find(connection: Connection, batch_id: str) -> Json | None:
+    """The task of the batch, finished or not; of several unfinished ones all but one are removed.
+
+    There are several where an answer was lost and the server made the task all the same.
+    """
+    wanted = [
+        {"==": [{"var": "tracker_link"}, text]}
+        for text in (mark(batch_id), _unfinished_mark(batch_id))
+    ]
+    found = sorted(
+        connection.pages("/api/tasks", {"filter": to_json({"or": wanted}).decode()}),
+        key=lambda task: (task["bug_tracker"] != mark(batch_id), task["id"]),
+    )
+    for double in found[1:]:
+        if double["bug_tracker"] != mark(batch_id):
+            _log.warning("Task %s on %s was made twice: removed.", double["id"], connection.name)
+            remove(connection, double["id"])
+    return found[0] if found else None
+
+
+def remove(connection: Connection, task_id: int) -> None:
+    """Delete a task; one that is gone is no error."""
+    connection.call("DELETE", f"/api/tasks/{task_id}", also=(404,))
+
+
+def stand(connection: Connection, plan: TaskPlan, contents: Contents) -> Frames:
+    """The batch's task with its frames, made where there is none, before labels are put on it.
+
+    A picture that the server says it cannot read is left out: its frame is missing. Raises
+    UnavailableError where the server does not make the task, as often as it is tried.
+    """
+    frames = plan.frames
+    for tries in range(1, _TRIES + 1):
+        task = find(connection, plan.batch_id)
+        if task is not None:
+            if there := _frames_of(connection, task, frames):
+                return there
+            remove(connection, task["id"])
+        task_id = _create(connection, plan)
+        try:
+            _upload(connection, task_id, frames, contents, plan.params)
+            wait(connection, _creation(task_id), f"making task {task_id}")
+        except GoneError:
+            # What became of it, the task itself says.
+            continue
+        except FailedError as failure:
+            unread = {one.shapes.name for one in frames if one.shapes.name in failure.said}
+            frames = tuple(one for one in frames if one.shapes.name not in unread)
+            if not unread or not frames or tries == _TRIES:
+                remove(connection, task_id)
+                raise
+            _log.warning("%s cannot read %s.", connection.name, ", ".join(sorted(unread)))
+        except UnavailableError as error:
+            if tries == _TRIES:
+                raise
+            _log.warning("%s Trying again.", error)
+        else:
+            return Frames(task_id=task_id, names=_names(connection, task_id), is_finished=False)
+    raise UnavailableError(
+        f"{connection.name} did not make the task of batch {plan.batch_id} in {_TRIES} tries: "
+        "look at its log, and push again."
+    )
+
+
+def furnish(connection: Connection, plan: TaskPlan, there: Frames, labels: ServerLabels) -> None:
+    """Put labels and people on a task that has its frames, and mark it as finished.
+
+    Raises IntegrityError where the server does not hold what it was given, SettingsError where it
+    has no such user.
+    """
+    by_name = {one.shapes.name: one.shapes for one in plan.frames}
+    shapes = {
+        frame: by_name[name] for frame, name in there.names.items() if name in by_name
+    }
+    jobs = _jobs(connection, there, plan)
+    _put(connection, f"/api/tasks/{there.task_id}", shapes, labels)
+    further = [job for job in jobs if job["type"] in (_REPLICA, _GOLD)]
+    _in_parallel(
+        lambda job: _put(connection, f"/api/jobs/{job['id']}", _within(job, shapes), labels),
+        further,
+    )
+    _assign(connection, jobs, plan.params)
+    connection.call(
+        "PATCH", f"/api/tasks/{there.task_id}", body={"bug_tracker": mark(plan.batch_id)}
+    )
+
+
+# --- the task and its frames ------------------------------------------------------------------
+
+
+def _unfinished_mark(batch_id: str) -> str:
+    return f"{mark(batch_id)}:unfinished"
+
+
+def _creation(task_id: int) -> str:
+    """The id of the background request that makes a task's frames."""
+    return f"action=create&target=task&target_id={task_id}"
+
+
+def _create(connection: Connection, plan: TaskPlan) -> int:
+    params = plan.params
+    body: Json = {
+        "name": plan.name,
+        "project_id": plan.project_id,
+        "bug_tracker": _unfinished_mark(plan.batch_id),
+        "segment_size": params.segment_size,
+        "overlap": params.overlap,
+    }
+    if params.replicas:
+        body["consensus_replicas"] = params.replicas
+    task = connection.call(
+        "POST", "/api/tasks", body=body, find=lambda: find(connection, plan.batch_id)
+    )
+    return int(task["id"])
+
+
+def _frames_of(
+    connection: Connection, task: Json, wanted: Sequence[Outgoing]
+) -> Frames | None:
+    """The frames of a task found; None where it has none, or others than these."""
+    is_finished = not task["bug_tracker"].endswith(":unfinished")
+    if not is_finished and not task.get("size"):
+        try:
+            wait(connection, _creation(task["id"]), f"making task {task['id']}")
+        except (GoneError, FailedError):
+            return None
+        # A request that is finished may have been an upload that a kill cut off: it has no frames.
+        if not connection.call("GET", f"/api/tasks/{task['id']}").get("size"):
+            return None
+    names = _names(connection, task["id"])
+    if not is_finished and not set(names.values()) <= {one.shapes.name for one in wanted}:
+        return None
+    return Frames(task_id=task["id"], names=names, is_finished=is_finished)
+
+
+def _names(connection: Connection, task_id: int) -> dict[int, str]:
+    meta = connection.call("GET", f"/api/tasks/{task_id}/data/meta")
+    return {
+        number: str(frame["name"])
+        for number, frame in enumerate(meta["frames"], start=meta.get("start_frame") or 0)
+    }
+
+
+def _upload(
+    connection: Connection,
+    task_id: int,
+    frames: Sequence[Outgoing],
+    contents: Contents,
+    params: BatchParams,
+) -> None:
+    """Send the pictures, several in a request and some requests at once, and have frames made.
+
+    A server refuses a file that it has already, so a lost answer is no reason to send one again:
+    the task is then made anew.
+    """
+    path = f"/api/tasks/{task_id}/data/"
+
+    def send(share: Sequence[Outgoing]) -> None:
+        files = [
+            (f"client_files[{number}]", _file(one, contents)) for number, one in enumerate(share)
+        ]
+        connection.call("POST", path, files=files, headers={"Upload-Multiple": ""})
+
+    connection.call("POST", path, headers={"Upload-Start": ""})
+    _in_parallel(send, list(_shares(frames)))
+    connection.call(
+        "POST",
+        path,
+        body=_data_of(frames, params),
+        headers={"Upload-Finish": ""},
+        find=lambda: _request(connection, task_id),
+    )
+
+
+def _data_of(frames: Sequence[Outgoing], params: BatchParams) -> Json:
+    names = [one.shapes.name for one in frames]
+    data: Json = {"image_quality": _IMAGE_QUALITY, "use_cache": True}
+    if not params.honeypots:
+        return data | {"sorting_method": "predefined", "upload_file_order": names}
+    # The server mixes them in itself, and for that it wants to shuffle.
+    return data | {
+        "sorting_method": "random",
+        "validation_params": {
+            "mode": "gt_pool",
+            "frame_selection_method": "manual",
+            "frames": sorted(_gold(frames, params)),
+            "frames_per_job_count": params.honeypots,
+        },
+    }
+
+
+def _request(connection: Connection, task_id: int) -> Json | None:
+    """The background request of a task, where the server knows it."""
+    try:
+        answer = connection.call("GET", f"/api/requests/{_quoted(_creation(task_id))}")
+    except AnswerError as error:
+        if error.status != 404:
+            raise
+        return None
+    return dict(answer)
+
+
+def _shares(frames: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
+    """The frames in requests of limited size; a larger picture has one to itself."""
+    share: list[Outgoing] = []
+    size_bytes = 0
+    for one in frames:
+        is_full = size_bytes + one.image.size_bytes > _UPLOAD_BYTES or len(share) == _UPLOAD_FILES
+        if share and is_full:
+            yield share
+            share, size_bytes = [], 0
+        share.append(one)
+        size_bytes += one.image.size_bytes
+    if share:
+        yield share
+
+
+def _file(one: Outgoing, contents: Contents) -> Upload:
+    return one.shapes.name, contents.get(one.image.image_id), one.image.media_type
+
+
+# --- jobs, labels, people ---------------------------------------------------------------------
+
+
+def _jobs(connection: Connection, there: Frames, plan: TaskPlan) -> list[Json]:
+    """The task's jobs by number, with the ground-truth job that is wanted; none where none matter.
+
+    Raises UnavailableError where the server made no replicas.
+    """
+    params = plan.params
+    if not (params.replicas or params.gold_frames or params.assignees):
+        return []
+    jobs = _listed(connection, there.task_id)
+    gold = [job for job in jobs if job["type"] == _GOLD]
+    if params.gold_frames and not gold:
+        chosen = _gold([one for one in plan.frames if one.shapes.name in there.names.values()], params)
+        body = {
+            "type": _GOLD,
+            "task_id": there.task_id,
+            "frame_selection_method": "manual",
+            "frames": [frame for frame, name in there.names.items() if name in chosen],
+        }
+        connection.call(
+            "POST", "/api/jobs", body=body, find=lambda: _gold_job(connection, there.task_id)
+        )
+        jobs = _listed(connection, there.task_id)
+    kinds = Counter(job["type"] for job in jobs)
+    if kinds[_REPLICA] != params.replicas * kinds["annotation"]:
+        raise UnavailableError(
+            f"{connection.name} made {kinds[_REPLICA]} replicas of {kinds['annotation']} jobs, not "
+            f"{params.replicas} of each: set annotate.replicas to 0, or update the server."
+        )
+    return jobs
+
+
+def _listed(connection: Connection, task_id: int) -> list[Json]:
+    return sorted(connection.pages("/api/jobs", {"task_id": task_id}), key=lambda job: job["id"])
+
+
+def _gold_job(connection: Connection, task_id: int) -> Json | None:
+    return next((job for job in _listed(connection, task_id) if job["type"] == _GOLD), None)
+
+
+def _gold(frames: Sequence[Outgoing], params: BatchParams) -> set[str]:
+    """Names of the frames for ground truth: chosen by their hash, so always the same."""
+    names = sorted((one.image.image_id[::-1], one.shapes.name) for one in frames)
+    return {name for _, name in names[: params.gold_frames]}
+
+
+def _within(job: Json, shapes: Mapping[int, ImageShapes]) -> dict[int, ImageShapes]:
+    """What lies on the frames of a job; those of a ground-truth job are not in a row."""
+    return {
+        frame: one
+        for frame, one in shapes.items()
+        if job["start_frame"] <= frame <= job["stop_frame"]
+    }
+
+
+def _put(
+    connection: Connection, path: str, shapes: Mapping[int, ImageShapes], labels: ServerLabels
+) -> None:
+    """Put labels where there are none of people's yet, and compare what the server then holds."""
+    sent = to_annotations(shapes, labels)
+    held = connection.call("PUT", f"{path}/annotations/", body=sent)
+    if differing := _differing(sent, held):
+        raise IntegrityError(
+            f"{connection.name} holds {differing} shapes of {path} otherwise than they were sent: "
+            "delete the task there and push again."
+        )
+
+
+def _differing(sent: Json, held: Json) -> int:
+    """How many shapes are not held as they were sent; order, ids and default values do not count."""
+    specs = {
+        attribute["spec_id"]
+        for shape in _every(sent)
+        for attribute in shape["attributes"]
+    }
+    before = Counter(_content(shape, specs) for shape in _every(sent) if "frame" in shape)
+    after = Counter(_content(shape, specs) for shape in _every(held) if "frame" in shape)
+    return ((before - after) + (after - before)).total()
+
+
+def _every(annotations: Json) -> Iterator[Json]:
+    for shape in (*(annotations.get("tags") or ()), *(annotations.get("shapes") or ())):
+        yield shape
+        yield from shape.get("elements") or ()
+
+
+def _content(shape: Json, specs: set[int]) -> tuple[object, ...]:
+    return (
+        shape["label_id"],
+        shape["frame"],
+        shape.get("type"),
+        tuple(map(float, shape.get("points") or ())),
+        bool(shape.get("occluded")),
+        bool(shape.get("outside")),
+        float(shape.get("rotation") or 0),
+        frozenset(
+            (one["spec_id"], str(one["value"]))
+            for one in shape["attributes"]
+            if one["spec_id"] in specs
+        ),
+    )
+
+
+def _assign(connection: Connection, jobs: Sequence[Json], params: BatchParams) -> None:
+    """Give jobs to people in turn; a replica goes to somebody else than the job it repeats."""
+    if not params.assignees:
+        return
+    ids = _user_ids(connection, params.assignees)
+    ordinary = [job["id"] for job in jobs if job["type"] == "annotation"]
+    given = {job_id: ids[turn % len(ids)] for turn, job_id in enumerate(ordinary)}
+    turns = Counter[int]()
+    for job in jobs:
+        if job["type"] == _REPLICA:
+            parent = job["parent_job_id"]
+            turns[parent] += 1
+            given[job["id"]] = ids[(ordinary.index(parent) + turns[parent]) % len(ids)]
+    _in_parallel(
+        lambda pair: connection.call("PATCH", f"/api/jobs/{pair[0]}", body={"assignee": pair[1]}),
+        list(given.items()),
+    )
+
+
+def _user_ids(connection: Connection, names: Sequence[str]) -> list[int]:
+    known = {user["username"]: int(user["id"]) for user in connection.pages("/api/users")}
+    if unknown := [name for name in names if name not in known]:
+        raise SettingsError(
+            f"annotate.assignees names {unknown[0]!r}, whom {connection.name} does not know or does "
+            "not show to the token's owner: make the account, or mend the name."
+        )
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+def _in_parallel(do: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    if len(items) < 2:
+        return [do(item) for item in items]
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        return list(pool.map(do, items))

@@ -1,4 +1,0 @@
-"""Dataset formats."""
-
-IMPORTERS: tuple[str, ...] = ()
-EXPORTERS: tuple[str, ...] = ()

@@ -129,6 +129,7 @@ class Reason(StrEnum):
     QUALITY = "quality"
     CHECK_FAILED = "check_failed"
     SPLIT_CONFLICT = "split_conflict"
+    UNREVIEWED = "unreviewed"
 
 
 class Verification(Record):

@@ -29,7 +29,9 @@ def split(snapshot: Path, work: Path, *, is_unreviewed: bool) -> Counts:
 
     Items come in order of image_shard, then image_id, so that the shards are built in one pass.
     is_unreviewed: whether the release is declared so; else an image of the test split whose labels
-    no person has looked at is rejected. It keeps its place for the day on which one has. Raises InputError where a selected image is not in the snapshot's ledger.
+    no person has looked at is rejected. It keeps its place for the day on which one has.
+
+    Raises InputError where a selected image is not in the snapshot's ledger.
     """
     ledger = read_ledger(snapshot)
     groups = read_records(work / "groups.jsonl", GroupMember)

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -34,8 +34,8 @@ class BatchParams(Record):
     The rest is for a server, which divides a task into jobs. segment_size: images in a job; 0 makes
     one job of the task. overlap: images that a job has in common with the one before. replicas:
     further jobs on the same images, for others. gold_frames: images of a task that also go into its
-    ground-truth job. assignees: user names, to whom jobs go in turn. done_at: the stage at which a
-    completed job counts.
+    ground-truth job, which nobody is assigned to. assignees: user names, to whom the other jobs go
+    in turn. done_at: the stage at which a completed job counts.
     """
 
     size: int = Field(default=50, gt=0)
@@ -79,6 +79,33 @@ def plan_batches(
     `annotation.honeypots.drawn` says which. The same input gives the same batches; give `batches`
     those of the catalogue and those of `Exchange.batches`.
     """
+    labels = list(annotations)
+    out = Counter(image_id for batch in batches for image_id in batch.image_ids)
+    with_gold = {label.image_id for label in labels if label.origin == "gold"}
+    shown = showable(labels, verdicts, quarantines, decisions, rejected)
+    gold = [label.image_id for label in shown if label.image_id in with_gold]
+    waiting = [label for label in shown if label.image_id not in out.keys() | with_gold]
+    waiting.sort(key=lambda one: (-uncertainty(one), one.image_id))
+    ids = [annotation.image_id for annotation in waiting]
+    planned = []
+    step = params.size - min(params.honeypots, len(gold))
+    for start in range(0, len(ids), step):
+        honeypots = _draw(gold, out, ids[start : start + step], params.honeypots)
+        out.update(honeypots)
+        planned.append(make_batch([*ids[start : start + step], *honeypots], schema.version))
+    return planned
+
+
+def showable(
+    annotations: Iterable[Annotation],
+    verdicts: Iterable[Verdict],
+    quarantines: Iterable[Quarantine],
+    decisions: Iterable[Decision],
+    rejected: Iterable[Rejected],
+) -> list[Annotation]:
+    """Models' labels of the images that people may be shown: those that nobody has labelled yet,
+    and those with gold, as honeypots.
+    """
     unfit = {one.item_id for one in rejected if one.step == "annotate" and not one.is_retryable}
     judged = list(verdicts)
     decided = list(decisions)
@@ -86,7 +113,6 @@ def plan_batches(
     intimate = {one.image_id for one in judged if one.check == INTIMATE and not one.passed}
     barred = intimate | dropped(decided)
     doubted = {quarantine.image_id for quarantine in quarantines if quarantine.is_active}
-    out = Counter(image_id for batch in batches for image_id in batch.image_ids)
     by_image: dict[str, Annotation] = {}
     seen_by_people = set()
     gold = set()
@@ -98,21 +124,13 @@ def plan_batches(
         else:
             seen_by_people.add(annotation.image_id)
     passed = by_image.keys() & (adult | released(decided))
-    shown = passed - barred - doubted - unfit
-    waiting = [by_image[image_id] for image_id in shown - out.keys() - seen_by_people]
-    waiting.sort(key=lambda one: (-uncertainty(one), one.image_id))
-    ids = [annotation.image_id for annotation in waiting]
-    planned = []
-    step = params.size - min(params.honeypots, len(shown & gold))
-    for start in range(0, len(ids), step):
-        of_batch = ids[start : start + step]
-        honeypots = _draw(shown & gold, out, of_batch, params.honeypots)
-        out.update(honeypots)
-        planned.append(make_batch([*of_batch, *honeypots], schema.version))
-    return planned
+    shown = passed - barred - doubted - unfit - (seen_by_people - gold)
+    return [by_image[image_id] for image_id in shown]
 
 
-def _draw(gold: Set[str], out: Counter[str], image_ids: Sequence[str], count: int) -> list[str]:
+def _draw(
+    gold: Iterable[str], out: Counter[str], image_ids: Sequence[str], count: int
+) -> list[str]:
     """`count` of `gold`, those that were out least often; among equals the batch decides."""
     key = "\n".join(sorted(image_ids))
 

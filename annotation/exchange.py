@@ -20,9 +20,9 @@ from mirrorset.records import (
     Sha256,
 )
 
-# CVAT's words for shapes that a person drew, corrected, or agreed on with others. What was
+#: CVAT's words for shapes that a person drew, corrected, or agreed on with others. What was
 # imported is "file", what a model made is "auto".
-_BY_PEOPLE = frozenset({"manual", "semi-auto", "consensus"})
+BY_PEOPLE = frozenset({"manual", "semi-auto", "consensus"})
 
 
 class Contents(Protocol):
@@ -91,7 +91,9 @@ class Exchange(Protocol):
     ) -> Batch:
         """Put the batch before annotators; returns it with server, project and task filled in.
 
-        images and annotations: of every image of the batch, in any order.
+        images and annotations: of every image of the batch, in any order. The batch that is
+        returned has its images in the order of frames, without those that the other side cannot
+        read. One without images makes no task, and is returned as one that has come back.
         """
 
     def pull(self, batch: Batch, known: Sequence[AnnotationJob] = ()) -> Returned | None:
@@ -115,7 +117,7 @@ def is_annotated(shapes: ImageShapes) -> bool:
     """
     points = (element for skeleton in shapes.skeletons for element in skeleton.elements)
     return any(tag.label in (REVIEWED, DO_NOT_USE) for tag in shapes.tags) or any(
-        shape.source in _BY_PEOPLE for shape in (*shapes.every(), *points)
+        shape.source in BY_PEOPLE for shape in (*shapes.every(), *points)
     )
 
 

@@ -23,7 +23,7 @@ from annotation.exchange import (
     returned_rejected,
 )
 from annotation.outgoing import Outgoing, outgoing
-from annotation.pseudonyms import Pseudonyms
+from annotation.pseudonyms import ANNOTATORS, Pseudonyms
 from annotation.schema import DO_NOT_USE, LabelSchema, cvat_labels
 from annotation.shapes import Tag
 from mirrorset.errors import InputError, IntegrityError
@@ -56,7 +56,7 @@ class FolderExchange:
         """Use `root`, which need not exist yet."""
         self._outbox = root / "outbox"
         self._inbox = root / "inbox"
-        self._pseudonyms = Pseudonyms(root / "annotators.json")
+        self._pseudonyms = Pseudonyms(root / ANNOTATORS)
 
     def push(
         self,
@@ -68,6 +68,8 @@ class FolderExchange:
     ) -> Batch:
         """Write the batch's folder, whole or not at all; one that is there is left as it is."""
         self._inbox.mkdir(parents=True, exist_ok=True)
+        if not batch.image_ids:
+            return batch.model_copy(update={"server": FOLDER, "state": "returned"})
         folder = self._outbox / batch.batch_id
         if folder.is_dir():
             return _read_batch(folder)

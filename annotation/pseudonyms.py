@@ -7,6 +7,8 @@ from mirrorset.errors import InputError
 from mirrorset.files import write_text
 
 UNNAMED = "annotator"
+#: The file in the exchange folder; it is private.
+ANNOTATORS = "annotators.json"
 
 
 class Pseudonyms:

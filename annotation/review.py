@@ -10,6 +10,8 @@ What a person touched wins. Per face, compared with the labels that were sent:
   they are measured on the picture's pixels, not on the moved points, and a touch-up does not make
   them wrong. Beyond it the model was looking at something else, and they are dropped.
 - A face that a person drew has none; a face that is not in the return is gone.
+
+Masks that the schema has no label for were not shown, and stay.
 """
 
 from collections.abc import Collection, Sequence
@@ -120,13 +122,14 @@ def _annotation(
     params: ReviewParams,
 ) -> Annotation:
     before = {face.face_id: face for face in sent.faces} if sent else {}
+    unseen = (mask for mask in (sent.masks if sent else ()) if not schema.label(mask.label, "mask"))
     return Annotation(
         image_id=back.image_id,
         faces=tuple(
             _joined(face, before.get(face.face_id), schema, params) for face in labels.faces
         ),
         tags={name: value for name, value in labels.tags.items() if name != REVIEWED},
-        masks=labels.masks,
+        masks=(*labels.masks, *unseen),
         origin=back.origin,
         by=back.by,
         # A corrected label still has its machine origin, and that model's licence.

@@ -2,16 +2,19 @@
 
 from pathlib import Path
 
-from annotation.batches import BatchParams, plan_batches
+from annotation.batches import BatchParams, plan_batches, showable
 from annotation.exchange import Exchange
-from annotation.folder import FolderExchange
+from annotation.folder import FOLDER, FolderExchange
 from annotation.honeypots import disguised, drawn
+from annotation.outgoing import sendable
 from annotation.prelabel import PrelabelParams
+from annotation.pseudonyms import ANNOTATORS, Pseudonyms
 from annotation.review import ReviewParams, accept
 from annotation.schema import LabelSchema, load_label_schema
 from flows.engine import flow, task
 from flows.progress import bar
 from mirrorset.catalogue import Catalogue
+from mirrorset.errors import SettingsError
 from mirrorset.records import (
     Annotation,
     AnnotationJob,
@@ -20,7 +23,9 @@ from mirrorset.records import (
     Honeypot,
     ImageRecord,
     Quarantine,
+    Reason,
     Record,
+    Rejected,
     Verdict,
 )
 from mirrorset.spool import ingest, write_shard
@@ -28,11 +33,15 @@ from mirrorset.workspace import Workspace, open_workspace
 
 
 class PushSummary(Record):
-    """Batches made by this run, all batches that are out, and where they lie."""
+    """Batches made by this run, all batches that are out, and where they lie.
+
+    rejected: images that cannot be shown, or came back with labels that do not fit.
+    """
 
     new_batches: int
     batches: int
     images: int
+    rejected: int
     where: str
 
 
@@ -54,32 +63,28 @@ def push(home: Path) -> PushSummary:
     """
     workspace = open_workspace(home)
     schema = label_schema(workspace)
-    exchange = FolderExchange(workspace.exchange)
+    server = _server(workspace)
+    exchange = exchange_with(workspace, server)
     with workspace.locked(), workspace.catalogue() as catalogue:
         ingest(workspace.spool, catalogue)
         # A push that was killed is out there, though nobody wrote it down.
         recorded = {batch.batch_id for batch in catalogue.read(Batch)}
         catalogue.upsert([one for one in exchange.batches() if one.batch_id not in recorded])
-        planned = plan_batches(
-            catalogue.read(Annotation),
-            catalogue.read(Verdict),
-            catalogue.read(Batch),
-            schema,
-            workspace.params("annotate", BatchParams),
-            catalogue.read(Quarantine),
-            catalogue.read(Decision),
-        )
-        catalogue.upsert(drawn(planned, catalogue.read(Annotation)))
+        # Kept before they leave: a push that is killed from here on is taken up by the next.
+        waiting = _planned(workspace, catalogue, schema)
+        catalogue.upsert([*waiting, *drawn(waiting, catalogue.read(Annotation))])
+        planned = [batch for batch in catalogue.read(Batch) if batch.state == "planned"]
         progress = bar("annotate", total=len(planned))
         for number, batch in enumerate(planned, start=1):
             push_batch(workspace, catalogue, exchange, batch, schema)
             progress.to(number)
-        batches = list(catalogue.read(Batch))
+        batches = [batch for batch in catalogue.read(Batch) if batch.image_ids]
         return PushSummary(
             new_batches=len(planned),
             batches=len(batches),
             images=sum(len(batch.image_ids) for batch in batches),
-            where=str(workspace.exchange),
+            rejected=catalogue.rejected_by_reason("annotate").total(),
+            where=str(workspace.exchange) if server == FOLDER else server,
         )
 
 
@@ -88,17 +93,18 @@ def pull(home: Path) -> PullSummary:
     """Take back what annotators have returned and judge it; what nobody touched stays as it is."""
     workspace = open_workspace(home)
     schema = label_schema(workspace)
-    exchange = FolderExchange(workspace.exchange)
     with workspace.locked(), workspace.catalogue() as catalogue:
         ingest(workspace.spool, catalogue)
-        batches = list(catalogue.read(Batch))
+        batches = [batch for batch in catalogue.read(Batch) if batch.task]
+        servers = {FOLDER, *(batch.server for batch in batches)}
+        exchanges = {server: exchange_with(workspace, server) for server in sorted(servers)}
         progress = bar("annotate", total=len(batches))
         for number, batch in enumerate(batches, start=1):
-            pull_batch(workspace, catalogue, exchange, batch, schema)
+            pull_batch(workspace, catalogue, exchanges[batch.server], batch, schema)
             ingest(workspace.spool, catalogue)
             progress.to(number)
-        if unclaimed := exchange.unclaimed(batches):
-            catalogue.upsert(unclaimed)
+        for exchange in exchanges.values():
+            catalogue.upsert(exchange.unclaimed(batches))
         by_people = {
             label.image_id
             for label in catalogue.read(Annotation)
@@ -122,9 +128,21 @@ def push_batch(
     batch: Batch,
     schema: LabelSchema,
 ) -> None:
-    """Send one batch and write down where it went."""
+    """Send what can be sent of one batch, and write down where it went and what stayed."""
     images, annotations = _contents(catalogue, batch)
-    catalogue.upsert([exchange.push(batch, images, workspace.blobs, annotations, schema)])
+    ready, rejected = sendable(batch, images, workspace.blobs, annotations, schema)
+    pushed = exchange.push(ready, images, workspace.blobs, annotations, schema)
+    refused = [
+        Rejected(
+            item_id=image_id,
+            step="annotate",
+            reason=Reason.NOT_AN_IMAGE,
+            detail=f"{pushed.server} cannot read this picture, and made its task without it.",
+        )
+        for image_id in ready.image_ids
+        if image_id not in pushed.image_ids
+    ]
+    catalogue.upsert([pushed, *rejected, *refused])
 
 
 @task(name="pull-batch", retries=1)
@@ -157,6 +175,59 @@ def pull_batch(
 def label_schema(workspace: Workspace) -> LabelSchema:
     """The label schema that params.yaml names."""
     return load_label_schema(workspace.params("prelabel", PrelabelParams).schema_name)
+
+
+def exchange_with(workspace: Workspace, server: str) -> Exchange:
+    """What carries batches to `server`: "folder", or the address of the one that settings name.
+
+    Raises SettingsError for another server, and as `annotation.cvat.connection.connect` does.
+    """
+    if server == FOLDER:
+        return FolderExchange(workspace.exchange)
+    settings = workspace.settings
+    if server != _server(workspace):
+        raise SettingsError(
+            f"Batches are on {server}, but cvat_url is {settings.cvat_url!r}: set "
+            "MIRRORSET_CVAT_URL to that server to pull them."
+        )
+    # CVAT's SDK takes most of a second to import.
+    from annotation.cvat.connection import connect
+    from annotation.cvat.exchange import ServerExchange
+
+    connection = connect(
+        settings.cvat_url, settings.cvat_token.get_secret_value(), settings.cvat_organisation
+    )
+    return ServerExchange(
+        connection,
+        Pseudonyms(workspace.exchange / ANNOTATORS),
+        workspace.params("annotate", BatchParams),
+        title=workspace.dataset.name,
+    )
+
+
+def _server(workspace: Workspace) -> str:
+    """Where new batches go."""
+    return workspace.settings.cvat_url.rstrip("/") or FOLDER
+
+
+def _planned(workspace: Workspace, catalogue: Catalogue, schema: LabelSchema) -> list[Batch]:
+    """The new batches, and those that a killed push left without what may no longer be shown."""
+    batches = list(catalogue.read(Batch))
+    labels, verdicts = list(catalogue.read(Annotation)), list(catalogue.read(Verdict))
+    quarantines, decisions = list(catalogue.read(Quarantine)), list(catalogue.read(Decision))
+    rejected = list(catalogue.read(Rejected))
+    shown = showable(labels, verdicts, quarantines, decisions, rejected)
+    allowed = {label.image_id for label in shown}
+    left = [
+        batch.model_copy(
+            update={"image_ids": tuple(one for one in batch.image_ids if one in allowed)}
+        )
+        for batch in batches
+        if batch.state == "planned"
+    ]
+    params = workspace.params("annotate", BatchParams)
+    new = plan_batches(labels, verdicts, batches, schema, params, quarantines, decisions, rejected)
+    return [*left, *new]
 
 
 def _contents(catalogue: Catalogue, batch: Batch) -> tuple[list[ImageRecord], list[Annotation]]:

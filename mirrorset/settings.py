@@ -6,7 +6,7 @@ Read from environment variables `MIRRORSET_…` first, then from `mirrorset.toml
 from pathlib import Path
 
 import platformdirs
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -23,6 +23,9 @@ class Settings(BaseSettings):
     catalogue_url: SQLAlchemy address. blobs_url: fsspec address of the original bytes.
     dask_scheduler: address of a Dask cluster that crawls and pre-labels on several machines
     ("tcp://…:8786"); "" for this machine.
+    cvat_url: the CVAT server that images are annotated on; "" for archives in a folder. cvat_token:
+    an access token of it, better kept in the environment than in a file. cvat_organisation: the
+    slug of the organisation there; "" for the token owner's own space.
     cache: folder of verified model weights and fetched packages, shared between
     workspaces.
     """
@@ -32,6 +35,9 @@ class Settings(BaseSettings):
     catalogue_url: str = ""
     blobs_url: str = ""
     dask_scheduler: str = ""
+    cvat_url: str = ""
+    cvat_token: SecretStr = SecretStr("")
+    cvat_organisation: str = ""
     cache: Path = Path(platformdirs.user_cache_dir("mirrorset"))
 
     @classmethod

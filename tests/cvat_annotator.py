@@ -78,7 +78,7 @@ def make_task(
     names = {image.image_id: image_name(image) for image in pictures.records()}
     order = [names[image_id] for image_id in batch.image_ids]
     path = f"/api/tasks/{task}/data/"
-    connection.call("POST", path, headers={"Upload-Start": "true"}, find=lambda: {})
+    connection.call("POST", path, headers={"Upload-Start": "true"}, find=dict)
     connection.call(
         "POST",
         path,
@@ -87,14 +87,14 @@ def make_task(
             (f"client_files[{index}]", (names[one], pictures[one], "image/png"))
             for index, one in enumerate(batch.image_ids)
         ],
-        find=lambda: {},
+        find=dict,
     )
     started = connection.call(
         "POST",
         path,
         headers={"Upload-Finish": "true"},
         body={"image_quality": 90, "sorting_method": "predefined", "upload_file_order": order},
-        find=lambda: {},
+        find=dict,
     )
     waiting.wait(connection, started["rq_id"], f"making task {task}")
     label_by_id = {label.image_id: label for label in annotations}
@@ -108,9 +108,7 @@ def make_task(
     )
 
 
-def put(
-    connection: Connection, path: str, project: int, shapes: Mapping[int, ImageShapes]
-) -> None:
+def put(connection: Connection, path: str, project: int, shapes: Mapping[int, ImageShapes]) -> None:
     labels = ServerLabels(connection.pages("/api/labels", {"project_id": project}))
     connection.call("PUT", f"{path}/annotations/", body=to_annotations(shapes, labels))
 
@@ -216,6 +214,6 @@ class Annotator:
 def set_attribute(label: Json, shape: Json, name: str, value: str) -> None:
     """Set an attribute of a shape by its name."""
     spec_id = next(spec["id"] for spec in label["attributes"] if spec["name"] == name)
-    shape["attributes"] = [
-        one for one in shape["attributes"] if one["spec_id"] != spec_id
-    ] + [{"spec_id": spec_id, "value": value}]
+    shape["attributes"] = [one for one in shape["attributes"] if one["spec_id"] != spec_id] + [
+        {"spec_id": spec_id, "value": value}
+    ]

@@ -14,6 +14,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from typing import Any, TypeVar
 
 from pydantic_core import to_json
@@ -21,7 +22,7 @@ from pydantic_core import to_json
 from annotation.batches import BatchParams
 from annotation.cvat.connection import AnswerError, Connection, Upload
 from annotation.cvat.shape_json import ServerLabels, to_annotations
-from annotation.cvat.waiting import FailedError, GoneError, wait
+from annotation.cvat.waiting import FailedError, GoneError, request_path, wait
 from annotation.exchange import BY_PEOPLE, Contents
 from annotation.outgoing import Outgoing
 from annotation.shapes import ImageShapes
@@ -34,6 +35,7 @@ Json = dict[str, Any]
 T = TypeVar("T")
 R = TypeVar("R")
 
+_UNFINISHED = ":unfinished"
 _TRIES = 5
 _PARALLEL = 4
 # A request of several files; the server's own SDK stays below 100 MB.
@@ -54,11 +56,15 @@ class TaskPlan(Record):
 
 
 class Frames(Record):
-    """The frames of a task that is there. names: by frame number; a honeypot's come again."""
+    """The frames of a task that is there. names: by frame number.
+
+    is_fresh: made just now, so that nobody can have drawn on it.
+    """
 
     task_id: int
     names: dict[int, str]
-    is_finished: bool
+    is_finished: bool = False
+    is_fresh: bool = False
 
 
 def mark(batch_id: str) -> str:
@@ -75,8 +81,10 @@ def find(connection: Connection, batch_id: str) -> Json | None:
         {"==": [{"var": "tracker_link"}, text]}
         for text in (mark(batch_id), _unfinished_mark(batch_id))
     ]
+    listed = connection.pages("/api/tasks", {"filter": to_json({"or": wanted}).decode()})
     found = sorted(
-        connection.pages("/api/tasks", {"filter": to_json({"or": wanted}).decode()}),
+        # Without an organisation the server shows the tasks of all of them.
+        (one for one in listed if connection.organisation or one["organization_id"] is None),
         key=lambda task: (task["bug_tracker"] != mark(batch_id), task["id"]),
     )
     for double in found[1:]:
@@ -89,6 +97,13 @@ def find(connection: Connection, batch_id: str) -> Json | None:
 def remove(connection: Connection, task_id: int) -> None:
     """Delete a task; one that is gone is no error."""
     connection.call("DELETE", f"/api/tasks/{task_id}", also=(404,))
+
+
+def withdraw(connection: Connection, batch_id: str) -> None:
+    """Remove the batch's task if it was never finished."""
+    task = find(connection, batch_id)
+    if task is not None and task["bug_tracker"] != mark(batch_id):
+        remove(connection, task["id"])
 
 
 def stand(connection: Connection, plan: TaskPlan, contents: Contents) -> Frames:
@@ -106,24 +121,23 @@ def stand(connection: Connection, plan: TaskPlan, contents: Contents) -> Frames:
             remove(connection, task["id"])
         task_id = _create(connection, plan)
         try:
-            _upload(connection, task_id, frames, contents, plan.params)
+            _upload(connection, task_id, frames, contents)
             wait(connection, _creation(task_id), f"making task {task_id}")
         except GoneError:
             # What became of it, the task itself says.
             continue
         except FailedError as failure:
-            unread = {one.shapes.name for one in frames if one.shapes.name in failure.said}
-            frames = tuple(one for one in frames if one.shapes.name not in unread)
-            if not unread or not frames or tries == _TRIES:
+            frames = tuple(one for one in frames if one.shapes.name not in failure.said)
+            if not frames or tries == _TRIES:
                 remove(connection, task_id)
                 raise
-            _log.warning("%s cannot read %s.", connection.name, ", ".join(sorted(unread)))
+            _log.warning("%s It is made anew.", failure)
         except UnavailableError as error:
-            if tries == _TRIES:
+            if tries == _TRIES or (isinstance(error, AnswerError) and error.status == 403):
                 raise
-            _log.warning("%s Trying again.", error)
+            _log.warning("%s It is made anew.", error)
         else:
-            return Frames(task_id=task_id, names=_names(connection, task_id), is_finished=False)
+            return Frames(task_id=task_id, names=_names(connection, task_id), is_fresh=True)
     raise UnavailableError(
         f"{connection.name} did not make the task of batch {plan.batch_id} in {_TRIES} tries: "
         "look at its log, and push again."
@@ -137,16 +151,16 @@ def furnish(connection: Connection, plan: TaskPlan, there: Frames, labels: Serve
     has no such user.
     """
     by_name = {one.shapes.name: one.shapes for one in plan.frames}
-    shapes = {
-        frame: by_name[name] for frame, name in there.names.items() if name in by_name
-    }
+    shapes = {frame: by_name[name] for frame, name in there.names.items() if name in by_name}
     jobs = _jobs(connection, there, plan)
-    _put(connection, f"/api/tasks/{there.task_id}", shapes, labels)
-    further = [job for job in jobs if job["type"] in (_REPLICA, _GOLD)]
-    _in_parallel(
-        lambda job: _put(connection, f"/api/jobs/{job['id']}", _within(job, shapes), labels),
-        further,
-    )
+    shares = [(f"/api/tasks/{there.task_id}", shapes)]
+    # A task's own labels are those of its annotation jobs; the others keep theirs to themselves.
+    shares += [
+        (f"/api/jobs/{job['id']}", _within(job, shapes, _gold(there, plan.params)))
+        for job in jobs
+        if job["type"] in (_REPLICA, _GOLD)
+    ]
+    _in_parallel(lambda share: _put(connection, *share, labels, there.is_fresh), shares)
     _assign(connection, jobs, plan.params)
     connection.call(
         "PATCH", f"/api/tasks/{there.task_id}", body={"bug_tracker": mark(plan.batch_id)}
@@ -157,7 +171,7 @@ def furnish(connection: Connection, plan: TaskPlan, there: Frames, labels: Serve
 
 
 def _unfinished_mark(batch_id: str) -> str:
-    return f"{mark(batch_id)}:unfinished"
+    return mark(batch_id) + _UNFINISHED
 
 
 def _creation(task_id: int) -> str:
@@ -182,11 +196,9 @@ def _create(connection: Connection, plan: TaskPlan) -> int:
     return int(task["id"])
 
 
-def _frames_of(
-    connection: Connection, task: Json, wanted: Sequence[Outgoing]
-) -> Frames | None:
+def _frames_of(connection: Connection, task: Json, wanted: Sequence[Outgoing]) -> Frames | None:
     """The frames of a task found; None where it has none, or others than these."""
-    is_finished = not task["bug_tracker"].endswith(":unfinished")
+    is_finished = not task["bug_tracker"].endswith(_UNFINISHED)
     if not is_finished and not task.get("size"):
         try:
             wait(connection, _creation(task["id"]), f"making task {task['id']}")
@@ -210,11 +222,7 @@ def _names(connection: Connection, task_id: int) -> dict[int, str]:
 
 
 def _upload(
-    connection: Connection,
-    task_id: int,
-    frames: Sequence[Outgoing],
-    contents: Contents,
-    params: BatchParams,
+    connection: Connection, task_id: int, frames: Sequence[Outgoing], contents: Contents
 ) -> None:
     """Send the pictures, several in a request and some requests at once, and have frames made.
 
@@ -234,33 +242,25 @@ def _upload(
     connection.call(
         "POST",
         path,
-        body=_data_of(frames, params),
+        body=_data_of(frames),
         headers={"Upload-Finish": ""},
         find=lambda: _request(connection, task_id),
     )
 
 
-def _data_of(frames: Sequence[Outgoing], params: BatchParams) -> Json:
-    names = [one.shapes.name for one in frames]
-    data: Json = {"image_quality": _IMAGE_QUALITY, "use_cache": True}
-    if not params.honeypots:
-        return data | {"sorting_method": "predefined", "upload_file_order": names}
-    # The server mixes them in itself, and for that it wants to shuffle.
-    return data | {
-        "sorting_method": "random",
-        "validation_params": {
-            "mode": "gt_pool",
-            "frame_selection_method": "manual",
-            "frames": sorted(_gold(frames, params)),
-            "frames_per_job_count": params.honeypots,
-        },
+def _data_of(frames: Sequence[Outgoing]) -> Json:
+    return {
+        "image_quality": _IMAGE_QUALITY,
+        "use_cache": True,
+        "sorting_method": "predefined",
+        "upload_file_order": [one.shapes.name for one in frames],
     }
 
 
 def _request(connection: Connection, task_id: int) -> Json | None:
     """The background request of a task, where the server knows it."""
     try:
-        answer = connection.call("GET", f"/api/requests/{_quoted(_creation(task_id))}")
+        answer = connection.call("GET", request_path(_creation(task_id)))
     except AnswerError as error:
         if error.status != 404:
             raise
@@ -301,12 +301,11 @@ def _jobs(connection: Connection, there: Frames, plan: TaskPlan) -> list[Json]:
     jobs = _listed(connection, there.task_id)
     gold = [job for job in jobs if job["type"] == _GOLD]
     if params.gold_frames and not gold:
-        chosen = _gold([one for one in plan.frames if one.shapes.name in there.names.values()], params)
         body = {
             "type": _GOLD,
             "task_id": there.task_id,
             "frame_selection_method": "manual",
-            "frames": [frame for frame, name in there.names.items() if name in chosen],
+            "frames": sorted(_gold(there, params)),
         }
         connection.call(
             "POST", "/api/jobs", body=body, find=lambda: _gold_job(connection, there.task_id)
@@ -329,25 +328,29 @@ def _gold_job(connection: Connection, task_id: int) -> Json | None:
     return next((job for job in _listed(connection, task_id) if job["type"] == _GOLD), None)
 
 
-def _gold(frames: Sequence[Outgoing], params: BatchParams) -> set[str]:
-    """Names of the frames for ground truth: chosen by their hash, so always the same."""
-    names = sorted((one.image.image_id[::-1], one.shapes.name) for one in frames)
-    return {name for _, name in names[: params.gold_frames]}
+def _gold(there: Frames, params: BatchParams) -> set[int]:
+    """The frames for ground truth: by a hash of their names, so that they are always the same."""
+    by_hash = sorted(there.names, key=lambda frame: sha256(there.names[frame].encode()).digest())
+    return set(by_hash[: params.gold_frames])
 
 
-def _within(job: Json, shapes: Mapping[int, ImageShapes]) -> dict[int, ImageShapes]:
+def _within(job: Json, shapes: Mapping[int, ImageShapes], gold: set[int]) -> dict[int, ImageShapes]:
     """What lies on the frames of a job; those of a ground-truth job are not in a row."""
-    return {
-        frame: one
-        for frame, one in shapes.items()
-        if job["start_frame"] <= frame <= job["stop_frame"]
-    }
+    row = range(job["start_frame"], job["stop_frame"] + 1)
+    chosen = gold if job["type"] == _GOLD else row
+    return {frame: one for frame, one in shapes.items() if frame in chosen}
 
 
 def _put(
-    connection: Connection, path: str, shapes: Mapping[int, ImageShapes], labels: ServerLabels
+    connection: Connection,
+    path: str,
+    shapes: Mapping[int, ImageShapes],
+    labels: ServerLabels,
+    is_fresh: bool,
 ) -> None:
     """Put labels where there are none of people's yet, and compare what the server then holds."""
+    if not is_fresh and _is_touched(connection.call("GET", f"{path}/annotations/")):
+        return
     sent = to_annotations(shapes, labels)
     held = connection.call("PUT", f"{path}/annotations/", body=sent)
     if differing := _differing(sent, held):
@@ -357,28 +360,33 @@ def _put(
         )
 
 
+def _is_touched(held: Json) -> bool:
+    shapes = _drawn(held)
+    elements = (element for shape in shapes for element in shape.get("elements") or ())
+    return any(one.get("source") in BY_PEOPLE for one in (*shapes, *elements))
+
+
 def _differing(sent: Json, held: Json) -> int:
-    """How many shapes are not held as they were sent; order, ids and default values do not count."""
+    """How many shapes are held otherwise than sent; order, ids and default values do not count."""
     specs = {
         attribute["spec_id"]
-        for shape in _every(sent)
-        for attribute in shape["attributes"]
+        for shape in _drawn(sent)
+        for one in (shape, *shape.get("elements", ()))
+        for attribute in one["attributes"]
     }
-    before = Counter(_content(shape, specs) for shape in _every(sent) if "frame" in shape)
-    after = Counter(_content(shape, specs) for shape in _every(held) if "frame" in shape)
+    before = Counter(_content(shape, specs) for shape in _drawn(sent))
+    after = Counter(_content(shape, specs) for shape in _drawn(held))
     return ((before - after) + (after - before)).total()
 
 
-def _every(annotations: Json) -> Iterator[Json]:
-    for shape in (*(annotations.get("tags") or ()), *(annotations.get("shapes") or ())):
-        yield shape
-        yield from shape.get("elements") or ()
+def _drawn(annotations: Json) -> list[Json]:
+    return [*(annotations.get("tags") or ()), *(annotations.get("shapes") or ())]
 
 
 def _content(shape: Json, specs: set[int]) -> tuple[object, ...]:
     return (
         shape["label_id"],
-        shape["frame"],
+        shape.get("frame"),
         shape.get("type"),
         tuple(map(float, shape.get("points") or ())),
         bool(shape.get("occluded")),
@@ -389,6 +397,7 @@ def _content(shape: Json, specs: set[int]) -> tuple[object, ...]:
             for one in shape["attributes"]
             if one["spec_id"] in specs
         ),
+        frozenset(_content(element, specs) for element in shape.get("elements") or ()),
     )
 
 
@@ -397,7 +406,8 @@ def _assign(connection: Connection, jobs: Sequence[Json], params: BatchParams) -
     if not params.assignees:
         return
     ids = _user_ids(connection, params.assignees)
-    ordinary = [job["id"] for job in jobs if job["type"] == "annotation"]
+    in_turn = sorted(jobs, key=lambda job: (job["start_frame"], job["id"]))
+    ordinary = [job["id"] for job in in_turn if job["type"] == "annotation"]
     given = {job_id: ids[turn % len(ids)] for turn, job_id in enumerate(ordinary)}
     turns = Counter[int]()
     for job in jobs:
@@ -415,8 +425,8 @@ def _user_ids(connection: Connection, names: Sequence[str]) -> list[int]:
     known = {user["username"]: int(user["id"]) for user in connection.pages("/api/users")}
     if unknown := [name for name in names if name not in known]:
         raise SettingsError(
-            f"annotate.assignees names {unknown[0]!r}, whom {connection.name} does not know or does "
-            "not show to the token's owner: make the account, or mend the name."
+            f"annotate.assignees names {unknown[0]!r}, whom {connection.name} does not know, or "
+            "does not show to the token's owner: make the account, or mend the name."
         )
     return [known[name] for name in dict.fromkeys(names)]
 

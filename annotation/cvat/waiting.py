@@ -39,7 +39,7 @@ def wait(
     what: for messages, "making task 3". Raises FailedError, GoneError, and UnavailableError where
     it takes longer than `timeout_s`: it goes on all the same, and the same wait may begin again.
     """
-    path = f"/api/requests/{quote(request_id, safe='')}"
+    path = request_path(request_id)
     give_up_at = time.monotonic() + timeout_s
     pause_s = _FIRST_PAUSE_S
     while True:
@@ -83,6 +83,11 @@ def run(
         return wait(connection, _start(connection, path, query, body), what, timeout_s)
     except GoneError:
         return wait(connection, _start(connection, path, query, body), what, timeout_s)
+
+
+def request_path(request_id: str) -> str:
+    """Where a background request is asked after."""
+    return f"/api/requests/{quote(request_id, safe='')}"
 
 
 def _start(

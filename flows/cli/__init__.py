@@ -6,11 +6,12 @@ import traceback
 
 from rich.console import Console
 
+from flows.cli import annotate, models, parity, quarantine, stages
 from flows.cli import jobs as jobs
-from flows.cli import models, parity, quarantine, stages
 from flows.cli.app import app
 from mirrorset.errors import InputError, MirrorsetError
 
+app.add_typer(annotate.app, name="annotate")
 app.add_typer(models.app, name="models")
 app.add_typer(parity.app, name="parity")
 app.add_typer(quarantine.app, name="quarantine")

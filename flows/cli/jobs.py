@@ -9,10 +9,6 @@ import typer
 from flows.cli.app import HERE, Home, Json, app, show, working
 from mirrorset.errors import InputError, SettingsError, UnavailableError
 
-annotate = typer.Typer(
-    help="Send images to annotators in CVAT and take back what they return.", no_args_is_help=True
-)
-app.add_typer(annotate, name="annotate")
 crawl = typer.Typer(invoke_without_command=True)
 app.add_typer(crawl, name="crawl")
 
@@ -230,26 +226,6 @@ def _prelabel_folder(images: Path, out: Path, profile: str, home: Path, is_json:
         loaded = prelabel_profile(params, read_settings(home).models)
         summary = label_folder(images, out, loaded, params, progress.step, at=utc_now())
     show(summary, is_json, f"Labelled into {out}")
-
-
-@annotate.command()
-def push(home: Home = HERE, is_json: Json = False) -> None:
-    """Make CVAT archives of the labelled images that no batch holds yet, worst labels first."""
-    from flows.annotate import push as run
-
-    with working(is_json, home):
-        result = run(home)
-    show(result, is_json, "Pushed")
-
-
-@annotate.command()
-def pull(home: Home = HERE, is_json: Json = False) -> None:
-    """Take back what annotators returned, and judge it; what nobody touched stays the models'."""
-    from flows.annotate import pull as run
-
-    with working(is_json, home):
-        result = run(home)
-    show(result, is_json, "Pulled")
 
 
 @app.command()

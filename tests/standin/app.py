@@ -12,21 +12,45 @@ from standin import (
     about,
     annotations,
     background,
+    backup,
+    consensus,
     datasets,
     frames,
+    guides,
+    issues,
     jobs,
     labels,
     people,
     projects,
+    quality,
     tasks,
+    webhooks,
 )
 from standin.background import Works
 from standin.call import Answer
 from standin.refusals import RefusedError, broken
 from standin.state import State
+from standin.webhooks import Webhooks
 
 VERSION = "2.54.1"
-_TOPICS = (about, people, projects, labels, tasks, frames, jobs, annotations, datasets, background)
+_TOPICS = (
+    about,
+    people,
+    backup,
+    projects,
+    labels,
+    tasks,
+    frames,
+    jobs,
+    annotations,
+    datasets,
+    issues,
+    guides,
+    webhooks,
+    quality,
+    consensus,
+    background,
+)
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -51,6 +75,10 @@ def make_app(state: State, version: str = VERSION, schema: Path | None = None) -
     app.state.kept = state
     app.state.works = Works({}, set())
     app.state.uploads = {}
+    app.state.webhooks = Webhooks(state)
+    app.state.quality = quality.Quality()
+    app.state.consensus = {}
+    state.listeners.append(app.state.webhooks.hear)
     app.state.version = version
     app.state.schema = schema
     for topic in _TOPICS:

@@ -100,6 +100,7 @@ class Works:
         await asyncio.sleep(0)
         work.status, work.started_at = "started", state.now()
         await asyncio.sleep(max(seconds, self.least_s))
+        state.actor = work.owner
         try:
             waits = do(work)
             if waits is not None:

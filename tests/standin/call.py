@@ -131,7 +131,7 @@ async def _arrived(request: Request) -> Call:
 
 
 async def _authenticated(call: Annotated[Call, Depends(_arrived)]) -> Call:
-    assert call.user
+    call.state.actor = call.user
     return call
 
 

@@ -327,6 +327,7 @@ def add_job(state: State, task: Task, kind: str, frames: list[int]) -> Job:
     now = state.now()
     job = Job(state.next_id("job"), task, kind, frames, now, state.now())
     task.jobs.append(job)
+    state.tell("create", job)
     return job
 
 

@@ -73,7 +73,9 @@ async def get_job(call: Arrived, job_id: int) -> Response:
 
 @router.patch("/api/jobs/{job_id}")
 async def update_job(call: Arrived, job_id: int) -> Response:
-    """Stage, state, assignee. A new stage sets the state back; only the job is bumped.
+    """Stage, state, assignee. A new stage sets the state back.
+
+    The job is bumped, and the task if its status follows.
 
     An assignee may set the state alone; an unknown assignee breaks the recorded server.
     """
@@ -89,10 +91,13 @@ async def update_job(call: Arrived, job_id: int) -> Response:
     if "assignee" in sent:
         job.assignee = access.assignee(call, sent["assignee"])
         job.assignee_updated_at = state.now()
+    status = shown.task_status(job.task)
     if "stage" in sent and sent["stage"] != job.stage:
         job.stage, job.state = sent["stage"], "new"
     job.state = sent.get("state", job.state)
     state.touch(job)
+    if shown.task_status(job.task) != status:
+        state.touch(job.task)
     return Answer(shown.job(state, job))
 
 

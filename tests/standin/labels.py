@@ -8,8 +8,8 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from standin import access, lists, shown
-from standin.call import Answer, Arrived
-from standin.refusals import bad_request, not_found, too_long
+from standin.call import Answer, Arrived, Call, nothing
+from standin.refusals import RefusedError, bad_request, forbidden, not_found, too_long
 from standin.state import Attribute, Label, Project, State, Task
 
 router = APIRouter()
@@ -42,6 +42,107 @@ async def list_labels(call: Arrived) -> Response:
 @router.get("/api/labels/{label_id}")
 async def get_label(call: Arrived, label_id: int) -> Response:
     return Answer(shown.label(_found(call.state, label_id)))
+
+
+@router.patch("/api/labels/{label_id}")
+async def update_label(call: Arrived, label_id: int) -> Response:
+    label = _own(call, label_id)
+    if label.parent is not None:
+        raise bad_request(
+            [
+                "Sublabels cannot be modified this way. "
+                "Please send a PATCH request with updated parent label data instead."
+            ]
+        )
+    _change_one(call.state, label, call.json())
+    _bump(call.state, label.owner)
+    return Answer(shown.label(label))
+
+
+@router.delete("/api/labels/{label_id}")
+async def delete_label(call: Arrived, label_id: int) -> Response:
+    label = _own(call, label_id)
+    _delete(call.state, label)
+    _bump(call.state, label.owner)
+    return nothing(204)
+
+
+def change(state: State, owner: Project | Task, sent: list[dict[str, Any]]) -> None:
+    """What a PATCH of labels does: those with an id change or go, the others are new.
+
+    Nothing is checked against use: a label's annotations go with it. Sublabels and templates that
+    are sent are ignored without a word.
+    """
+    labels = owner.labels if isinstance(owner, Project) else owner.own_labels
+    known = {one.id: one for label in labels for one in (label, *label.sublabels)}
+    for one in sent:
+        if "id" not in one:
+            labels += made(state, owner, [one])
+            continue
+        label = known.get(one["id"])
+        if label is None:
+            raise RefusedError(404, {"detail": f"Not found label with id #{one['id']} to change"})
+        if one.get("deleted"):
+            _delete(state, label)
+        else:
+            _change_one(state, label, one)
+
+
+def _change_one(state: State, label: Label, sent: dict[str, Any]) -> None:
+    """A new name brings a new colour, unless one is given; attributes are added or changed."""
+    if "name" in sent and sent["name"] != label.name:
+        others = [one["name"] for one in owner_labels(label.owner) if one["name"] != label.name]
+        refuse_twice([*others, sent["name"]])
+        label.name = sent["name"]
+        label.color = _colour(label.name)
+    label.color = sent.get("color") or label.color
+    if label.type != "skeleton":
+        label.type = sent.get("type", label.type)
+    by_id = {one.id: one for one in label.attributes}
+    for one in sent.get("attributes", ()):
+        if one.get("id") in by_id:
+            attribute = by_id[one["id"]]
+            attribute.name = one.get("name", attribute.name)
+            attribute.mutable = one.get("mutable", attribute.mutable)
+            attribute.input_type = one.get("input_type", attribute.input_type)
+            attribute.default_value = one.get("default_value", attribute.default_value)
+            attribute.values = one.get("values", attribute.values)
+        else:
+            label.attributes.append(attribute_made(state, one))
+
+
+def _delete(state: State, label: Label) -> None:
+    """With everything that was drawn under it; a sublabel's points leave their skeletons."""
+    owner = label.owner
+    labels = owner.labels if isinstance(owner, Project) else owner.own_labels
+    if label.parent is not None:
+        label.parent.sublabels.remove(label)
+    else:
+        labels.remove(label)
+    for job in state.jobs.values():
+        job.shapes = {key: one for key, one in job.shapes.items() if one["label_id"] != label.id}
+        job.tags = {key: one for key, one in job.tags.items() if one["label_id"] != label.id}
+        for shape in job.shapes.values():
+            elements = shape["elements"]
+            shape["elements"] = [one for one in elements if one["label_id"] != label.id]
+
+
+def _bump(state: State, owner: Project | Task) -> None:
+    """A change of labels bumps their project or task and every job."""
+    tasks = [owner] if isinstance(owner, Task) else []
+    if isinstance(owner, Project):
+        tasks = [task for task in state.tasks.values() if task.project is owner]
+    for task in tasks:
+        state.touch(*task.jobs)
+    state.touch(owner)
+
+
+def _own(call: Call, label_id: int) -> Label:
+    """A label that the user may change."""
+    label = _found(call.state, label_id)
+    if not access.may_see(call.user, label.owner, call.state):
+        raise forbidden()
+    return label
 
 
 def made(state: State, owner: Project | Task, sent: Iterable[dict[str, Any]]) -> list[Label]:

@@ -166,9 +166,10 @@ async def delete_organisation(call: Arrived, organisation_id: int) -> Response:
     """Deletes what belongs to it as well."""
     state = call.state
     gone = _organisation(state, organisation_id)
-    for things in (state.projects, state.tasks):
-        for key in [key for key, thing in things.items() if thing.organisation is gone]:
-            del things[key]
+    for task in [one for one in state.tasks.values() if one.organisation is gone]:
+        state.delete_task(task)
+    for project in [one for one in state.projects.values() if one.organisation is gone]:
+        del state.projects[project.id]
     del state.organisations[organisation_id]
     return nothing(204)
 

@@ -71,7 +71,7 @@ async def update_project(call: Arrived, project_id: int) -> Response:
         project.assignee = access.assignee(call, sent["assignee_id"])
         project.assignee_updated_at = call.state.now()
     if "labels" in sent:
-        project.labels += labels.made(call.state, project, sent["labels"])
+        labels.change(call.state, project, sent["labels"])
     call.state.touch(project)
     return Answer(shown.project(call.state, project))
 
@@ -80,8 +80,9 @@ async def update_project(call: Arrived, project_id: int) -> Response:
 async def delete_project(call: Arrived, project_id: int) -> Response:
     project = access.project(call, project_id)
     for task in [one for one in call.state.tasks.values() if one.project is project]:
-        del call.state.tasks[task.id]
+        call.state.delete_task(task)
     del call.state.projects[project.id]
+    call.state.tell("delete", project)
     return nothing(204)
 
 

@@ -92,6 +92,7 @@ def standing_in(port: int = 0, version: str = VERSION) -> Iterator[StandIn]:
     config = uvicorn.Config(app, "127.0.0.1", port, log_level="error", timeout_keep_alive=60)
     server = uvicorn.Server(config)
     listening = config.bind_socket()
+    listening.listen(2048)  # who connects before the thread is up waits instead of failing
     state.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

@@ -4,8 +4,10 @@ from typing import Any
 
 from standin.state import (
     Attribute,
+    Comment,
     Data,
     Frame,
+    Issue,
     Job,
     Label,
     Organisation,
@@ -202,6 +204,35 @@ def job(state: State, one: Job) -> Shown:
         "assignee_updated_date": as_text(one.assignee_updated_at),
         "parent_job_id": _id(one.parent),
         "consensus_replicas": one.replicas,
+    }
+
+
+def comment(state: State, one: Comment) -> Shown:
+    return {
+        "id": one.id,
+        "issue": one.issue.id,
+        "owner": person(state, one.owner),
+        "message": one.message,
+        "created_date": as_text(one.created_at),
+        "updated_date": as_text(one.updated_at),
+    }
+
+
+def issue(state: State, one: Issue) -> Shown:
+    return {
+        "id": one.id,
+        "frame": one.frame,
+        "position": one.position,
+        "job": one.job.id,
+        "owner": person(state, one.owner),
+        "assignee": person(state, one.assignee),
+        "created_date": as_text(one.created_at),
+        "updated_date": as_text(one.updated_at),
+        "resolved": one.is_resolved,
+        "comments": {
+            "count": len(one.comments),
+            "url": f"{state.url}/api/comments?issue_id={one.id}",
+        },
     }
 
 

@@ -5,7 +5,7 @@ Everything lives in one event loop, so nothing is locked; a change and its answe
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -191,8 +191,58 @@ class Job:
 
 
 @dataclass
+class Comment:
+    id: int
+    issue: "Issue"
+    owner: User
+    message: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass
+class Issue:
+    """position: x, y, x, y of what it is about, in pixels of the frame."""
+
+    id: int
+    job: Job
+    frame: int
+    position: list[float]
+    owner: User
+    created_at: datetime
+    updated_at: datetime
+    assignee: User | None = None
+    is_resolved: bool = False
+    comments: list[Comment] = field(default_factory=list)
+
+
+@dataclass
+class Guide:
+    id: int
+    target: Project | Task
+    markdown: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass
+class Asset:
+    uuid: str
+    name: str
+    owner: User
+    guide: Guide
+    created_at: datetime
+    content: bytes
+    media_type: str
+
+
+@dataclass
 class State:
-    """The server's memory. numbers: the last id given away, by kind."""
+    """The server's memory.
+
+    actor: who asked for what is being done. listeners: told of what is created, updated and
+    deleted, by verb and thing.
+    """
 
     url: str = ""
     users: dict[int, User] = field(default_factory=dict)
@@ -200,6 +250,11 @@ class State:
     organisations: dict[int, Organisation] = field(default_factory=dict)
     projects: dict[int, Project] = field(default_factory=dict)
     tasks: dict[int, Task] = field(default_factory=dict)
+    issues: dict[int, "Issue"] = field(default_factory=dict)
+    guides: dict[int, "Guide"] = field(default_factory=dict)
+    assets: dict[str, "Asset"] = field(default_factory=dict)
+    actor: User | None = None
+    listeners: list[Callable[[str, Any], None]] = field(default_factory=list)
     _numbers: dict[str, Iterator[int]] = field(
         default_factory=lambda: defaultdict(lambda: itertools.count(1))
     )
@@ -229,7 +284,12 @@ class State:
         return found
 
     def issue_count(self, job: Job) -> int:
-        return 0
+        return sum(issue.job is job for issue in self.issues.values())
+
+    def tell(self, verb: str, thing: Any) -> None:
+        """Let the listeners know: verb is create, update or delete."""
+        for listener in self.listeners:
+            listener(verb, thing)
 
     def touch(self, *things: Project | Task | Job | None) -> None:
         """Give them one new `updated_date`."""
@@ -237,6 +297,24 @@ class State:
         for thing in things:
             if thing is not None:
                 thing.updated_at = now
+                self.tell("update", thing)
+
+    def delete_task(self, task: Task) -> None:
+        """With its jobs, their issues, and what was said on those."""
+        for job in task.jobs:
+            for issue in [one for one in self.issues.values() if one.job is job]:
+                self.delete_issue(issue)
+        for job in reversed(task.jobs):
+            self.tell("delete", job)
+        del self.tasks[task.id]
+        self.touch(task.project)
+        self.tell("delete", task)
+
+    def delete_issue(self, issue: "Issue") -> None:
+        for comment in issue.comments:
+            self.tell("delete", comment)
+        del self.issues[issue.id]
+        self.tell("delete", issue)
 
 
 def as_text(moment: datetime | None) -> str | None:

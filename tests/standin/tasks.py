@@ -66,8 +66,8 @@ async def create_task(call: Arrived) -> Response:
     )
     task.own_labels = [] if project else labels.made(state, task, sent.get("labels", []))
     state.tasks[task.id] = task
-    if project is not None:
-        state.touch(project)
+    state.tell("create", task)
+    state.touch(project)
     answer = Answer(shown.task(state, task), 201)
     answer.headers["Location"] = f"{state.url}/api/tasks/{task.id}"
     return answer
@@ -102,8 +102,7 @@ async def delete_task(call: Arrived, task_id: int) -> Response:
     task = access.task(call, task_id)
     if not access.manages(call.user, task):
         raise forbidden()
-    del call.state.tasks[task.id]
-    call.state.touch(task.project)
+    call.state.delete_task(task)
     return nothing(204)
 
 

@@ -351,5 +351,3 @@ def test_a_task_that_is_gone_keeps_nothing_else_back(room: MakeRoom) -> None:
     returned = here.pull()
     assert returned is not None
     assert "no such task any more" in returned.rejected[0].detail
-
-

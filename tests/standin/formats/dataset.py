@@ -107,7 +107,7 @@ def attributes(label: Label, values: dict[str, Any]) -> list[dict[str, Any]]:
 def as_value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(value)
 
 
 def named_attributes(label: Label, one: Shape) -> dict[str, str]:

@@ -30,6 +30,7 @@ from mirrorset.records import (
     ImageRecord,
     LedgerEntry,
     Licence,
+    Lighting,
     Provenance,
     Reason,
     Record,
@@ -220,6 +221,30 @@ def test_labels_of_an_earlier_schema_are_made_anew(tmp_path: Path) -> None:
     with Catalogue(url) as catalogue:
         kept = {(one.origin, one.by) for one in catalogue.read(Annotation)}
     assert kept == {("model", "research"), ("human", "mia")}
+
+
+def test_labels_from_before_the_light_had_a_level_get_it_from_their_luminance(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path}/c.sqlite"
+    made = next(one for one in records() if isinstance(one, Annotation))
+    dim = Lighting(side="left", level=0.01, evenness=1, colour_cast=0)
+    face = made.faces[0].model_copy(update={"lighting": dim})
+    old = made.model_copy(
+        update={"faces": (face,), "tags": {"lighting": "left"}, "schema_version": "selfie-2"}
+    )
+    person = old.model_copy(update={"origin": "human", "by": "annotator-1"})
+    bare = old.model_copy(update={"faces": (), "tags": {}, "by": "commercial"})
+    with Catalogue(url) as catalogue:
+        catalogue.upsert([*records(), old, person, bare])
+    _migrate_back(url, "0006")
+    with Catalogue(url) as catalogue:
+        found = {(one.origin, one.by): one for one in catalogue.read(Annotation)}
+    new = {"schema_version": "selfie-3"}
+    level = {"lighting": "left", "light_level": "low"}
+    assert found["model", old.by] == old.model_copy(update={**new, "tags": level})
+    assert found["model", "commercial"] == bare.model_copy(update=new)
+    assert found["human", "annotator-1"] == person
 
 
 def test_labels_from_before_jobs_were_kept_have_no_provenance(tmp_path: Path) -> None:

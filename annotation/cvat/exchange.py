@@ -1,0 +1,92 @@
+"""The exchange by a CVAT server: a batch is a task of the label schema's project there."""
+
+from collections.abc import Sequence
+
+from annotation.batches import BatchParams, uncertainty
+from annotation.cvat import project
+from annotation.cvat.connection import Connection
+from annotation.cvat.pull import pull_task
+from annotation.cvat.shape_json import ServerLabels
+from annotation.cvat.tasks import TaskPlan, furnish, stand, withdraw
+from annotation.exchange import Contents, Returned
+from annotation.outgoing import outgoing
+from annotation.pseudonyms import Pseudonyms
+from annotation.schema import LabelSchema
+from mirrorset.records import Annotation, AnnotationJob, Batch, ImageRecord, Rejected
+
+
+class ServerExchange:
+    """An `annotation.exchange.Exchange` whose other side is a CVAT server.
+
+    Frames are shown the worst-labelled first. A server matches labels by the number of a frame,
+    which is read from it, so that no order of names is needed as in an archive.
+    """
+
+    def __init__(
+        self, connection: Connection, pseudonyms: Pseudonyms, params: BatchParams, title: str = ""
+    ) -> None:
+        """title: begins the names of tasks, for people."""
+        self._connection = connection
+        self._pseudonyms = pseudonyms
+        self._params = params
+        self._title = title
+        self._projects: dict[str, tuple[int, ServerLabels]] = {}
+
+    def push(
+        self,
+        batch: Batch,
+        images: Sequence[ImageRecord],
+        contents: Contents,
+        annotations: Sequence[Annotation],
+        schema: LabelSchema,
+    ) -> Batch:
+        """Make the batch's task, or take up one that a kill left unfinished."""
+        if not batch.image_ids:
+            withdraw(self._connection, batch.batch_id)
+            return batch.model_copy(update={"server": self._connection.url, "state": "returned"})
+        project_id, labels = self._project(schema)
+        frames = outgoing(batch, images, annotations, schema)
+        frames.sort(key=lambda one: (-uncertainty(one.label), one.image.image_id))
+        plan = TaskPlan(
+            batch_id=batch.batch_id,
+            name=f"{self._title} {batch.batch_id}".strip(),
+            project_id=project_id,
+            frames=tuple(frames),
+            params=self._params,
+        )
+        there = stand(self._connection, plan, contents)
+        if not there.is_finished:
+            furnish(self._connection, plan, there, labels)
+        ids = {one.shapes.name: one.image.image_id for one in frames}
+        shown = [ids[name] for _, name in sorted(there.names.items()) if name in ids]
+        return batch.model_copy(
+            update={
+                "image_ids": tuple(dict.fromkeys(shown)),
+                "server": self._connection.url,
+                "project": str(project_id),
+                "task": str(there.task_id),
+                "state": "pushed",
+            }
+        )
+
+    def pull(self, batch: Batch, known: Sequence[AnnotationJob] = ()) -> Returned | None:
+        """What people have done of the batch since `known`, job by job."""
+        return pull_task(
+            self._connection, batch, known, self._pseudonyms, done_at=self._params.done_at
+        )
+
+    def batches(self) -> tuple[Batch, ...]:
+        """None: a batch is kept as planned before it comes here, so a kill loses none."""
+        return ()
+
+    def unclaimed(self, batches: Sequence[Batch]) -> tuple[Rejected, ...]:
+        """Nothing: what is on a server belongs to the task that it lies in."""
+        return ()
+
+    def _project(self, schema: LabelSchema) -> tuple[int, ServerLabels]:
+        """The schema's project and its labels, asked for once."""
+        if schema.version not in self._projects:
+            project_id = project.project_id(self._connection, schema)
+            labels = ServerLabels(project.labels(self._connection, project_id))
+            self._projects[schema.version] = project_id, labels
+        return self._projects[schema.version]

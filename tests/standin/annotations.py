@@ -270,7 +270,7 @@ def _changed(
     """Update is delete and create: the whole shape is replaced, and a deleted id lives again."""
     if action in ("update", "delete"):
         for one in sent["shapes"]:
-            job.shapes.pop(one.get("id", 0), None)
+            _drop(job, one.get("id", 0))
         for one in sent["tags"]:
             job.tags.pop(one.get("id", 0), None)
     if action == "delete":
@@ -281,6 +281,13 @@ def _changed(
         return [_tag(state, one) for one in sent["tags"]], shapes
     _refuse_taken_ids(job, sent)
     return save(state, job, sent["shapes"], sent["tags"])
+
+
+def _drop(job: Job, shape_id: int) -> None:
+    """Take away a shape, or one element out of its skeleton; an unknown id is no error."""
+    if job.shapes.pop(shape_id, None) is None:
+        for shape in job.shapes.values():
+            shape["elements"] = [one for one in shape["elements"] if one["id"] != shape_id]
 
 
 def _refuse_second_copy(parts: list[tuple[Job, dict[str, list[Sent]]]]) -> None:

@@ -96,7 +96,8 @@ async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RefusedError)
     if error.media_type is not None:
         return Response(error.body, error.status, media_type=error.media_type)
-    return Answer(error.body, error.status)
+    headers = {"WWW-Authenticate": "Token"} if error.status == 401 else None
+    return Answer(error.body, error.status, headers)
 
 
 async def _no_such_page(request: Request, error: Exception) -> Response:

@@ -4,6 +4,7 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass, field
+from email.header import Header
 from email.parser import BytesParser
 from email.policy import HTTP
 from typing import Annotated, Any
@@ -27,10 +28,18 @@ class Answer(Response):
 
 
 def nothing(status: int, **headers: str) -> Response:
-    """An answer without a body."""
-    return Response(
-        status_code=status, headers={k.replace("_", "-"): v for k, v in headers.items()}
-    )
+    """An answer without a body; an underscore in a header's name stands for a hyphen."""
+    named = {name.replace("_", "-"): _as_header(value) for name, value in headers.items()}
+    return Response(status_code=status, headers=named)
+
+
+def _as_header(text: str) -> str:
+    """Latin letters as they are, others as encoded words."""
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return Header(text, "utf-8").encode()
+    return text
 
 
 @dataclass

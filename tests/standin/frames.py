@@ -22,7 +22,19 @@ from standin.state import Data, Frame, Job, State, Task, as_text
 
 router = APIRouter()
 
-_PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".jfif"}
+_PICTURES = {
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".webp",
+    ".bmp",
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".jfif",
+    ".heic",
+    ".heif",
+}
 _ROTATION_TAG = 0x0112
 _FULL = "Adding more data is not supported"
 _MIME = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "BMP": "image/bmp",
@@ -45,7 +57,7 @@ async def upload_data(call: Arrived, task_id: int) -> Response:
     if "Upload-Multiple" in headers:
         for path, content in call.form().files:
             name = PurePosixPath(path.replace("\\", "/")).name
-            if not content or name in _data(call.state, task).arrived:
+            if name in _data(call.state, task).arrived:
                 raise broken()
             _data(call.state, task).arrived[name] = content
         return nothing(200)
@@ -60,6 +72,8 @@ async def upload_piece(call: Arrived, task_id: int, upload_id: str) -> Response:
     task = access.task(call, task_id)
 
     def keep(upload: uploads.Upload) -> None:
+        if "/" in upload.name:  # there is no folder for it
+            raise broken()
         _data(call.state, task).arrived[upload.name] = bytes(upload.content)
         del uploads.known(call)[upload.id]
 
@@ -189,10 +203,16 @@ def _finished(call: Call, task: Task) -> Response:
         project_id=task.project.id if task.project else None,
         task_id=task.id,
     )
+
+    def make(_: Work) -> None:
+        try:
+            make_frames(call.state, task, sent, order)
+        except WorkFailedError:
+            data.is_sealed = False
+            raise
+
     seconds = pace.background_s(call, "create", len(data.arrived))
-    background.works(call).start(
-        call.state, work, lambda _: make_frames(call.state, task, sent, order), seconds
-    )
+    background.works(call).start(call.state, work, make, seconds)
     return background.started(call, work)
 
 

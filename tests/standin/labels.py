@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from standin import access, lists, shown
 from standin.call import Answer, Arrived, Call, nothing
 from standin.refusals import RefusedError, bad_request, forbidden, not_found, too_long
-from standin.state import Attribute, Label, Project, State, Task
+from standin.state import Attribute, Job, Label, Project, State, Task
 
 router = APIRouter()
 
@@ -55,7 +55,7 @@ async def update_label(call: Arrived, label_id: int) -> Response:
             ]
         )
     _change_one(call.state, label, call.json())
-    _bump(call.state, label.owner)
+    bump(call.state, label.owner)
     return Answer(shown.label(label))
 
 
@@ -63,7 +63,7 @@ async def update_label(call: Arrived, label_id: int) -> Response:
 async def delete_label(call: Arrived, label_id: int) -> Response:
     label = _own(call, label_id)
     _delete(call.state, label)
-    _bump(call.state, label.owner)
+    bump(call.state, label.owner)
     return nothing(204)
 
 
@@ -102,6 +102,8 @@ def _change_one(state: State, label: Label, sent: dict[str, Any]) -> None:
     for one in sent.get("attributes", ()):
         if one.get("id") in by_id:
             attribute = by_id[one["id"]]
+            label.attributes.remove(attribute)
+            label.attributes.append(attribute)
             attribute.name = one.get("name", attribute.name)
             attribute.mutable = one.get("mutable", attribute.mutable)
             attribute.input_type = one.get("input_type", attribute.input_type)
@@ -127,14 +129,14 @@ def _delete(state: State, label: Label) -> None:
             shape["elements"] = [one for one in elements if one["label_id"] != label.id]
 
 
-def _bump(state: State, owner: Project | Task) -> None:
-    """A change of labels bumps their project or task and every job."""
-    tasks = [owner] if isinstance(owner, Task) else []
-    if isinstance(owner, Project):
-        tasks = [task for task in state.tasks.values() if task.project is owner]
-    for task in tasks:
-        state.touch(*task.jobs)
+def bump(state: State, owner: Project | Task) -> None:
+    """A change of labels bumps tasks and jobs as well, which is announced for the owner only."""
     state.touch(owner)
+    tasks = [one for one in state.tasks.values() if owner in (one, one.project)]
+    things: list[Task | Job] = [*tasks, *(job for task in tasks for job in task.jobs)]
+    for thing in things:
+        thing.updated_at = owner.updated_at
+        state.tell("note", thing)
 
 
 def _own(call: Call, label_id: int) -> Label:

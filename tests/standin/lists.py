@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -74,7 +74,7 @@ def _address(call: Call, page: int) -> str:
 
 
 def _is_chosen(query: dict[str, str], item: Any, fields: Fields, search: Sequence[str]) -> bool:
-    for name in query.keys() & fields.keys():
+    for name in query.keys() & {one for one in fields if one != "id" and not one.endswith("_date")}:
         if not _is_equal(fields[name](item), query[name]):
             return False
     if "search" in query:
@@ -144,7 +144,8 @@ def _is_ordered(operator: str, left: Any, right: Any) -> bool:
 
 
 def _moment(value: Any) -> datetime:
-    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _sortable(value: Any) -> tuple[bool, Any]:

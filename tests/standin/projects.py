@@ -72,7 +72,10 @@ async def update_project(call: Arrived, project_id: int) -> Response:
         project.assignee_updated_at = call.state.now()
     if "labels" in sent:
         labels.change(call.state, project, sent["labels"])
-    call.state.touch(project)
+    if "labels" in sent:
+        labels.bump(call.state, project)
+    else:
+        call.state.touch(project)
     return Answer(shown.project(call.state, project))
 
 

@@ -263,7 +263,7 @@ def _meta(data: Data, frames: range, size: int, included: set[int], chunked: Dat
         "size": size,
         "image_quality": data.image_quality,
         "start_frame": frames.start,
-        "stop_frame": frames.stop - 1,
+        "stop_frame": max(frames.stop - 1, 0),
         "frame_filter": data.frame_filter,
         "frames": [
             _frame(data.frames[number] if number in included else _PLACEHOLDER, first)

@@ -115,7 +115,7 @@ class Data:
 
     id: int
     chunk_size: int | None = None
-    image_quality: int = 70
+    image_quality: int = 50
     start_frame: int = 0
     stop_frame: int = 0
     frame_filter: str = ""
@@ -240,8 +240,8 @@ class Asset:
 class State:
     """The server's memory.
 
-    actor: who asked for what is being done. listeners: told of what is created, updated and
-    deleted, by verb and thing.
+    actor: who asked for what is being done. listeners: told of what is created, updated, deleted
+    or, without an announcement, only noted, by verb and thing.
     """
 
     url: str = ""
@@ -287,7 +287,7 @@ class State:
         return sum(issue.job is job for issue in self.issues.values())
 
     def tell(self, verb: str, thing: Any) -> None:
-        """Let the listeners know: verb is create, update or delete."""
+        """Let the listeners know: verb is create, update, delete or note."""
         for listener in self.listeners:
             listener(verb, thing)
 
@@ -318,5 +318,7 @@ class State:
 
 
 def as_text(moment: datetime | None) -> str | None:
-    """A time as the server writes it: 2026-11-22T13:42:31.744766Z."""
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """A time as the server writes it: 2026-11-22T13:42:31.744766Z, without a fraction of 0."""
+    if moment is None:
+        return None
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ").replace(".000000Z", "Z")

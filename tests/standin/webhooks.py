@@ -100,6 +100,8 @@ class Webhooks:
         kind, look = _kind(thing), _look(self.state, thing)
         before = self._looks.get((kind, thing.id), {})
         self._looks[kind, thing.id] = look
+        if verb == "note":
+            return
         event = f"{verb}:{kind}"
         changes = {key: before.get(key) for key in look if before.get(key) != look[key]}
         body: dict[str, Any] = {kind: look, "sender": self._sending(), "event": event}

@@ -306,15 +306,17 @@ def _annotations(
             names = {one["id"]: one["file_name"] for one in read["images"]}
             categories = {one["id"]: one for one in read["categories"]}
             annotations = read["annotations"]
+            _ = read["info"], read["licenses"]
         except (ValueError, KeyError, TypeError):
             raise WorkFailedError(_NO_FILE.format(kind)) from None
         for one in annotations:
+            needed = ("bbox", "iscrowd", "keypoints")
+            if kind == "coco_person_keypoints" and not one.keys() >= set(needed):
+                raise WorkFailedError(_NO_ITEM)
             try:
                 picture, category = names[one["image_id"]], categories[one["category_id"]]
             except KeyError:
                 raise WorkFailedError(_NO_ITEM) from None
-            if kind == "coco_person_keypoints" and not one.get("keypoints"):
-                raise WorkFailedError(_NO_ITEM)
             item = dataset.item(picture)
             label = _label(dataset, item, category["name"])
             found.append((item, label, one | {"_names": category.get("keypoints")}))

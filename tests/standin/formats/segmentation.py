@@ -37,7 +37,8 @@ def write(dataset: Dataset) -> dict[str, bytes]:
 
 
 def read(dataset: Dataset, files: dict[str, bytes], as_polygons: bool) -> Read:
-    if not any(name.startswith("ImageSets/Segmentation/") for name in files):
+    """Takes what has a list of the main set only, and so refuses what `write` made: as recorded."""
+    if not any(name.startswith("ImageSets/Main/") for name in files):
         raise WorkFailedError(
             "cvat.apps.dataset_manager.bindings.CvatDatasetNotFoundError: Check [format docs]"
             "(https://docs.cvat.ai/docs//manual/advanced/formats/format-voc). Dataset must contain "

@@ -4,7 +4,7 @@ What is drawn again is images, never points or faces: those of one image stand o
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal, NamedTuple
@@ -24,10 +24,14 @@ _ORDERED: frozenset[Kappa] = frozenset({"visibility_kappa"})
 
 
 class Work(NamedTuple):
-    """A person's annotation of an image, and the job it was made in."""
+    """A person's annotation of an image, and the job it was made in.
+
+    is_honeypot: whether the image was drawn into that job because its gold was known.
+    """
 
     annotation: Annotation
     job: str
+    is_honeypot: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,14 +73,13 @@ class AgreementRow(Record):
 def comparisons(
     works: Iterable[Work],
     schema: LabelSchema,
-    honeypots: Collection[str] = (),
     slices: Mapping[str, Sequence[tuple[Axis, str]]] | None = None,
 ) -> Iterator[Comparison]:
     """Every comparison that the works allow, image by image.
 
     Each person's work is held against the image's newest gold, and every two people's against each
-    other, but on honeypots: there gold says more. Nobody is held against their own. honeypots:
-    images whose gold their annotators did not know of. slices: where each image counts besides.
+    other, but for honeypots: there gold says more. Nobody is held against their own. slices: where
+    each image counts besides.
     """
     for image_id, of_image in _by_image(works):
         places = tuple((slices or {}).get(image_id, ()))
@@ -84,13 +87,11 @@ def comparisons(
         people = [work for work in of_image if work.annotation.origin in ("human", "replica")]
         if golds:
             gold = max(golds, key=lambda work: (work.annotation.made_at, work.annotation.by))
-            against: Against = "honeypot" if image_id in honeypots else "gold"
             for work in people:
+                against: Against = "honeypot" if work.is_honeypot else "gold"
                 if work.annotation.by != gold.annotation.by:
                     yield _comparison(work, gold, against, places, schema)
-        if image_id in honeypots:
-            continue
-        for one, other in combinations(people, 2):
+        for one, other in combinations([work for work in people if not work.is_honeypot], 2):
             if one.annotation.by != other.annotation.by:
                 yield _comparison(one, other, "replica", places, schema)
 

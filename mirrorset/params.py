@@ -49,7 +49,7 @@ class Responsible(Record):
 #: Every section that some step reads (flows/sections.py says with which model).
 SECTIONS = frozenset(
     {
-        *("dataset", "responsible", "crawl", "prelabel", "annotate", "review"),
+        *("dataset", "responsible", "crawl", "prelabel", "annotate", "review", "qa"),
         *("select", "group", "ledger", "pack", "parity"),
     }
 )

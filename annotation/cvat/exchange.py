@@ -1,10 +1,12 @@
 """The exchange by a CVAT server: a batch is a task of the label schema's project there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from annotation.batches import BatchParams, uncertainty
+from annotation.checks import Finding
 from annotation.cvat import project
 from annotation.cvat.connection import Connection
+from annotation.cvat.issues import settle
 from annotation.cvat.pull import pull_task
 from annotation.cvat.shape_json import ServerLabels
 from annotation.cvat.tasks import TaskPlan, furnish, stand, withdraw
@@ -74,6 +76,10 @@ class ServerExchange:
         return pull_task(
             self._connection, batch, known, self._pseudonyms, done_at=self._params.done_at
         )
+
+    def point_out(self, batch: Batch, found: Mapping[str, Sequence[Finding]]) -> dict[str, int]:
+        """Make the issues of the batch's task say what was found."""
+        return settle(self._connection, batch, found).model_dump()
 
     def batches(self) -> tuple[Batch, ...]:
         """None: a batch is kept as planned before it comes here, so a kill loses none."""

@@ -55,11 +55,12 @@ def test_honeypots_are_a_table_of_their_own(make_annotation, schema) -> None:
     annotation = make_annotation()
     works = [
         person(annotation, "expert", "gold"),
-        person(annotation, "a", "replica"),
-        person(annotation, "b", "replica"),
+        person(annotation, "a", "replica")._replace(is_honeypot=True),
+        person(annotation, "b", "replica")._replace(is_honeypot=True),
+        person(annotation, "c"),
     ]
-    found = list(comparisons(works, schema, honeypots={annotation.image_id}))
-    assert [one.against for one in found] == ["honeypot", "honeypot"]
+    found = list(comparisons(works, schema))
+    assert [one.against for one in found] == ["honeypot", "honeypot", "gold"]
 
 
 def test_rows_are_by_annotator_job_and_slice(make_annotation, schema) -> None:

@@ -6,9 +6,9 @@ content gives the same bytes: members are ordered, times are the caller's, and t
 
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, indent, tostring
 
 from pydantic import AwareDatetime
@@ -87,6 +87,35 @@ def read_archive(path: Path) -> Archive:
         ) from None
 
 
+def erase_from_archive(path: Path, stems: Collection[str]) -> bool:
+    """Take the images of these names, without their endings, out of the archive, with their labels.
+
+    What else is in it stays, word for word. Returns whether any was there. Raises InputError where
+    it is no archive: whatever is in such a file is not known.
+    """
+    try:
+        root = parse_xml(_read_member(path, ANNOTATIONS))
+    except MalformedXmlError as error:
+        raise InputError(
+            f"{path} is no archive in the format CVAT for images 1.1: {error}; delete it if it may "
+            "hold an image that is to be erased."
+        ) from None
+    gone = [one for one in root.iterfind("image") if _stem(one.get("name", "")) in stems]
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        kept = [one for one in members if _stem(one.filename) not in stems]
+        if not gone and len(kept) == len(members):
+            return False
+        for image in gone:
+            root.remove(image)
+        with written_aside(path) as aside, zipfile.ZipFile(aside, "w") as rewritten:
+            for member in kept:
+                is_xml = member.filename == ANNOTATIONS
+                content = _document(root) if is_xml else archive.read(member)
+                rewritten.writestr(member, content, member.compress_type)
+    return True
+
+
 def _annotations(
     name: str, at: datetime, images: Sequence[ImageShapes], schema: LabelSchema
 ) -> bytes:
@@ -98,6 +127,10 @@ def _annotations(
     for frame, shapes in enumerate(images):
         write_image(root, frame, shapes)
     indent(root)
+    return _document(root)
+
+
+def _document(root: Element) -> bytes:
     text = tostring(root, encoding="unicode", short_empty_elements=False)
     # A bare carriage return is read as a line feed.
     text = text.replace("\r", "&#13;")
@@ -152,6 +185,10 @@ def _read_member(path: Path, name: str) -> bytes:
         raise MalformedXmlError("the zip is damaged or not whole") from None
     except (RuntimeError, NotImplementedError):
         raise MalformedXmlError("the zip is encrypted or packed in an unusual way") from None
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem
 
 
 def _assignee(root: Element) -> str:

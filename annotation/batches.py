@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from annotation.checks import NOT_STOPPED
 from annotation.schema import LabelSchema
 from mirrorset.decisions import dropped, released
 from mirrorset.records import (
@@ -73,11 +74,11 @@ def plan_batches(
     """Batches of the images that are in none of `batches` yet, the most uncertain first.
 
     Only images whose verdict "adult" passed or that a person released (`decisions`), that are not
-    intimate, whose licence is in no doubt (`quarantines`), that no person has labelled or dropped
-    and that could be shown so far (`rejected`). Into each are drawn `params.honeypots` images with
-    gold that pass the same gates, those first that were out least often:
-    `annotation.honeypots.drawn` says which. The same input gives the same batches; give `batches`
-    those of the catalogue and those of `Exchange.batches`.
+    intimate, that no annotator stopped, whose licence is in no doubt (`quarantines`), that no
+    person has labelled or dropped and that could be shown so far (`rejected`). Into each are drawn
+    `params.honeypots` images with gold that pass the same gates, those first that were out least
+    often: `annotation.honeypots.drawn` says which. The same input gives the same batches; give
+    `batches` those of the catalogue and those of `Exchange.batches`.
     """
     labels = list(annotations)
     out = Counter(image_id for batch in batches for image_id in batch.image_ids)
@@ -111,7 +112,8 @@ def showable(
     decided = list(decisions)
     adult = {verdict.image_id for verdict in judged if verdict.check == ADULT and verdict.passed}
     intimate = {one.image_id for one in judged if one.check == INTIMATE and not one.passed}
-    barred = intimate | dropped(decided)
+    stopped = {one.image_id for one in judged if one.check == NOT_STOPPED and not one.passed}
+    barred = intimate | stopped | dropped(decided)
     doubted = {quarantine.image_id for quarantine in quarantines if quarantine.is_active}
     by_image: dict[str, Annotation] = {}
     seen_by_people = set()

@@ -1,6 +1,6 @@
 """The seam to annotators: batches go out, what people did comes back, whatever carries it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from pydantic import AwareDatetime
@@ -103,11 +103,24 @@ class Exchange(Protocol):
         known: its jobs as the last pull left them; one that has not changed since may be left out.
         """
 
+    def jobs(self, batch: Batch, known: Sequence[AnnotationJob]) -> tuple[AnnotationJob, ...]:
+        """The batch's jobs as they stand now, without their labels; it changes nothing anywhere.
+
+        known: as the last pull left them.
+        """
+
     def point_out(self, batch: Batch, found: Mapping[str, Sequence[Finding]]) -> dict[str, int]:
         """Let the batch's annotators see what is suspicious, and no longer what no longer is.
 
         found: by the id of the job whose labels it is about. Returns how much was done of what;
         nothing where there is no way to tell them.
+        """
+
+    def erase(self, batch: Batch, image_ids: Collection[str], contents: Contents) -> Batch:
+        """The batch without these images, which the other side no longer holds; all else stays.
+
+        contents: of the images that stay. It may be called again after a kill. A batch that is
+        left without images has no task.
         """
 
     def batches(self) -> tuple[Batch, ...]:

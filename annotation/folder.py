@@ -10,10 +10,10 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from annotation.archive import Archive, read_archive, write_archive
+from annotation.archive import Archive, erase_from_archive, read_archive, write_archive
 from annotation.checks import Finding, round_trip
 from annotation.exchange import (
     Contents,
@@ -131,6 +131,10 @@ class FolderExchange:
             ),
         )
 
+    def jobs(self, batch: Batch, known: Sequence[AnnotationJob]) -> tuple[AnnotationJob, ...]:
+        """None: an archive does not say."""
+        return ()
+
     def point_out(self, batch: Batch, found: Mapping[str, Sequence[Finding]]) -> dict[str, int]:
         """Nothing: an archive has no place for it."""
         return {}
@@ -139,6 +143,25 @@ class FolderExchange:
         """The batches in the outbox, by id."""
         records = sorted(self._outbox.glob(f"[!.]*/{BATCH}"))
         return tuple(_read_batch(record.parent) for record in records)
+
+    def erase(self, batch: Batch, image_ids: Collection[str], contents: Contents) -> Batch:
+        """Take the images out of the batch's archives, in both boxes."""
+        stems = {image_id[:16] for image_id in image_ids}
+        without = batch.model_copy(
+            update={"image_ids": tuple(one for one in batch.image_ids if one not in image_ids)}
+        )
+        # A push that was killed leaves a folder aside.
+        shutil.rmtree(self._outbox / f".{batch.batch_id}.part", ignore_errors=True)
+        folder = self._outbox / batch.batch_id
+        for path in [folder / TASK, *sorted(self._inbox.glob(f"{batch.batch_id}*.zip"))]:
+            if path.exists():
+                erase_from_archive(path, stems)
+        if not without.image_ids:
+            shutil.rmtree(folder, ignore_errors=True)
+            return without.model_copy(update={"task": ""})
+        if folder.is_dir():
+            write_records(folder / BATCH, [without])
+        return without
 
     def unclaimed(self, batches: Sequence[Batch]) -> tuple[Rejected, ...]:
         """The zips in the inbox whose names begin with the id of none of `batches`."""

@@ -83,14 +83,14 @@ class QaReport(Record):
     by the check they fail. suspicious: findings by check.
     """
 
-    reviewed: int
-    agreement: tuple[AgreementRow, ...]
-    standings: tuple[Standing, ...]
-    edits: tuple[EditRow, ...]
-    replace: tuple[str, ...]
-    untouched: tuple[DefaultRow, ...]
-    failed: dict[str, int]
-    suspicious: dict[str, int]
+    reviewed: int = 0
+    agreement: tuple[AgreementRow, ...] = ()
+    standings: tuple[Standing, ...] = ()
+    edits: tuple[EditRow, ...] = ()
+    replace: tuple[str, ...] = ()
+    untouched: tuple[DefaultRow, ...] = ()
+    failed: dict[str, int] = Field(default_factory=dict)
+    suspicious: dict[str, int] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Annotate: batches of labelled images go to people, and what they did comes back and is judged."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from annotation.batches import BatchParams, plan_batches, showable
 from annotation.exchange import Exchange
@@ -14,6 +16,7 @@ from annotation.schema import LabelSchema, load_label_schema
 from flows.engine import flow, task
 from flows.progress import bar
 from mirrorset.catalogue import Catalogue
+from mirrorset.catalogue.receipts import find_image
 from mirrorset.errors import SettingsError
 from mirrorset.records import (
     Annotation,
@@ -31,6 +34,9 @@ from mirrorset.records import (
 from mirrorset.spool import ingest, write_shard
 from mirrorset.workspace import Workspace, open_workspace
 
+if TYPE_CHECKING:
+    from annotation.cvat.connection import Connection
+
 
 class PushSummary(Record):
     """Batches made by this run, all batches that are out, and where they lie.
@@ -43,6 +49,14 @@ class PushSummary(Record):
     images: int
     rejected: int
     where: str
+
+
+class EraseSummary(Record):
+    """Images taken away from annotators; the batches that held them; those left without images."""
+
+    images: int
+    batches: int
+    ended: int
 
 
 class PullSummary(Record):
@@ -120,6 +134,42 @@ def pull(home: Path) -> PullSummary:
         )
 
 
+@flow(name="annotate-erase")
+def erase(home: Path, images: Sequence[str]) -> EraseSummary:
+    """Take images away from annotators, for good: out of every task and archive that holds them.
+
+    images: ids or their first digits. They are not pushed again. What is known of them here stays.
+    An erasure that was killed is completed by the next with the same images. Raises InputError
+    where there is no such image.
+    """
+    workspace = open_workspace(home)
+    with workspace.locked(), workspace.catalogue() as catalogue:
+        ingest(workspace.spool, catalogue)
+        ids = {find_image(catalogue, image) for image in images}
+        kept_out = [
+            Rejected(
+                item_id=image_id,
+                step="annotate",
+                reason=Reason.DROPPED,
+                detail="It was taken away from annotators.",
+            )
+            for image_id in sorted(ids)
+        ]
+        catalogue.upsert(kept_out)
+        batches = [one for one in catalogue.read(Batch) if ids.intersection(one.image_ids)]
+        for batch in batches:
+            exchange = exchange_with(workspace, batch.server or _server(workspace))
+            without = exchange.erase(batch, ids, workspace.blobs)
+            # In this order: jobs that are forgotten too early are only read once more.
+            catalogue.forget_jobs(batch.batch_id)
+            catalogue.upsert([without if without.image_ids else _ended(without)])
+        return EraseSummary(
+            images=len(ids),
+            batches=len(batches),
+            ended=sum(not (set(one.image_ids) - ids) for one in batches),
+        )
+
+
 @task(name="push-batch", retries=1)
 def push_batch(
     workspace: Workspace,
@@ -190,18 +240,34 @@ def exchange_with(workspace: Workspace, server: str) -> Exchange:
             f"Batches are on {server}, but cvat_url is {settings.cvat_url!r}: set "
             "MIRRORSET_CVAT_URL to that server to pull them."
         )
-    # CVAT's SDK takes most of a second to import.
-    from annotation.cvat.connection import connect
     from annotation.cvat.exchange import ServerExchange
 
-    connection = connect(
-        settings.cvat_url, settings.cvat_token.get_secret_value(), settings.cvat_organisation
-    )
     return ServerExchange(
-        connection,
+        connection(workspace),
         Pseudonyms(workspace.exchange / ANNOTATORS),
         workspace.params("annotate", BatchParams),
         title=workspace.dataset.name,
+    )
+
+
+def _ended(batch: Batch) -> Batch:
+    """A batch that no image is left of: nobody waits for it."""
+    return batch.model_copy(update={"state": "returned"})
+
+
+def connection(workspace: Workspace) -> "Connection":
+    """The CVAT server that settings name; raises SettingsError where they name none."""
+    # CVAT's SDK takes most of a second to import.
+    from annotation.cvat.connection import connect
+
+    settings = workspace.settings
+    if not settings.cvat_url:
+        raise SettingsError(
+            f"No CVAT server is named: set cvat_url in {workspace.home / 'mirrorset.toml'}, and "
+            "MIRRORSET_CVAT_TOKEN to an access token of it."
+        )
+    return connect(
+        settings.cvat_url, settings.cvat_token.get_secret_value(), settings.cvat_organisation
     )
 
 

@@ -120,14 +120,15 @@ def label_shards(
 
 
 def doubted(catalogue: Catalogue) -> set[str]:
-    """Ids of the images in quarantine: somebody in them may be a minor.
+    """Ids of the images in quarantine: with a possible minor, or stopped by an annotator.
 
     Not those that a person has dropped, or released and no annotator has stopped since; nor those
     that are intimate: these are no more than counted.
     """
     decided = list(catalogue.read(Decision))
-    answered = released(decided) - catalogue.failed(NOT_STOPPED)
-    return catalogue.failed(ADULT) - answered - dropped(decided) - catalogue.failed(INTIMATE)
+    stopped = catalogue.failed(NOT_STOPPED)
+    in_doubt = (catalogue.failed(ADULT) - released(decided)) | stopped
+    return in_doubt - dropped(decided) - catalogue.failed(INTIMATE)
 
 
 def remove_intimate(workspace: Workspace, catalogue: Catalogue) -> None:

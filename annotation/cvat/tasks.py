@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic_core import to_json
 
@@ -53,6 +53,14 @@ class TaskPlan(Record):
     project_id: int
     frames: tuple[Outgoing, ...]
     params: BatchParams
+
+
+class Picture(NamedTuple):
+    """A picture to upload, read when its turn comes."""
+
+    name: str
+    size_bytes: int
+    load: Callable[[], Upload]
 
 
 class Frames(Record):
@@ -121,8 +129,8 @@ def stand(connection: Connection, plan: TaskPlan, contents: Contents) -> Frames:
             remove(connection, task["id"])
         task_id = _create(connection, plan)
         try:
-            _upload(connection, task_id, frames, contents)
-            wait(connection, _creation(task_id), f"making task {task_id}")
+            upload(connection, task_id, [_picture(one, contents) for one in frames])
+            wait(connection, creation(task_id), f"making task {task_id}")
         except GoneError:
             # What became of it, the task itself says.
             continue
@@ -175,7 +183,7 @@ def _unfinished_mark(batch_id: str) -> str:
     return mark(batch_id) + _UNFINISHED
 
 
-def _creation(task_id: int) -> str:
+def creation(task_id: int) -> str:
     """The id of the background request that makes a task's frames."""
     return f"action=create&target=task&target_id={task_id}"
 
@@ -202,7 +210,7 @@ def _frames_of(connection: Connection, task: Json, wanted: Sequence[Outgoing]) -
     is_finished = not task["bug_tracker"].endswith(_UNFINISHED)
     if not is_finished and not task.get("size"):
         try:
-            wait(connection, _creation(task["id"]), f"making task {task['id']}")
+            wait(connection, creation(task["id"]), f"making task {task['id']}")
         except (GoneError, FailedError):
             return None
         # A request that is finished may have been an upload that a kill cut off: it has no frames.
@@ -222,46 +230,39 @@ def _names(connection: Connection, task_id: int) -> dict[int, str]:
     }
 
 
-def _upload(
-    connection: Connection, task_id: int, frames: Sequence[Outgoing], contents: Contents
-) -> None:
+def upload(connection: Connection, task_id: int, pictures: Sequence[Picture]) -> None:
     """Send the pictures, several in a request and some requests at once, and have frames made.
 
-    A server refuses a file that it has already, so a lost answer is no reason to send one again:
-    the task is then made anew.
+    Frames are in the order of `pictures`; `creation` names the request that makes them. A server
+    refuses a file that it has already, so a lost answer is no reason to send one again: the task is
+    then made anew.
     """
     path = f"/api/tasks/{task_id}/data/"
 
-    def send(share: Sequence[Outgoing]) -> None:
-        files = [
-            (f"client_files[{number}]", _file(one, contents)) for number, one in enumerate(share)
-        ]
+    def send(share: Sequence[Picture]) -> None:
+        files = [(f"client_files[{number}]", one.load()) for number, one in enumerate(share)]
         connection.call("POST", path, files=files, headers={"Upload-Multiple": ""})
 
     connection.call("POST", path, headers={"Upload-Start": ""})
-    _in_parallel(send, list(_shares(frames)))
+    _in_parallel(send, list(_shares(pictures)))
     connection.call(
         "POST",
         path,
-        body=_data_of(frames),
+        body={
+            "image_quality": _IMAGE_QUALITY,
+            "use_cache": True,
+            "sorting_method": "predefined",
+            "upload_file_order": [one.name for one in pictures],
+        },
         headers={"Upload-Finish": ""},
         find=lambda: _request(connection, task_id),
     )
 
 
-def _data_of(frames: Sequence[Outgoing]) -> Json:
-    return {
-        "image_quality": _IMAGE_QUALITY,
-        "use_cache": True,
-        "sorting_method": "predefined",
-        "upload_file_order": [one.shapes.name for one in frames],
-    }
-
-
 def _request(connection: Connection, task_id: int) -> Json | None:
     """The background request of a task, where the server knows it."""
     try:
-        answer = connection.call("GET", request_path(_creation(task_id)))
+        answer = connection.call("GET", request_path(creation(task_id)))
     except AnswerError as error:
         if error.status != 404:
             raise
@@ -269,23 +270,26 @@ def _request(connection: Connection, task_id: int) -> Json | None:
     return dict(answer)
 
 
-def _shares(frames: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
-    """The frames in requests of limited size; a larger picture has one to itself."""
-    share: list[Outgoing] = []
+def _shares(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
+    """The pictures in requests of limited size; a larger one has one to itself."""
+    share: list[Picture] = []
     size_bytes = 0
-    for one in frames:
-        is_full = size_bytes + one.image.size_bytes > _UPLOAD_BYTES or len(share) == _UPLOAD_FILES
+    for one in pictures:
+        is_full = size_bytes + one.size_bytes > _UPLOAD_BYTES or len(share) == _UPLOAD_FILES
         if share and is_full:
             yield share
             share, size_bytes = [], 0
         share.append(one)
-        size_bytes += one.image.size_bytes
+        size_bytes += one.size_bytes
     if share:
         yield share
 
 
-def _file(one: Outgoing, contents: Contents) -> Upload:
-    return one.shapes.name, contents.get(one.image.image_id), one.image.media_type
+def _picture(one: Outgoing, contents: Contents) -> Picture:
+    name, image = one.shapes.name, one.image
+    return Picture(
+        name, image.size_bytes, lambda: (name, contents.get(image.image_id), image.media_type)
+    )
 
 
 # --- jobs, labels, people ---------------------------------------------------------------------

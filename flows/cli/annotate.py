@@ -4,11 +4,15 @@ from typing import Annotated
 
 import typer
 
+from flows.cli import quality, schema
 from flows.cli.app import HERE, Home, Json, show, working
 
 app = typer.Typer(
     help="Send images to annotators in CVAT and take back what they return.", no_args_is_help=True
 )
+app.add_typer(schema.app, name="schema")
+app.command()(quality.qa)
+app.command()(quality.status)
 
 
 @app.command()
@@ -36,51 +40,43 @@ def pull(home: Home = HERE, is_json: Json = False) -> None:
 
 
 @app.command()
-def qa(
-    is_reopening: Annotated[
-        bool,
-        typer.Option(
-            "--issues/--no-issues",
-            help="Whether what is suspicious becomes an issue in CVAT, where batches are on a "
-            "server; params.yaml says it otherwise.",
-        ),
-    ] = True,
+def listen(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine's.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8077,
+    every: Annotated[
+        float, typer.Option(min=1, help="Seconds after which it pulls also without news.")
+    ] = 300,
     home: Home = HERE,
     is_json: Json = False,
 ) -> None:
-    """Measure what people returned: agreement with gold and each other, and what they corrected.
+    """Pull again and again: regularly, and at once when the CVAT server says that something changed.
 
-    Labels that fail are not released; what is suspicious is pointed out where it was drawn. Run it
-    after `pull`. All figures are in .mirrorset/qa.json.
+    Make a webhook for the project on the server, with the address of this machine as its target,
+    the events of jobs and tasks, and a secret; set MIRRORSET_CVAT_WEBHOOK_SECRET to the same. What
+    is not signed with it is not heard. Ctrl-C ends it.
     """
-    from flows.qa import qa as run
+    from flows.listen import listen as run
 
     with working(is_json, home):
-        result = run(home, is_reopening)
-    if is_json:
-        show(result, is_json, "")
-        return
-    from rich.console import Console
+        for result in run(home, host, port, every):
+            show(result, is_json, "Pulled")
 
-    from annotation.qa_table import tables
-    from flows.annotate import label_schema
-    from mirrorset.workspace import open_workspace
 
-    schema = label_schema(open_workspace(home))
-    console = Console()
-    for table in tables(result.report, schema.skeleton.name, schema.face.name):
-        console.print(table)
-    report = result.report
-    show(
-        {
-            "reviewed": report.reviewed,
-            "failed": report.failed,
-            "suspicious": report.suspicious,
-            "issues": result.issues,
-            "never_set": [f"{one.attribute} by {one.annotator}" for one in report.untouched],
-            "replace_first": list(report.replace),
-            "file": result.file,
-        },
-        is_json,
-        "Judged",
-    )
+@app.command()
+def erase(
+    images: Annotated[list[str], typer.Argument(help="Image ids, or their first digits.")],
+    home: Home = HERE,
+    is_json: Json = False,
+) -> None:
+    """Take images away from annotators for good: their tasks are made anew without them.
+
+    All other labels, and the stages, states and assignees of jobs, stay as they are. Killed in the
+    middle, it is completed when it is run again.
+    """
+    from flows.annotate import erase as run
+
+    with working(is_json, home):
+        result = run(home, images)
+    show(result, is_json, "Erased from annotation")

@@ -31,7 +31,7 @@ from sqlalchemy.exc import (
     NoSuchModuleError,
 )
 
-from mirrorset.catalogue.tables import TABLE_OF, rejected, verdicts
+from mirrorset.catalogue.tables import TABLE_OF, annotation_jobs, rejected, verdicts
 from mirrorset.errors import InputError, SettingsError, UnavailableError
 from mirrorset.records import Annotation, Record, Rejected, Sighting
 
@@ -165,6 +165,13 @@ class Catalogue:
         query = select(verdicts.c.image_id).where(verdicts.c.check == check, ~verdicts.c.passed)
         with self.reading() as connection:
             return set(connection.execute(query).scalars())
+
+    def forget_jobs(self, batch_id: str) -> None:
+        """Forget the jobs of a batch: its task was made anew, and they are others now."""
+        with self.writing() as connection:
+            connection.execute(
+                annotation_jobs.delete().where(annotation_jobs.c.batch_id == batch_id)
+            )
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

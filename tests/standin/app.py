@@ -28,6 +28,7 @@ from standin import (
 )
 from standin.background import Works
 from standin.call import Answer
+from standin.pace import Pace, Paced
 from standin.refusals import RefusedError, broken
 from standin.state import State
 from standin.webhooks import Webhooks
@@ -79,6 +80,7 @@ def make_app(state: State, version: str = VERSION, schema: Path | None = None) -
     app.state.quality = quality.Quality()
     app.state.consensus = {}
     state.listeners.append(app.state.webhooks.hear)
+    app.state.pace = Pace()
     app.state.version = version
     app.state.schema = schema
     for topic in _TOPICS:
@@ -89,6 +91,7 @@ def make_app(state: State, version: str = VERSION, schema: Path | None = None) -
     app.add_exception_handler(405, _not_allowed)
     app.add_exception_handler(Exception, _broke)
     app.add_middleware(Slashless)
+    app.add_middleware(Paced, pace=app.state.pace)
     return app
 
 

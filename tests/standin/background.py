@@ -1,6 +1,7 @@
 """Background requests: an id at once, the work a little later, the outcome by polling."""
 
 import asyncio
+import time
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ _UNKNOWN = RefusedError(404, "There is no request with specified id", "text/html
 _TOO_LATE = RefusedError(
     400, "Only requests that have not yet been started can be cancelled", "text/html; charset=utf-8"
 )
-_KEPT = {"create": 500, "import": 500, "export": 86_400, "calculate": 500, "merge": 300}
+_KEPT_S = {"create": 500, "import": 3600, "export": 86_400, "calculate": 120, "merge": 300}
 
 
 class WorkFailedError(Exception):
@@ -66,9 +67,9 @@ class Work:
 
 @dataclass
 class Works:
-    """The requests of a server, the time each takes at the least, and the tasks that do them.
+    """The requests of a server, and what is running of them.
 
-    hold: what a running request waits for, so that a test can see it unfinished.
+    least_s: how long each takes at the least, so that a test can see it unfinished.
     """
 
     known: dict[str, Work]
@@ -99,19 +100,21 @@ class Works:
     ) -> None:
         await asyncio.sleep(0)
         work.status, work.started_at = "started", state.now()
-        await asyncio.sleep(max(seconds, self.least_s))
+        ends = time.monotonic() + seconds
+        await asyncio.sleep(self.least_s)
         state.actor = work.owner
         try:
             waits = do(work)
             if waits is not None:
                 await waits
+            await asyncio.sleep(max(0.0, ends - time.monotonic()))
             work.status, work.message = "finished", ""
         except WorkFailedError as failure:
             work.status, work.message = "failed", str(failure)
         except Exception:
             work.status, work.message = "failed", traceback.format_exc()
         work.finished_at = state.now()
-        work.expires_at = work.finished_at + timedelta(seconds=_KEPT[work.action])
+        work.expires_at = work.finished_at + timedelta(seconds=_KEPT_S[work.action])
 
 
 def request_id(action: str, target: str, target_id: object, **more: object) -> str:

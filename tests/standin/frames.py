@@ -67,6 +67,16 @@ async def upload_data(call: Arrived, task_id: int) -> Response:
     return nothing(202)
 
 
+# Before the piece of an upload, whose address it would have as well.
+@router.patch("/api/tasks/{task_id}/data/meta")
+async def update_task_meta(call: Arrived, task_id: int) -> Response:
+    """Deletes and restores frames; bumps nothing, and keeps their annotations."""
+    data = access.task(call, task_id).data
+    assert data is not None
+    _delete_frames(data, call.json(), range(len(data.frames)))
+    return Answer(shown.task_meta(data))
+
+
 @router.patch("/api/tasks/{task_id}/data/{upload_id}")
 async def upload_piece(call: Arrived, task_id: int, upload_id: str) -> Response:
     task = access.task(call, task_id)
@@ -116,15 +126,6 @@ async def get_task_meta(call: Arrived, task_id: int) -> Response:
     data = access.task(call, task_id).data
     if data is None or not data.frames:
         raise broken()
-    return Answer(shown.task_meta(data))
-
-
-@router.patch("/api/tasks/{task_id}/data/meta")
-async def update_task_meta(call: Arrived, task_id: int) -> Response:
-    """Deletes and restores frames; bumps nothing, and keeps their annotations."""
-    data = access.task(call, task_id).data
-    assert data is not None
-    _delete_frames(data, call.json(), range(len(data.frames)))
     return Answer(shown.task_meta(data))
 
 

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from standin import people
 from standin.app import VERSION, make_app
-from standin.faults import Faults
+from standin.faults import Faults, Faulty
 from standin.state import State, User
 
 RECORDED = Path(__file__).parents[3] / "shared/data/cvat"
@@ -76,6 +76,10 @@ class StandIn(Cvat):
     def admin(self) -> User:
         return self.state.users[1]
 
+    def pace(self, is_on: bool = True) -> None:
+        """Every call and background request takes as long as the recorded server took."""
+        self.inside.app.state.pace.is_on = is_on
+
     def takes_at_least(self, seconds: float) -> None:
         """Every background request takes that long from now on."""
         self.inside.app.state.works.least_s = seconds
@@ -89,7 +93,16 @@ def standing_in(port: int = 0, version: str = VERSION) -> Iterator[StandIn]:
     for name in ("annotator1", "annotator2"):
         people.add_user(state, name)
     app = make_app(state, version, RECORDED / "schema.yml")
-    config = uvicorn.Config(app, "127.0.0.1", port, log_level="error", timeout_keep_alive=60)
+    faults = Faults()
+    config = uvicorn.Config(
+        Faulty(app, faults),
+        "127.0.0.1",
+        port,
+        http="h11",
+        log_level="error",
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=1,
+    )
     server = uvicorn.Server(config)
     listening = config.bind_socket()
     listening.listen(2048)  # who connects before the thread is up waits instead of failing
@@ -98,7 +111,7 @@ def standing_in(port: int = 0, version: str = VERSION) -> Iterator[StandIn]:
     thread.start()
     try:
         token = people.add_token(state, admin, "stand-in").value
-        yield StandIn(state.url, token, inside=_Inside(state, Faults(), app))
+        yield StandIn(state.url, token, inside=_Inside(state, faults, app))
     finally:
         server.should_exit = True
         thread.join()

@@ -1,9 +1,11 @@
 """The CVAT server that tests drive: the stand-in, or the real one that the environment names."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from cvat_room import Room
 from standin.server import Cvat, standing_in
 
 
@@ -20,3 +22,17 @@ def cvat() -> Iterator[Cvat]:
         return
     with standing_in() as server:
         yield server
+
+
+@pytest.fixture
+def room(cvat: Cvat, tmp_path: Path) -> Iterator[Callable[..., Room]]:
+    """Makes tasks with labels and an annotator; their projects are deleted in the end."""
+    rooms = []
+
+    def make(images: int = 4, **spec: object) -> Room:
+        rooms.append(Room(cvat, tmp_path, images, **spec))
+        return rooms[-1]
+
+    yield make
+    for made in rooms:
+        made.close()

@@ -12,7 +12,7 @@ from annotation.folder import FolderExchange
 from annotation.review import ReviewParams, accept
 from annotation.schema import LabelSchema
 from annotation.shapes import ImageShapes
-from mirrorset.records import Annotation, Batch, Face, Record, Rejected, Verdict
+from mirrorset.records import Annotation, Batch, Face, Mask, Record, Rejected, Verdict
 
 PARAMS = ReviewParams()
 
@@ -81,6 +81,19 @@ def test_a_mere_look_keeps_everything(review, sent: list[Annotation]) -> None:
     assert annotation.masks == sent[0].masks
     assert annotation.tags == sent[0].tags
     assert annotation.models == sent[0].models
+
+
+def test_a_mask_that_was_not_shown_stays(review, sent: list[Annotation]) -> None:
+    hair = Mask(label="hair", left=1, top=1, right=2, bottom=1, rle=(0, 2))
+    sent[:] = [one.model_copy(update={"masks": (*one.masks, hair)}) for one in sent]
+
+    def without_person(image: Element) -> None:
+        reviewed(image)
+        for mask in image.findall("mask"):
+            image.remove(mask)
+
+    (annotation,) = only(review(without_person), Annotation)
+    assert annotation.masks == (hair,)
 
 
 def test_a_moved_point_is_the_persons(review, sent: list[Annotation], schema: LabelSchema) -> None:

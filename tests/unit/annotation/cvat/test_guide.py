@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from annotation.cvat.guide import Guide, read_guide
+from annotation.guides.pictures import FOLDER
 from annotation.schema import LabelSchema, load_label_schema
 from mirrorset.errors import SettingsError
 
@@ -49,6 +50,11 @@ def test_guides_tell_of_every_label_attribute_and_option(name: str) -> None:
         for word in {*names, *options} - told:
             assert f"`{word}`" in markdown, (label.name, word)
     assert schema.version in markdown
+
+
+def test_every_picture_is_shown_by_a_guide() -> None:
+    shown = {one.name for name in NAMES for one in read_guide(load_label_schema(name)).pictures}
+    assert shown == {path.name for path in FOLDER.glob("*.png")}
 
 
 def test_links_become_assets_and_the_text_says_which_picture_each_is(tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""Listen: what annotators have done is pulled again and again, sooner where the server says so."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from annotation.cvat.webhook import News, receiver
+from flows.annotate import PullSummary
+from flows.annotate import pull as pull_all
+from mirrorset.errors import MirrorsetError, SettingsError, UnavailableError
+from mirrorset.records import Batch
+from mirrorset.workspace import open_workspace
+
+_log = logging.getLogger(__name__)
+
+# A person who saves leaves several deliveries; they are waited for.
+_SETTLE_S = 1.0
+
+
+def listen(
+    home: Path,
+    host: str,
+    port: int,
+    every_s: float,
+    pull: Callable[[Path], PullSummary] = pull_all,
+) -> Iterator[PullSummary]:
+    """Pull at least every `every_s` seconds, and soon after a signed delivery; yield each result.
+
+    Without end. A pull that fails, as where the server is down, is logged, and the next one comes.
+    Raises SettingsError where no secret is set, UnavailableError where the port is taken.
+    """
+    workspace = open_workspace(home)
+    secret = workspace.settings.cvat_webhook_secret.get_secret_value()
+    if not secret:
+        raise SettingsError(
+            "cvat_webhook_secret is not set: give the webhook on the CVAT server a secret, and set "
+            "MIRRORSET_CVAT_WEBHOOK_SECRET to the same."
+        )
+
+    def projects() -> set[int]:
+        with workspace.catalogue() as catalogue:
+            return {int(one.project) for one in catalogue.read(Batch) if one.project.isdecimal()}
+
+    news = News()
+    with _served(receiver(secret, projects, news), host, port):
+        while True:
+            try:
+                yield pull(home)
+            except MirrorsetError as error:
+                _log.warning("%s It is tried again.", error)
+            if news.wait(every_s):
+                news.wait(_SETTLE_S)
+
+
+@contextmanager
+def _served(app: FastAPI, host: str, port: int) -> Iterator[None]:
+    """The application answers at this address while the body runs."""
+    config = uvicorn.Config(app, host, port, log_level="warning", access_log=False)
+    server = uvicorn.Server(config)
+    try:
+        listening = config.bind_socket()
+    except SystemExit:
+        raise UnavailableError(
+            f"{host}:{port} cannot be listened on: choose another --port, or a --host of this "
+            "machine."
+        ) from None
+    thread = threading.Thread(
+        target=server.run, kwargs={"sockets": [listening]}, name="webhook", daemon=True
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+        listening.close()

@@ -1,0 +1,287 @@
+"""An image leaves a task, and everything else in it stays as it was."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from cvat_room import Room
+
+from annotation.cvat.connection import Connection
+from annotation.cvat.erase import erase_from_task
+from annotation.cvat.tasks import find, mark
+from mirrorset.errors import IntegrityError
+from mirrorset.records import Batch
+
+MakeRoom = Callable[..., Room]
+Json = dict[str, Any]
+
+
+def seen(room: Room, batch: Batch) -> Json:
+    """All that people see in a task, by the names of its frames and without ids."""
+    call = room.connection.call
+    meta = call("GET", f"/api/tasks/{batch.task}/data/meta")
+    names = [frame["name"] for frame in meta["frames"]]
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {
+                key: names[inner] if key == "frame" else plain(inner)
+                for key, inner in sorted(value.items())
+                if key != "id"
+            }
+        return sorted(map(plain, value), key=repr) if is_set(value) else value
+
+    def is_set(value: Any) -> bool:
+        return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+    jobs = sorted(
+        room.connection.pages("/api/jobs", {"task_id": batch.task}),
+        key=lambda job: (job["type"], job["start_frame"], job["id"]),
+    )
+    return {
+        "task": {
+            key: call("GET", f"/api/tasks/{batch.task}")[key]
+            for key in ("name", "bug_tracker", "project_id", "overlap", "segment_size")
+        },
+        "deleted": sorted(names[number] for number in meta["deleted_frames"]),
+        "names": names,
+        "jobs": [
+            {
+                "kind": job["type"],
+                "stage": job["stage"],
+                "state": job["state"],
+                "assignee": job["assignee"] and job["assignee"]["username"],
+                "labels": plain(call("GET", f"/api/jobs/{job['id']}/annotations/")),
+                "issues": [
+                    (names[issue["frame"]], issue["position"], issue["resolved"])
+                    for issue in room.connection.pages("/api/issues", {"job_id": job["id"]})
+                ],
+            }
+            for job in jobs
+        ],
+    }
+
+
+def without(told: Json, name: str) -> Json:
+    """What is expected once the frame `name` is gone."""
+    empty = f"erased-{told['names'].index(name):06}.png"
+
+    def left(labels: Json) -> Json:
+        return {
+            kind: [one for one in value if one["frame"] != name]
+            if isinstance(value, list)
+            else value
+            for kind, value in labels.items()
+        }
+
+    return told | {
+        "names": [empty if one == name else one for one in told["names"]],
+        "deleted": sorted([*(one for one in told["deleted"] if one != name), empty]),
+        "jobs": [
+            job
+            | {
+                "labels": left(job["labels"]),
+                "issues": [issue for issue in job["issues"] if issue[0] != name],
+            }
+            for job in told["jobs"]
+        ],
+    }
+
+
+def busy(make: MakeRoom) -> Room:
+    """A task with overlap, replicas, ground truth, people, stages, edits, issues, a deletion."""
+    room = make(images=7, segment_size=4, overlap=1, consensus_replicas=2)
+    call, annotator = room.connection.call, room.annotator
+    gold = call(
+        "POST",
+        "/api/jobs",
+        body={
+            "type": "ground_truth",
+            "task_id": int(room.batch.task),
+            "frame_selection_method": "manual",
+            "frames": [1, 2, 5],
+        },
+        find=lambda: None,
+    )
+    annotator.draw(gold, 2, "face", "rectangle", [1, 2, 30, 40])
+    annotator.draw(gold, 5, "face", "rectangle", [1, 2, 30, 41])
+    users = {one["username"]: one["id"] for one in room.connection.pages("/api/users")}
+    first, second = annotator.jobs(room.batch)
+    annotator.set(first, assignee=users["annotator1"])
+    (box,) = annotator.shapes(first, 3, "face")
+    annotator.change(first, box, lambda shape: shape.update(points=[9.123456789, 4, 48, 44]))
+    annotator.draw(second, 4, "face", "polygon", [1, 2, 30, 40, 5, 6])
+    annotator.tag(second, 5, "reviewed")
+    annotator.set(second, stage="acceptance", assignee=users["annotator2"])
+    annotator.set(second, state="rejected")
+    replica = annotator.jobs(room.batch, "consensus_replica")[0]
+    annotator.draw(replica, 1, "face", "rectangle", [1, 2, 30, 42])
+    annotator.finish(replica, gold)
+    for frame in (1, 2):
+        issue = {"job": first["id"], "frame": frame, "position": [1, 1, 5, 5], "message": "off"}
+        call("POST", "/api/issues", body=issue, find=lambda: None)
+    call("PATCH", f"/api/tasks/{room.batch.task}/data/meta", body={"deleted_frames": [6]})
+    return room
+
+
+def test_all_else_stays(room: MakeRoom) -> None:
+    here = busy(room)
+    before = seen(here, here.batch)
+    gone = here.batch.image_ids[2]
+    batch = erase_from_task(here.connection, here.batch, {gone}, here.pictures)
+    assert gone not in batch.image_ids
+    assert len(batch.image_ids) == 6
+    assert batch.task != here.batch.task
+    after = seen(here, batch)
+    assert after == without(before, f"{gone[:16]}.png")
+    assert gone[:16] not in repr(after)
+    (task,) = here.connection.pages("/api/tasks", {"project_id": here.project})
+    assert str(task["id"]) == batch.task
+    # Restoring what is deleted brings no picture back.
+    here.connection.call("PATCH", f"/api/tasks/{batch.task}/data/meta", body={"deleted_frames": []})
+    query = {"type": "frame", "quality": "original", "number": 2}
+    shown = here.connection.call("GET", f"/api/tasks/{batch.task}/data", query=query)
+    assert shown != here.pictures[gone]
+    assert (
+        here.connection.call("GET", f"/api/tasks/{batch.task}/data", query=query | {"number": 3})
+        == (here.pictures[here.batch.image_ids[3]])
+    )
+
+
+def test_again_changes_nothing(room: MakeRoom) -> None:
+    here = room()
+    gone = {here.batch.image_ids[0]}
+    batch = erase_from_task(here.connection, here.batch, gone, here.pictures)
+    assert erase_from_task(here.connection, here.batch, gone, here.pictures) == batch
+    assert erase_from_task(here.connection, batch, gone, here.pictures) == batch
+
+
+def test_one_after_another(room: MakeRoom) -> None:
+    here = room()
+    first, second, *rest = here.batch.image_ids
+    batch = erase_from_task(here.connection, here.batch, {first}, here.pictures)
+    batch = erase_from_task(here.connection, batch, {second}, here.pictures)
+    assert batch.image_ids == tuple(rest)
+    names = seen(here, batch)["names"]
+    assert names == ["erased-000000.png", "erased-000001.png", *(f"{x[:16]}.png" for x in rest)]
+
+
+def test_nothing_left_is_no_task(room: MakeRoom) -> None:
+    here = room(images=2)
+    batch = erase_from_task(here.connection, here.batch, here.batch.image_ids, here.pictures)
+    assert (batch.image_ids, batch.task) == ((), "")
+    assert list(here.connection.pages("/api/tasks", {"project_id": here.project})) == []
+
+
+def test_what_is_pulled_afterwards_is_what_was_there(room: MakeRoom) -> None:
+    here = room(segment_size=2)
+    first, second = here.annotator.jobs(here.batch)
+    here.annotator.tag(first, 1, "reviewed")
+    here.annotator.tag(second, 3, "reviewed")
+    here.annotator.finish(first)
+    before = here.pull()
+    assert before is not None
+    here.batch = erase_from_task(
+        here.connection, here.batch, {here.batch.image_ids[0]}, here.pictures
+    )
+    here.known = ()
+    after = here.pull()
+    assert after is not None
+    assert after.rejected == ()
+    assert [image.image_id for image in after.images] == [image.image_id for image in before.images]
+    assert [image.shapes for image in after.images] == [image.shapes for image in before.images]
+
+
+def test_what_is_saved_meanwhile_is_carried_over(
+    room: MakeRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = room()
+    (job,) = here.annotator.jobs(here.batch)
+    real = Connection.call
+    saved = []
+
+    def call(self: Connection, method: str, path: str, **more: Any) -> Any:
+        if method == "PUT" and not saved:
+            saved.append(path)
+            here.annotator.tag(job, 3, "do_not_use", "distress")
+        return real(self, method, path, **more)
+
+    monkeypatch.setattr(Connection, "call", call)
+    batch = erase_from_task(here.connection, here.batch, {here.batch.image_ids[0]}, here.pictures)
+    (job,) = here.annotator.jobs(batch)
+    tags = here.connection.call("GET", f"/api/jobs/{job['id']}/annotations/")["tags"]
+    stop = here.annotator.label("do_not_use")["id"]
+    assert [tag["frame"] for tag in tags if tag["label_id"] == stop] == [3]
+
+
+def test_a_second_task_that_is_not_the_first_is_refused(
+    room: MakeRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = room()
+    real = Connection.call
+
+    def call(self: Connection, method: str, path: str, **more: Any) -> Any:
+        if method == "PUT":
+            more["body"] = more["body"] | {"shapes": more["body"]["shapes"][1:]}
+        return real(self, method, path, **more)
+
+    monkeypatch.setattr(Connection, "call", call)
+    with pytest.raises(IntegrityError, match="nothing was erased"):
+        erase_from_task(here.connection, here.batch, {here.batch.image_ids[0]}, here.pictures)
+    task = find(here.connection, here.batch.batch_id)
+    assert task is not None
+    assert str(task["id"]) == here.batch.task
+
+
+class Killed(BaseException):
+    """As if the process had ended."""
+
+
+@contextmanager
+def killed_at(monkeypatch: pytest.MonkeyPatch, number: int, *, is_heard: bool) -> Iterator[None]:
+    """The process ends at the request of this number, before or (is_heard) after it is served."""
+    real = Connection.call
+    made = []
+
+    def call(self: Connection, method: str, path: str, **more: Any) -> Any:
+        made.append(path)
+        if len(made) == number:
+            if is_heard:
+                real(self, method, path, **more)
+            raise Killed
+        return real(self, method, path, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Connection, "call", call)
+        yield
+
+
+@pytest.mark.parametrize("is_heard", [False, True])
+def test_killed_anywhere_and_run_again(
+    room: MakeRoom, monkeypatch: pytest.MonkeyPatch, is_heard: bool
+) -> None:
+    """Never two tasks in the end, never none, and nothing lost."""
+    number = 0
+    is_through = False
+    while not is_through:
+        number += 1
+        here = room(images=3, segment_size=2)
+        (job, _) = here.annotator.jobs(here.batch)
+        here.annotator.tag(job, 1, "reviewed")
+        here.annotator.finish(job)
+        before = seen(here, here.batch)
+        gone = here.batch.image_ids[0]
+        try:
+            with killed_at(monkeypatch, number, is_heard=is_heard):
+                erase_from_task(here.connection, here.batch, {gone}, here.pictures)
+            is_through = True
+        except Killed:
+            pass
+        batch = erase_from_task(here.connection, here.batch, {gone}, here.pictures)
+        assert seen(here, batch) == without(before, f"{gone[:16]}.png")
+        (task,) = here.connection.pages("/api/tasks", {"project_id": here.project})
+        assert task["bug_tracker"] == mark(batch.batch_id)
+        here.close()
+        here.close = lambda: None
+    assert number > 15

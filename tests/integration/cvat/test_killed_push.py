@@ -1,0 +1,178 @@
+"""A push that is killed, cut off or lied to, anywhere: still one task, nothing lost, nothing twice.
+
+What is killed here are processes of their own. The seeds decide where: they are the same each run.
+"""
+
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from cvat_annotator import Pictures
+from cvat_labels import label_of
+from cvat_pusher import Pusher
+from demo_run import MIRRORSET
+from standin.faults import ANYTHING, Kind
+from standin.server import Cvat
+
+from annotation.cvat import connection, tasks
+from annotation.cvat.connection import Connection
+from mirrorset.errors import MirrorsetError
+from mirrorset.records import Batch, Verdict
+from mirrorset.workspace import Workspace, init
+
+KILLS = 25
+FAULTS = 25
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "_FIRST_PAUSE_S", 0.005)
+    # Several uploads and jobs, so that there is more to be cut off.
+    monkeypatch.setattr(tasks, "_UPLOAD_FILES", 2)
+
+
+def pushed_at_last(push: Pusher, tries: int = 30) -> Batch:
+    """Push as often as somebody would who reads the errors and does what they say."""
+    for _ in range(tries):
+        try:
+            return push.push()
+        except MirrorsetError as error:
+            told = str(error)
+    pytest.fail(f"never pushed in {tries} tries: {told}")
+
+
+def assert_whole(push: Pusher, batch: Batch) -> None:
+    (task,) = push.tasks()
+    assert (str(task["id"]), task["bug_tracker"]) == (batch.task, tasks.mark(batch.batch_id))
+    assert sorted(batch.image_ids) == sorted(push.pictures)
+    assert push.held(f"/api/tasks/{batch.task}", batch) == push.sent(batch)
+    sent = push.sent(batch)
+    for job in push.jobs(batch):
+        held = push.held(f"/api/jobs/{job['id']}", batch)
+        assert held == {frame: sent[frame] for frame in held}
+    assert sum(job["type"] == "ground_truth" for job in push.jobs(batch)) == 1
+
+
+@pytest.mark.parametrize("seed", range(FAULTS))
+def test_a_server_that_fails_at_random(cvat: Cvat, tmp_path: Path, seed: int) -> None:
+    push = Pusher(cvat, tmp_path, 5, segment_size=2, replicas=1, gold_frames=2)
+    cvat.faults.at_random(0.12, seed, ANYTHING)
+    cvat.faults.at_random(0.2, seed, (Kind.EXPIRED,))
+    batch = pushed_at_last(push)
+    cvat.faults.clear()
+    assert push.push() == batch
+    assert_whole(push, batch)
+
+
+def test_the_faults_did_happen(cvat: Cvat, tmp_path: Path) -> None:
+    push = Pusher(cvat, tmp_path, 5)
+    cvat.faults.at_random(0.3, 1, ANYTHING)
+    pushed_at_last(push)
+    assert len({kind for kind, _, _ in cvat.faults.happened}) > 1
+
+
+def push_until(push: Pusher, requests: int, is_answered: bool) -> None:
+    """Push, and be killed at the n-th request: before it is sent, or once it has been answered."""
+    made = 0
+    plain = Connection._try
+
+    def counting(self: Connection, *call: object) -> object:
+        nonlocal made
+        made += 1
+        if made == requests and not is_answered:
+            os.kill(os.getpid(), signal.SIGKILL)
+        answer = plain(self, *call)
+        if made == requests:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+    Connection._try = counting  # type: ignore[method-assign]
+    push.renew()
+    push.push()
+
+
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_a_push_that_is_killed(cvat: Cvat, tmp_path: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    push = Pusher(cvat, tmp_path, 5, segment_size=2, replicas=1, gold_frames=2)
+    fork = multiprocessing.get_context("fork")
+    for _ in range(draw.randint(1, 3)):
+        child = fork.Process(
+            target=push_until, args=(push, draw.randint(1, 28), draw.random() < 0.5)
+        )
+        child.start()
+        child.join(60)
+        assert child.exitcode in (0, -signal.SIGKILL)
+    assert_whole(push, push.push())
+
+
+# --- the command itself -----------------------------------------------------------------------
+
+
+def labelled(home: Path, images: int) -> Workspace:
+    """A workspace with pictures that are labelled and may be shown."""
+    workspace = init(home)
+    pictures = Pictures.plain(images)
+    for content in pictures.values():
+        workspace.blobs.put(content)
+    with workspace.catalogue() as catalogue:
+        catalogue.upsert(pictures.records())
+        for number, image_id in enumerate(pictures):
+            catalogue.upsert(
+                [
+                    label_of(image_id, uncertainty=number / 100),
+                    Verdict(image_id=image_id, check="adult", passed=True),
+                ]
+            )
+    return workspace
+
+
+def start(home: Path, cvat: Cvat) -> "subprocess.Popen[str]":
+    env = {
+        **os.environ,
+        "MIRRORSET_CVAT_URL": cvat.url,
+        "MIRRORSET_CVAT_TOKEN": cvat.token,
+    }
+    return subprocess.Popen(
+        [MIRRORSET, "annotate", "push", "--home", str(home)],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_the_command_is_killed_while_it_uploads_and_while_it_puts_labels(
+    cvat: Cvat, tmp_path: Path
+) -> None:
+    workspace = labelled(tmp_path / "faces", 6)
+    for path in (r"/data/?$", r"/annotations/?$"):
+        cvat.faults.clear()
+        before = len(cvat.faults.happened)
+        cvat.faults.next(Kind.SLOW, method="POST|PUT", path=path, seconds=3)
+        process = start(workspace.home, cvat)
+        until = time.monotonic() + 200
+        while len(cvat.faults.happened) == before:
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        with workspace.catalogue() as catalogue:
+            assert [batch.state for batch in catalogue.read(Batch)] == ["planned"]
+    process = start(workspace.home, cvat)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    with workspace.catalogue() as catalogue:
+        (batch,) = catalogue.read(Batch)
+    assert (batch.state, batch.server) == ("pushed", cvat.url)
+    push = Pusher(cvat, tmp_path, 6, gold_frames=0)
+    (task,) = push.tasks()
+    assert str(task["id"]) == batch.task
+    assert push.held(f"/api/tasks/{batch.task}", batch) == push.sent(batch)

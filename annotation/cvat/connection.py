@@ -50,7 +50,8 @@ _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 # A 500 is mostly the server's answer to what it was sent: asked again twice, then believed.
 _TRIES_AT_500 = 3
-_PARALLEL = 8
+#: Calls that are under way at once.
+PARALLEL = 8
 _PAGE_SIZE = 1000
 # The schema has ten thousand lines, for which the loader without C takes seconds.
 _YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -86,7 +87,7 @@ class Connection:
         self._patience_s = patience_s
         self._counting = threading.Lock()
         configuration = Configuration(host=self.url, access_token=token)
-        configuration.connection_pool_maxsize = _PARALLEL
+        configuration.connection_pool_maxsize = PARALLEL
         self._client = ApiClient(configuration)
         self._client.set_default_header("Accept", "application/vnd.cvat+json")
         # Resumable uploads are refused with 500 without it.

@@ -8,9 +8,10 @@ from annotation.cvat import project
 from annotation.cvat.connection import Connection
 from annotation.cvat.erase import erase_from_task
 from annotation.cvat.issues import settle
+from annotation.cvat.jobs import furnish
 from annotation.cvat.pull import list_jobs, pull_task
 from annotation.cvat.shape_json import ServerLabels
-from annotation.cvat.tasks import TaskPlan, furnish, stand, withdraw
+from annotation.cvat.tasks import TaskPlan, finish, stand, withdraw
 from annotation.exchange import Contents, Returned
 from annotation.outgoing import outgoing
 from annotation.pseudonyms import Pseudonyms
@@ -60,6 +61,7 @@ class ServerExchange:
         there = stand(self._connection, plan, contents)
         if not there.is_finished:
             furnish(self._connection, plan, there, labels)
+            finish(self._connection, plan, there)
         ids = {one.shapes.name: one.image.image_id for one in frames}
         shown = [ids[name] for _, name in sorted(there.names.items()) if name in ids]
         return batch.model_copy(

@@ -52,9 +52,7 @@ def settle(connection: Connection, batch: Batch, found: Mapping[str, Sequence[Fi
     """
     known = _known(connection, batch)
     counts = dict.fromkeys(Settled.model_fields, 0)
-    wanted = {
-        _mark(job, finding): (job, finding) for job, each in found.items() for finding in each
-    }
+    wanted = {_mark(finding): (job, finding) for job, each in found.items() for finding in each}
     frames = _frames(connection, batch) if wanted else {}
     for mark, (job, finding) in wanted.items():
         if finding.image_id not in frames:
@@ -156,8 +154,9 @@ def _position(at: Xy) -> list[float]:
     return [x - _REACH_PX, y - _REACH_PX, x + _REACH_PX, y + _REACH_PX]
 
 
-def _mark(job: str, finding: Finding) -> str:
-    key = f"{job} {finding.image_id} {finding.check} {finding.face_id}"
+def _mark(finding: Finding) -> str:
+    """The same whichever job an image lies in: an erasure makes jobs anew, with their issues."""
+    key = f"{finding.image_id} {finding.check} {finding.face_id}"
     return f"[mirrorset:{hashlib.sha256(key.encode()).hexdigest()[:12]}]"
 
 

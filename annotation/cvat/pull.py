@@ -26,7 +26,7 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from annotation.cvat.connection import Connection
+from annotation.cvat.connection import PARALLEL, Connection
 from annotation.cvat.shape_json import Frame, ServerLabels, from_annotations
 from annotation.exchange import Returned, ReturnedImage, is_annotated, returned_rejected
 from annotation.pseudonyms import UNNAMED, Pseudonyms
@@ -52,7 +52,6 @@ _ORIGINS: dict[str, Origin] = {
     "replica": "replica",
     "ground_truth": "gold",
 }
-_PARALLEL = 4
 
 
 class TaskFrames(Record):
@@ -106,7 +105,7 @@ def pull_task(
     touched = {image_id for job in jobs if job.job_id in ids for image_id in job.image_ids}
     # A copy or a stop in a job that did not change has its say as well.
     concerned = [job for job in jobs if touched.intersection(job.image_ids)]
-    with ThreadPoolExecutor(_PARALLEL) as pool:
+    with ThreadPoolExecutor(PARALLEL) as pool:
         read = pool.map(lambda job: _read(connection, job, frames, labels), concerned)
         copies = dict(zip((job.job_id for job in concerned), read, strict=True))
     now = {job.job_id: _hashed(job, copies.get(job.job_id), before) for job in jobs}

@@ -11,22 +11,18 @@ anew, for a server takes data once; one with frames goes on where it was.
 """
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic_core import to_json
 
 from annotation.batches import BatchParams
-from annotation.cvat.connection import AnswerError, Connection, Upload
-from annotation.cvat.shape_json import ServerLabels, to_annotations
+from annotation.cvat.connection import PARALLEL, AnswerError, Connection, Upload
 from annotation.cvat.waiting import FailedError, GoneError, request_path, wait
-from annotation.exchange import BY_PEOPLE, Contents
+from annotation.exchange import Contents
 from annotation.outgoing import Outgoing
-from annotation.shapes import ImageShapes
-from mirrorset.errors import IntegrityError, SettingsError, UnavailableError
+from mirrorset.errors import UnavailableError
 from mirrorset.records import Record
 
 _log = logging.getLogger(__name__)
@@ -37,12 +33,10 @@ R = TypeVar("R")
 
 _UNFINISHED = ":unfinished"
 _TRIES = 5
-_PARALLEL = 4
 # A request of several files; the server's own SDK stays below 100 MB.
 _UPLOAD_BYTES = 32_000_000
 _UPLOAD_FILES = 200
 _IMAGE_QUALITY = 95
-_REPLICA, _GOLD = "consensus_replica", "ground_truth"
 
 
 class TaskPlan(Record):
@@ -152,25 +146,8 @@ def stand(connection: Connection, plan: TaskPlan, contents: Contents) -> Frames:
     )
 
 
-def furnish(connection: Connection, plan: TaskPlan, there: Frames, labels: ServerLabels) -> None:
-    """Put labels and people on a task that has its frames, and mark it as finished.
-
-    Raises IntegrityError where the server does not hold what it was given, SettingsError where it
-    has no such user.
-    """
-    by_name = {one.shapes.name: one.shapes for one in plan.frames}
-    shapes = {frame: by_name[name] for frame, name in there.names.items() if name in by_name}
-    jobs = _jobs(connection, there, plan)
-    shares = [(f"/api/tasks/{there.task_id}", shapes)]
-    # A task's own labels are those of its annotation jobs; the others keep theirs to themselves.
-    shares += [
-        (f"/api/jobs/{job['id']}", _within(job, shapes, _gold(there, plan.params)))
-        for job in jobs
-        if job["type"] in (_REPLICA, _GOLD)
-    ]
-    has_copies = plan.params.overlap > 0
-    _in_parallel(lambda share: _put(connection, *share, labels, there.is_fresh, has_copies), shares)
-    _assign(connection, jobs, plan.params)
+def finish(connection: Connection, plan: TaskPlan, there: Frames) -> None:
+    """Mark the task as finished: from now on it is the annotators'."""
     connection.call(
         "PATCH", f"/api/tasks/{there.task_id}", body={"bug_tracker": mark(plan.batch_id)}
     )
@@ -244,7 +221,7 @@ def upload(connection: Connection, task_id: int, pictures: Sequence[Picture]) ->
         connection.call("POST", path, files=files, headers={"Upload-Multiple": ""})
 
     connection.call("POST", path, headers={"Upload-Start": ""})
-    _in_parallel(send, list(_shares(pictures)))
+    in_parallel(send, list(_shares(pictures)))
     connection.call(
         "POST",
         path,
@@ -292,158 +269,9 @@ def _picture(one: Outgoing, contents: Contents) -> Picture:
     )
 
 
-# --- jobs, labels, people ---------------------------------------------------------------------
-
-
-def _jobs(connection: Connection, there: Frames, plan: TaskPlan) -> list[Json]:
-    """The task's jobs by number, with the ground-truth job that is wanted; none where none matter.
-
-    Raises UnavailableError where the server made no replicas.
-    """
-    params = plan.params
-    if not (params.replicas or params.gold_frames or params.assignees):
-        return []
-    jobs = _listed(connection, there.task_id)
-    gold = [job for job in jobs if job["type"] == _GOLD]
-    if params.gold_frames and not gold:
-        body = {
-            "type": _GOLD,
-            "task_id": there.task_id,
-            "frame_selection_method": "manual",
-            "frames": sorted(_gold(there, params)),
-        }
-        connection.call(
-            "POST", "/api/jobs", body=body, find=lambda: _gold_job(connection, there.task_id)
-        )
-        jobs = _listed(connection, there.task_id)
-    kinds = Counter(job["type"] for job in jobs)
-    if kinds[_REPLICA] != params.replicas * kinds["annotation"]:
-        raise UnavailableError(
-            f"{connection.name} made {kinds[_REPLICA]} replicas of {kinds['annotation']} jobs, not "
-            f"{params.replicas} of each: set annotate.replicas to 0, or update the server."
-        )
-    return jobs
-
-
-def _listed(connection: Connection, task_id: int) -> list[Json]:
-    return sorted(connection.pages("/api/jobs", {"task_id": task_id}), key=lambda job: job["id"])
-
-
-def _gold_job(connection: Connection, task_id: int) -> Json | None:
-    return next((job for job in _listed(connection, task_id) if job["type"] == _GOLD), None)
-
-
-def _gold(there: Frames, params: BatchParams) -> set[int]:
-    """The frames for ground truth: by a hash of their names, so that they are always the same."""
-    by_hash = sorted(there.names, key=lambda frame: sha256(there.names[frame].encode()).digest())
-    return set(by_hash[: params.gold_frames])
-
-
-def _within(job: Json, shapes: Mapping[int, ImageShapes], gold: set[int]) -> dict[int, ImageShapes]:
-    """What lies on the frames of a job; those of a ground-truth job are not in a row."""
-    row = range(job["start_frame"], job["stop_frame"] + 1)
-    chosen = gold if job["type"] == _GOLD else row
-    return {frame: one for frame, one in shapes.items() if frame in chosen}
-
-
-def _put(
-    connection: Connection,
-    path: str,
-    shapes: Mapping[int, ImageShapes],
-    labels: ServerLabels,
-    is_fresh: bool,
-    has_copies: bool,
-) -> None:
-    """Put labels where there are none of people's yet, and compare what the server then holds."""
-    if not is_fresh and _is_touched(connection.call("GET", f"{path}/annotations/")):
-        return
-    sent = to_annotations(shapes, labels)
-    held = connection.call("PUT", f"{path}/annotations/", body=sent)
-    if differing := _differing(sent, held, has_copies):
-        raise IntegrityError(
-            f"{connection.name} holds {differing} shapes of {path} otherwise than they were sent: "
-            "delete the task there and push again."
-        )
-
-
-def _is_touched(held: Json) -> bool:
-    shapes = _drawn(held)
-    elements = (element for shape in shapes for element in shape.get("elements") or ())
-    return any(one.get("source") in BY_PEOPLE for one in (*shapes, *elements))
-
-
-def _differing(sent: Json, held: Json, has_copies: bool) -> int:
-    """How many shapes are held otherwise than sent; order, ids and default values do not count.
-
-    has_copies: jobs overlap, and the server shows the copies of each, or merges some of them.
-    """
-    specs = {
-        attribute["spec_id"]
-        for shape in _drawn(sent)
-        for one in (shape, *shape.get("elements", ()))
-        for attribute in one["attributes"]
-    }
-    before = Counter(_content(shape, specs) for shape in _drawn(sent))
-    after = Counter(_content(shape, specs) for shape in _drawn(held))
-    if has_copies:
-        before, after = Counter(before.keys()), Counter(after.keys())
-    return ((before - after) + (after - before)).total()
-
-
-def _drawn(annotations: Json) -> list[Json]:
-    return [*(annotations.get("tags") or ()), *(annotations.get("shapes") or ())]
-
-
-def _content(shape: Json, specs: set[int]) -> tuple[object, ...]:
-    return (
-        shape["label_id"],
-        shape.get("frame"),
-        shape.get("type"),
-        tuple(map(float, shape.get("points") or ())),
-        bool(shape.get("occluded")),
-        bool(shape.get("outside")),
-        float(shape.get("rotation") or 0),
-        frozenset(
-            (one["spec_id"], str(one["value"]))
-            for one in shape["attributes"]
-            if one["spec_id"] in specs
-        ),
-        frozenset(_content(element, specs) for element in shape.get("elements") or ()),
-    )
-
-
-def _assign(connection: Connection, jobs: Sequence[Json], params: BatchParams) -> None:
-    """Give jobs to people in turn; a replica goes to somebody else than the job it repeats."""
-    if not params.assignees:
-        return
-    ids = _user_ids(connection, params.assignees)
-    in_turn = sorted(jobs, key=lambda job: (job["start_frame"], job["id"]))
-    ordinary = [job["id"] for job in in_turn if job["type"] == "annotation"]
-    given = {job_id: ids[turn % len(ids)] for turn, job_id in enumerate(ordinary)}
-    turns = Counter[int]()
-    for job in jobs:
-        if job["type"] == _REPLICA:
-            parent = job["parent_job_id"]
-            turns[parent] += 1
-            given[job["id"]] = ids[(ordinary.index(parent) + turns[parent]) % len(ids)]
-    _in_parallel(
-        lambda pair: connection.call("PATCH", f"/api/jobs/{pair[0]}", body={"assignee": pair[1]}),
-        list(given.items()),
-    )
-
-
-def _user_ids(connection: Connection, names: Sequence[str]) -> list[int]:
-    known = {user["username"]: int(user["id"]) for user in connection.pages("/api/users")}
-    if unknown := [name for name in names if name not in known]:
-        raise SettingsError(
-            f"annotate.assignees names {unknown[0]!r}, whom {connection.name} does not know, or "
-            "does not show to the token's owner: make the account, or mend the name."
-        )
-    return [known[name] for name in dict.fromkeys(names)]
-
-
-def _in_parallel(do: Callable[[T], R], items: Sequence[T]) -> list[R]:
+def in_parallel(do: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """What `do` makes of each, some at a time, in their order."""
     if len(items) < 2:
         return [do(item) for item in items]
-    with ThreadPoolExecutor(_PARALLEL) as pool:
+    with ThreadPoolExecutor(PARALLEL) as pool:
         return list(pool.map(do, items))

@@ -28,6 +28,7 @@ from mirrorset.records import (
     Batch,
     Honeypot,
     ImageRecord,
+    Origin,
     Provenance,
     Record,
     Verdict,
@@ -203,8 +204,13 @@ def _look_at(
     params: QaParams,
     checks: CheckParams,
 ) -> None:
-    """Judge the label that would be released, and see what became of the one that was sent."""
-    best = _best(annotations)
+    """See what became of the label that was sent, and judge the one that would be released."""
+    if corrected := _newest(annotations, "human"):
+        if sent := _sent(corrected, annotations):
+            seen.edits += edits(corrected, sent, schema, params.edits)
+        for name, is_default in _attributes(corrected, schema):
+            seen.defaults[corrected.by, name][is_default] += 1
+    best = _newest(annotations, "gold") or corrected
     if best is None:
         return
     width_px, height_px = image.width_px, image.height_px
@@ -215,34 +221,29 @@ def _look_at(
         if one.check != NOT_STOPPED  # whoever sets it: `annotation.review` has judged
     ]
     found = findings(best, width_px, height_px, schema, checks)
-    if best.origin == "human":
-        worst = _largest_disagreement(compared, schema)
-        is_agreed = worst is None or worst <= params.max_disagreement
-        seen.verdicts.append(
-            Verdict(
-                image_id=image.image_id,
-                check=PEOPLE_AGREE,
-                passed=is_agreed,
-                measured=None if worst is None else round(worst, 4),
-                threshold=params.max_disagreement,
-            )
+    # Gold settles what people disagreed on.
+    worst = _largest_disagreement(compared, schema) if best.origin == "human" else None
+    is_agreed = worst is None or worst <= params.max_disagreement
+    seen.verdicts.append(
+        Verdict(
+            image_id=image.image_id,
+            check=PEOPLE_AGREE,
+            passed=is_agreed,
+            measured=None if worst is None else round(worst, 4),
+            threshold=params.max_disagreement,
         )
-        if not is_agreed:
-            others = [one for one in annotations if one.origin in ("human", "replica")]
-            found += _disputed(best, others, schema)
-        if sent := _sent(best, annotations):
-            seen.edits += edits(best, sent, schema, params.edits)
-        for name, is_default in _attributes(best, schema):
-            seen.defaults[best.by, name][is_default] += 1
+    )
+    if not is_agreed:
+        others = [one for one in annotations if one.origin in ("human", "replica")]
+        found += _disputed(best, others, schema)
     if best.provenance is not None:
         seen.suspicious += [Suspicious(finding=one, provenance=best.provenance) for one in found]
 
 
-def _best(annotations: Sequence[Annotation]) -> Annotation | None:
-    """What would be released of people's labels: the newest gold, else the newest human one."""
-    golds = [one for one in annotations if one.origin == "gold"]
-    people = golds or [one for one in annotations if one.origin == "human"]
-    return max(people, key=lambda one: (one.made_at, one.by), default=None)
+def _newest(annotations: Sequence[Annotation], origin: Origin) -> Annotation | None:
+    """The newest annotation of that origin: of people's, gold is released before human."""
+    own = [one for one in annotations if one.origin == origin]
+    return max(own, key=lambda one: (one.made_at, one.by), default=None)
 
 
 def _sent(corrected: Annotation, annotations: Sequence[Annotation]) -> Annotation | None:

@@ -227,9 +227,10 @@ def label_schema(workspace: Workspace) -> LabelSchema:
     return load_label_schema(workspace.params("prelabel", PrelabelParams).schema_name)
 
 
-def exchange_with(workspace: Workspace, server: str) -> Exchange:
+def exchange_with(workspace: Workspace, server: str, patience_s: float | None = None) -> Exchange:
     """What carries batches to `server`: "folder", or the address of the one that settings name.
 
+    patience_s: how long a server that does not answer is asked again; None for the usual time.
     Raises SettingsError for another server, and as `annotation.cvat.connection.connect` does.
     """
     if server == FOLDER:
@@ -243,7 +244,7 @@ def exchange_with(workspace: Workspace, server: str) -> Exchange:
     from annotation.cvat.exchange import ServerExchange
 
     return ServerExchange(
-        connection(workspace),
+        connection(workspace, patience_s),
         Pseudonyms(workspace.exchange / ANNOTATORS),
         workspace.params("annotate", BatchParams),
         title=workspace.dataset.name,
@@ -255,10 +256,10 @@ def _ended(batch: Batch) -> Batch:
     return batch.model_copy(update={"state": "returned"})
 
 
-def connection(workspace: Workspace) -> "Connection":
+def connection(workspace: Workspace, patience_s: float | None = None) -> "Connection":
     """The CVAT server that settings name; raises SettingsError where they name none."""
     # CVAT's SDK takes most of a second to import.
-    from annotation.cvat.connection import connect
+    from annotation.cvat.connection import PATIENCE_S, connect
 
     settings = workspace.settings
     if not settings.cvat_url:
@@ -267,7 +268,10 @@ def connection(workspace: Workspace) -> "Connection":
             "MIRRORSET_CVAT_TOKEN to an access token of it."
         )
     return connect(
-        settings.cvat_url, settings.cvat_token.get_secret_value(), settings.cvat_organisation
+        settings.cvat_url,
+        settings.cvat_token.get_secret_value(),
+        settings.cvat_organisation,
+        PATIENCE_S if patience_s is None else patience_s,
     )
 
 

@@ -16,6 +16,9 @@ from mirrorset.errors import InputError, MirrorsetError
 from mirrorset.records import AnnotationJob, Batch
 from mirrorset.workspace import Workspace, open_workspace
 
+# A person waits for the answer; what the last pull found will do.
+_PATIENCE_S = 3.0
+
 
 def status(home: Path, is_asking: bool = True) -> Status:
     """What the catalogue knows, with the jobs as the server has them now.
@@ -52,7 +55,8 @@ def _jobs(
     if not (out and is_asking):
         return known, ""
     try:
-        exchanges = {one: exchange_with(workspace, one) for one in {b.server for b in out}}
+        servers = {batch.server for batch in out}
+        exchanges = {one: exchange_with(workspace, one, _PATIENCE_S) for one in servers}
         return [job for b in out for job in exchanges[b.server].jobs(b, known)], ""
     except MirrorsetError as error:
         return known, f"Jobs are as the last pull found them: {error}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -28,6 +29,8 @@ class BatchParams(Record):
     """How images are put together and shown: the section `annotate`.
 
     size: images in a batch; the last may have fewer. CVAT makes one task of each.
+    honeypots: images of each batch for which gold is known from before, so that it can be seen how
+    its annotators do; fewer where there is not so much gold.
 
     The rest is for a server, which divides a task into jobs. segment_size: images in a job; 0 makes
     one job of the task. overlap: images that a job has in common with the one before. replicas:
@@ -37,6 +40,7 @@ class BatchParams(Record):
     """
 
     size: int = Field(default=50, gt=0)
+    honeypots: int = Field(default=0, ge=0)
     segment_size: int = Field(default=0, ge=0)
     overlap: int = Field(default=0, ge=0)
     replicas: int = Field(default=0, ge=0)
@@ -46,6 +50,8 @@ class BatchParams(Record):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "BatchParams":
+        if self.honeypots >= self.size:
+            raise ValueError("honeypots must be fewer than size")
         if self.segment_size and self.overlap >= self.segment_size:
             raise ValueError("overlap must be smaller than segment_size")
         if self.overlap and not self.segment_size:
@@ -69,21 +75,26 @@ def plan_batches(
 
     Only images whose verdict "adult" passed or that a person released (`decisions`), that are not
     intimate, that no annotator stopped, whose licence is in no doubt (`quarantines`), that no
-    person has labelled or dropped and that could be shown so far (`rejected`). The same input gives
-    the same batches; give `batches` those of the catalogue and those of `Exchange.batches`.
+    person has labelled or dropped and that could be shown so far (`rejected`). Into each are drawn
+    `params.honeypots` images with gold that pass the same gates, those first that were out least
+    often: `annotation.honeypots.drawn` says which. The same input gives the same batches; give
+    `batches` those of the catalogue and those of `Exchange.batches`.
     """
-    out = {image_id for batch in batches for image_id in batch.image_ids}
-    waiting = [
-        label
-        for label in showable(annotations, verdicts, quarantines, decisions, rejected)
-        if label.image_id not in out
-    ]
+    labels = list(annotations)
+    out = Counter(image_id for batch in batches for image_id in batch.image_ids)
+    with_gold = {label.image_id for label in labels if label.origin == "gold"}
+    shown = showable(labels, verdicts, quarantines, decisions, rejected)
+    gold = [label.image_id for label in shown if label.image_id in with_gold]
+    waiting = [label for label in shown if label.image_id not in out.keys() | with_gold]
     waiting.sort(key=lambda one: (-uncertainty(one), one.image_id))
     ids = [annotation.image_id for annotation in waiting]
-    return [
-        make_batch(ids[start : start + params.size], schema.version)
-        for start in range(0, len(ids), params.size)
-    ]
+    planned = []
+    step = params.size - min(params.honeypots, len(gold))
+    for start in range(0, len(ids), step):
+        honeypots = _draw(gold, out, ids[start : start + step], params.honeypots)
+        out.update(honeypots)
+        planned.append(make_batch([*ids[start : start + step], *honeypots], schema.version))
+    return planned
 
 
 def showable(
@@ -93,7 +104,9 @@ def showable(
     decisions: Iterable[Decision],
     rejected: Iterable[Rejected],
 ) -> list[Annotation]:
-    """Models' labels of the images that people may be shown, and have not labelled yet."""
+    """Models' labels of the images that people may be shown: those that nobody has labelled yet,
+    and those with gold, as honeypots.
+    """
     unfit = {one.item_id for one in rejected if one.step == "annotate" and not one.is_retryable}
     judged = list(verdicts)
     decided = list(decisions)
@@ -104,14 +117,29 @@ def showable(
     doubted = {quarantine.image_id for quarantine in quarantines if quarantine.is_active}
     by_image: dict[str, Annotation] = {}
     seen_by_people = set()
+    gold = set()
     for annotation in annotations:
+        if annotation.origin == "gold":
+            gold.add(annotation.image_id)
         if annotation.origin == "model":
             by_image[annotation.image_id] = annotation
         else:
             seen_by_people.add(annotation.image_id)
     passed = by_image.keys() & (adult | released(decided))
-    shown = passed - barred - doubted - seen_by_people - unfit
+    shown = passed - barred - doubted - unfit - (seen_by_people - gold)
     return [by_image[image_id] for image_id in shown]
+
+
+def _draw(
+    gold: Iterable[str], out: Counter[str], image_ids: Sequence[str], count: int
+) -> list[str]:
+    """`count` of `gold`, those that were out least often; among equals the batch decides."""
+    key = "\n".join(sorted(image_ids))
+
+    def rank(image_id: str) -> tuple[int, str]:
+        return out[image_id], hashlib.sha256(f"{key}\n{image_id}".encode()).hexdigest()
+
+    return sorted(gold, key=rank)[:count]
 
 
 def make_batch(image_ids: Sequence[str], schema_version: str) -> Batch:

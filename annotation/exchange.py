@@ -1,10 +1,11 @@
 """The seam to annotators: batches go out, what people did comes back, whatever carries it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from pydantic import AwareDatetime
 
+from annotation.checks import Finding
 from annotation.schema import DO_NOT_USE, REVIEWED, LabelSchema
 from annotation.shapes import ImageShapes
 from mirrorset.records import (
@@ -100,6 +101,19 @@ class Exchange(Protocol):
         """What people have done of the batch so far.
 
         known: its jobs as the last pull left them; one that has not changed since may be left out.
+        """
+
+    def jobs(self, batch: Batch, known: Sequence[AnnotationJob]) -> tuple[AnnotationJob, ...]:
+        """The batch's jobs as they stand now, without their labels; it changes nothing anywhere.
+
+        known: as the last pull left them.
+        """
+
+    def point_out(self, batch: Batch, found: Mapping[str, Sequence[Finding]]) -> dict[str, int]:
+        """Let the batch's annotators see what is suspicious, and no longer what no longer is.
+
+        found: by the id of the job whose labels it is about. Returns how much was done of what;
+        nothing where there is no way to tell them.
         """
 
     def erase(self, batch: Batch, image_ids: Collection[str], contents: Contents) -> Batch:

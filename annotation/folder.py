@@ -10,11 +10,11 @@
 
 import json
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from annotation.archive import Archive, erase_from_archive, read_archive, write_archive
-from annotation.checks import round_trip
+from annotation.checks import Finding, round_trip
 from annotation.exchange import (
     Contents,
     Returned,
@@ -130,6 +130,14 @@ class FolderExchange:
                 ),
             ),
         )
+
+    def jobs(self, batch: Batch, known: Sequence[AnnotationJob]) -> tuple[AnnotationJob, ...]:
+        """None: an archive does not say."""
+        return ()
+
+    def point_out(self, batch: Batch, found: Mapping[str, Sequence[Finding]]) -> dict[str, int]:
+        """Nothing: an archive has no place for it."""
+        return {}
 
     def batches(self) -> tuple[Batch, ...]:
         """The batches in the outbox, by id."""

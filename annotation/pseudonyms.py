@@ -17,15 +17,25 @@ class Pseudonyms:
     The file is the only link between the two; whoever deletes it makes the labels anonymous.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Keep the names in `path` (JSON), which need not exist yet."""
+    def __init__(self, path: Path, is_reading_only: bool = False) -> None:
+        """Keep the names in `path` (JSON), which need not exist yet.
+
+        is_reading_only: a name not seen before gets no pseudonym of its own.
+        """
         self._path = path
+        self._is_reading_only = is_reading_only
+
+    def reading_only(self) -> "Pseudonyms":
+        """The same names, for those who look on while others work."""
+        return Pseudonyms(self._path, is_reading_only=True)
 
     def of(self, username: str) -> str:
         """The pseudonym of a user name, made on first sight; "annotator" for no name."""
         if not username:
             return UNNAMED
         known = self._read()
+        if self._is_reading_only:
+            return known.get(username, UNNAMED)
         if username not in known:
             known[username] = f"{UNNAMED}-{len(known) + 1}"
             write_text(self._path, json.dumps(known, indent=1) + "\n")

@@ -66,6 +66,7 @@ def build(
             groups=tally.groups,
             splits=dict(tally.splits),
             unreviewed=tally.unreviewed.total(),
+            is_unreviewed=tally.unreviewed["test"] > 0,
             files=_checksums(aside),
         )
         write_text(aside / "release.json", card.model_dump_json(indent=1) + "\n")

@@ -43,7 +43,14 @@ def _review(tally: Tally) -> list[str]:
     else:
         summary = "People have looked at the labels of all images."
     test, unreviewed_test = tally.splits["test"], tally.unreviewed["test"]
-    return [summary, f"Of the {test} images of the test split {unreviewed_test} are unreviewed."]
+    lines = [summary, f"Of the {test} images of the test split {unreviewed_test} are unreviewed."]
+    if unreviewed_test:
+        lines.append(
+            "**This release is declared unreviewed**: by `dataset.is_unreviewed`, labels that no "
+            "person has looked at are in its test split. What is measured on them is agreement "
+            "with a model."
+        )
+    return lines
 
 
 def _use(use: IntendedUse) -> str:

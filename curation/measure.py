@@ -19,10 +19,10 @@ from mirrorset.records import DatasetItem, Rejected
 def measure(snapshot: Path, work: Path, data: Path) -> None:
     """Write metrics/release.json, plots/slices.csv and plots/rejected.csv below `data`.
 
-    release.json: images by split, groups, share of unreviewed images, rejections by reason (of
-    all steps), images by slice (pose and lighting; likeness to a selfie). A withheld slice (see
-    `faces.slices.suppressed`) is absent from release.json and empty in slices.csv, which has pose
-    and lighting alone.
+    release.json: images by split, groups, share of unreviewed images and their number in the test
+    split, rejections by reason (of all steps), images by slice (pose and lighting; likeness to a
+    selfie). A withheld slice (see `faces.slices.suppressed`) is absent from release.json and empty
+    in slices.csv, which has pose and lighting alone.
     """
     tally = Tally()
     group_sizes: Counter[str] = Counter()
@@ -41,6 +41,7 @@ def measure(snapshot: Path, work: Path, data: Path) -> None:
         "images": {"all": tally.images} | {str(split): n for split, n in tally.splits.items()},
         "groups": {"all": tally.groups, "largest": max(group_sizes.values(), default=0)},
         "unreviewed_share": round(tally.unreviewed.total() / max(tally.images, 1), 4),
+        "unreviewed_test": tally.unreviewed["test"],
         "rejected": dict(sorted(reasons.items())),
         "slices": {
             f"pose_{cell.pose}_light_{cell.lighting}": count

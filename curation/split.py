@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -13,23 +14,36 @@ from curation.select import Counts
 from curation.snapshot import read_ledger
 from mirrorset.errors import InputError
 from mirrorset.files import read_records, write_records
-from mirrorset.records import DatasetItem, IntendedUse, LedgerEntry, Reason
+from mirrorset.records import (
+    DatasetItem,
+    IntendedUse,
+    LedgerEntry,
+    Origin,
+    Reason,
+    Rejected,
+)
 
 
-def split(snapshot: Path, work: Path) -> Counts:
+def split(snapshot: Path, work: Path, *, is_unreviewed: bool) -> Counts:
     """Write items.jsonl, attributions.jsonl and conflicts.jsonl into `work`.
 
     Items come in order of image_shard, then image_id, so that the shards are built in one pass.
+    is_unreviewed: whether the release is declared so; else an image of the test split whose labels
+    no person has looked at is rejected. It keeps its place for the day on which one has.
+
     Raises InputError where a selected image is not in the snapshot's ledger.
     """
     ledger = read_ledger(snapshot)
     groups = read_records(work / "groups.jsonl", GroupMember)
     conflicts = {rejected.item_id: rejected for rejected in split_conflicts(groups, ledger)}
-    rejected = []
+    rejected: list[Rejected] = []
     places: list[tuple[int, str, int]] = []
     with (work / "selected.jsonl").open("rb") as lines:
-        for image_id, offset in _offsets(lines):
+        for image_id, origin, offset in _offsets(lines):
             if entry := ledger.get(image_id):
+                if entry.split == "test" and origin == "model" and not is_unreviewed:
+                    rejected.append(_unreviewed(image_id))
+                    continue
                 places.append((entry.image_shard, image_id, offset))
             elif image_id in conflicts:
                 rejected.append(conflicts[image_id])
@@ -51,10 +65,8 @@ def split(snapshot: Path, work: Path) -> Counts:
             ),
         )
     write_records(work / "conflicts.jsonl", rejected)
-    return Counts(
-        kept=len(places),
-        rejected={Reason.SPLIT_CONFLICT: len(rejected)} if rejected else {},
-    )
+    reasons = Counter(record.reason for record in rejected)
+    return Counts(kept=len(places), rejected=dict(sorted(reasons.items())))
 
 
 def content_digest(
@@ -105,10 +117,22 @@ def _item(selected: Selected, ledger: dict[str, LedgerEntry]) -> DatasetItem:
     )
 
 
-def _offsets(lines: BinaryIO) -> Iterator[tuple[str, int]]:
+def _unreviewed(image_id: str) -> Rejected:
+    return Rejected(
+        item_id=image_id,
+        step="split",
+        reason=Reason.UNREVIEWED,
+        detail="It belongs to the test split and no person has looked at its labels: have it "
+        "annotated, or declare the release unreviewed (dataset.is_unreviewed in params.yaml).",
+        is_retryable=True,
+    )
+
+
+def _offsets(lines: BinaryIO) -> Iterator[tuple[str, Origin, int]]:
     offset = 0
     for line in lines:
-        yield Selected.model_validate_json(line).image.image_id, offset
+        selected = Selected.model_validate_json(line)
+        yield selected.image.image_id, selected.annotation.origin, offset
         offset += len(line)
 
 

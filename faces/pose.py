@@ -68,6 +68,14 @@ def head_rotation(points: ArrayLike) -> Floats:
     return np.asarray(_FLIP @ cv2.Rodrigues(turn)[0] @ _FLIP, dtype=np.float64)
 
 
+def angle_between(a: ArrayLike, b: ArrayLike) -> float:
+    """The angle in degrees, 0 to 180, by which the rotations `a` and `b` (3, 3) differ."""
+    turn = np.asarray(a, dtype=np.float64).T @ np.asarray(b, dtype=np.float64)
+    # From the sine as well: the cosine alone is blunt for the small angles that matter here.
+    axis = (turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1])
+    return math.degrees(math.atan2(math.hypot(*axis), float(np.trace(turn)) - 1))
+
+
 @cache
 def head_model() -> Floats:
     """The mean head's ibug68 points (68, 3) in head axes; the unit is the distance of the outer eye

@@ -22,7 +22,8 @@ class LandmarkSchema(Record):
     mirrored; its own inverse. edges: index pairs to draw as lines. eye_left, eye_right: all points
     of an eye. outer_corners: the two points between which the interocular distance is taken.
     derived_from: by name of another schema, for each point of this one the indices there whose
-    mean it is.
+    mean it is. sigmas: one a point, the constants of `mirrorset.metrics.oks`; empty where nobody
+    published any.
     """
 
     name: str
@@ -33,6 +34,7 @@ class LandmarkSchema(Record):
     eye_right: tuple[int, ...]
     outer_corners: tuple[int, int]
     derived_from: dict[str, tuple[tuple[int, ...], ...]] = Field(default_factory=dict)
+    sigmas: tuple[float, ...] = ()
 
     @field_validator("names", mode="before")
     @classmethod
@@ -58,7 +60,16 @@ class LandmarkSchema(Record):
             raise ValueError("mirroring twice does not give each point back")
         if any(len(entries) != count for entries in self.derived_from.values()):
             raise ValueError("a derivation does not give every point")
+        if len(self.sigmas) not in (0, count):
+            raise ValueError(f"{len(self.sigmas)} sigmas, {count} points")
         return self
+
+    def groups(self) -> dict[str, tuple[int, ...]]:
+        """Indices by part of the face, which is the first word of a point's name ("jaw_0")."""
+        parts: dict[str, list[int]] = {}
+        for index, name in enumerate(self.names):
+            parts.setdefault(name.split("_")[0], []).append(index)
+        return {part: tuple(indices) for part, indices in parts.items()}
 
     def derive(self, points: ArrayLike, source: str) -> NDArray[np.float64]:
         """This schema's points (K, 2) from `points` (N, 2) px of the schema named `source`.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from annotation.batches import BatchParams, plan_batches, showable
 from annotation.exchange import Exchange
 from annotation.folder import FOLDER, FolderExchange
+from annotation.honeypots import disguised, drawn
 from annotation.outgoing import sendable
 from annotation.prelabel import PrelabelParams
 from annotation.pseudonyms import ANNOTATORS, Pseudonyms
@@ -22,6 +23,7 @@ from mirrorset.records import (
     AnnotationJob,
     Batch,
     Decision,
+    Honeypot,
     ImageRecord,
     Quarantine,
     Reason,
@@ -83,7 +85,8 @@ def push(home: Path) -> PushSummary:
         recorded = {batch.batch_id for batch in catalogue.read(Batch)}
         catalogue.upsert([one for one in exchange.batches() if one.batch_id not in recorded])
         # Kept before they leave: a push that is killed from here on is taken up by the next.
-        catalogue.upsert(_planned(workspace, catalogue, schema))
+        waiting = _planned(workspace, catalogue, schema)
+        catalogue.upsert([*waiting, *drawn(waiting, catalogue.read(Annotation))])
         planned = [batch for batch in catalogue.read(Batch) if batch.state == "planned"]
         progress = bar("annotate", total=len(planned))
         for number, batch in enumerate(planned, start=1):
@@ -204,6 +207,10 @@ def pull_batch(
     known = [job for job in catalogue.read(AnnotationJob) if job.batch_id == batch.batch_id]
     returned = exchange.pull(batch, known)
     if returned is not None:
+        honeypots = {
+            one.image_id for one in catalogue.read(Honeypot) if one.batch_id == batch.batch_id
+        }
+        returned = disguised(returned, honeypots)
         images, annotations = _contents(catalogue, batch)
         params = workspace.params("review", ReviewParams)
         before = {
@@ -220,9 +227,10 @@ def label_schema(workspace: Workspace) -> LabelSchema:
     return load_label_schema(workspace.params("prelabel", PrelabelParams).schema_name)
 
 
-def exchange_with(workspace: Workspace, server: str) -> Exchange:
+def exchange_with(workspace: Workspace, server: str, patience_s: float | None = None) -> Exchange:
     """What carries batches to `server`: "folder", or the address of the one that settings name.
 
+    patience_s: how long a server that does not answer is asked again; None for the usual time.
     Raises SettingsError for another server, and as `annotation.cvat.connection.connect` does.
     """
     if server == FOLDER:
@@ -236,7 +244,7 @@ def exchange_with(workspace: Workspace, server: str) -> Exchange:
     from annotation.cvat.exchange import ServerExchange
 
     return ServerExchange(
-        connection(workspace),
+        connection(workspace, patience_s),
         Pseudonyms(workspace.exchange / ANNOTATORS),
         workspace.params("annotate", BatchParams),
         title=workspace.dataset.name,
@@ -248,10 +256,10 @@ def _ended(batch: Batch) -> Batch:
     return batch.model_copy(update={"state": "returned"})
 
 
-def connection(workspace: Workspace) -> "Connection":
+def connection(workspace: Workspace, patience_s: float | None = None) -> "Connection":
     """The CVAT server that settings name; raises SettingsError where they name none."""
     # CVAT's SDK takes most of a second to import.
-    from annotation.cvat.connection import connect
+    from annotation.cvat.connection import PATIENCE_S, connect
 
     settings = workspace.settings
     if not settings.cvat_url:
@@ -260,7 +268,10 @@ def connection(workspace: Workspace) -> "Connection":
             "MIRRORSET_CVAT_TOKEN to an access token of it."
         )
     return connect(
-        settings.cvat_url, settings.cvat_token.get_secret_value(), settings.cvat_organisation
+        settings.cvat_url,
+        settings.cvat_token.get_secret_value(),
+        settings.cvat_organisation,
+        PATIENCE_S if patience_s is None else patience_s,
     )
 
 

@@ -4,6 +4,7 @@ import yaml
 
 from annotation.batches import BatchParams
 from annotation.prelabel import PrelabelParams
+from annotation.qa import QaParams
 from annotation.review import ReviewParams
 from curation.group import GroupParams
 from curation.ledger import LedgerParams
@@ -23,6 +24,7 @@ READERS: dict[str, type[Record]] = {
     "prelabel": PrelabelParams,
     "annotate": BatchParams,
     "review": ReviewParams,
+    "qa": QaParams,
     "select": SelectParams,
     "group": GroupParams,
     "ledger": LedgerParams,

@@ -1,6 +1,7 @@
 """Reading a release: `mirrorset.load("data/releases/faces/1.0.0", "train")`."""
 
 import hashlib
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -31,6 +32,7 @@ class ReleaseCard(Record):
 
     digest: sha256 over the content (`curation.split.content_digest`), equal for equal content
     whenever and wherever it was built. unreviewed: images whose labels no person has looked at.
+    is_unreviewed: whether there are such in the test split, as `dataset.is_unreviewed` declared.
     files: sha256 of each file of the folder but release.json, by path relative to it.
     """
 
@@ -42,6 +44,7 @@ class ReleaseCard(Record):
     groups: int
     splits: dict[Split, int]
     unreviewed: int
+    is_unreviewed: bool = False
     files: dict[str, Sha256]
 
 
@@ -135,11 +138,32 @@ class Release:
         return [self.folder / name for name in wanted]
 
 
+class UnreviewedWarning(UserWarning):
+    """The test split holds labels that no person has looked at."""
+
+
 def load(release: Path | str, split: Split | None = None) -> Release:
     """The release in the folder `release`, or only its "train", "val" or "test" split.
 
     >>> for item in mirrorset.load("data/releases/faces/1.0.0", "test"):  # doctest: +SKIP
     ...     print(item.image_id, item.rgb().shape, len(item.faces))
+
+    Warns (UnreviewedWarning) where the test split is among it and was released unreviewed. Raises
+    InputError where the folder holds no release, SettingsError for an unknown split.
+    """
+    opened = open_release(release, split)
+    if opened.card.is_unreviewed and split in (None, "test"):
+        warnings.warn(
+            f"{opened.card.name} {opened.card.version} was released unreviewed: its test split "
+            "holds labels that no person has looked at, and measures agreement with a model.",
+            UnreviewedWarning,
+            stacklevel=2,
+        )
+    return opened
+
+
+def open_release(release: Path | str, split: Split | None = None) -> Release:
+    """As `load`, for those who say themselves whether anybody has looked at the labels.
 
     Raises InputError where the folder holds no release, SettingsError for an unknown split.
     """

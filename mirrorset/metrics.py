@@ -79,6 +79,78 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def resampled(count: int, seed: int = 0, resamples: int = 2000) -> NDArray[np.int64]:
+    """How often each of `count` units is drawn in each bootstrap resample: (resamples, count).
+
+    The weights by which statistics other than a mean get an interval: whoever has many values of
+    one image draws images, since the values of one image stand or fall together. Deterministic.
+    """
+    generator = np.random.default_rng(seed)
+    return generator.multinomial(count, np.full(count, 1 / count), size=resamples)
+
+
+def percentile_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
+    """The middle `level` of a statistic's resampled `values` (R,), those that are undefined aside.
+
+    (NaN, NaN) where none is defined.
+    """
+    drawn = np.asarray(values, dtype=np.float64)
+    drawn = drawn[~np.isnan(drawn)]
+    if drawn.size == 0:
+        return float("nan"), float("nan")
+    tail = (1 - level) / 2
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def kappa(tables: ArrayLike, is_weighted: bool = False) -> NDArray[np.float64]:
+    """Cohen's kappa of contingency tables (…, C, C): (…); NaN where chance agrees always.
+
+    Entry [i, j] counts what one rater called i and the other j. is_weighted: the classes are in
+    order and a disagreement counts by their distance (linear weights). J. Cohen, "A coefficient of
+    agreement for nominal scales", 1960; "Weighted kappa", 1968.
+    """
+    counts = np.asarray(tables, dtype=np.float64)
+    classes = np.arange(counts.shape[-1])
+    cost = np.abs(classes[:, None] - classes[None, :]).astype(np.float64)
+    if not is_weighted:
+        cost = (cost > 0).astype(np.float64)
+    total = counts.sum(axis=(-2, -1))
+    rows, columns = counts.sum(axis=-1), counts.sum(axis=-2)
+    observed = (counts * cost).sum(axis=(-2, -1)) * total
+    by_chance = np.einsum("...i,ij,...j->...", rows, cost, columns)
+    unknown = np.full(by_chance.shape, np.nan)
+    disagreement = np.divide(observed, by_chance, out=unknown, where=by_chance > 0)
+    return np.asarray(1 - disagreement)
+
+
+def kappa_interval(
+    tables: ArrayLike, is_weighted: bool = False, level: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the kappa of all `tables` (N, C, C), one an image."""
+    each = np.asarray(tables, dtype=np.float64)
+    if each.shape[0] == 0:
+        return float("nan"), float("nan")
+    drawn = np.einsum("rn,nij->rij", resampled(each.shape[0], seed).astype(np.float64), each)
+    return percentile_interval(kappa(drawn, is_weighted), level)
+
+
+def weighted_quantile(values: ArrayLike, weights: ArrayLike, share: float) -> NDArray[np.float64]:
+    """The smallest of `values` (N,) that `share` of the weight does not exceed: (R,).
+
+    weights: (R, N), how often each value counts. NaN where nothing counts.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    counts = np.atleast_2d(np.asarray(weights))
+    if sample.size == 0:
+        return np.full(counts.shape[0], np.nan)
+    order = np.argsort(sample, kind="stable")
+    below = np.cumsum(counts[:, order], axis=1)
+    reached = (below >= share * below[:, -1:]) & (below > 0)
+    found = sample[order][reached.argmax(axis=1)]
+    return np.asarray(np.where(below[:, -1] > 0, found, np.nan))
+
+
 def wilson_interval(successes: int, trials: int, level: float = 0.95) -> tuple[float, float]:
     """Interval of a rate of `successes` among `trials`: (low, high).
 

@@ -16,11 +16,13 @@ class DatasetParams(Record):
     """What is being made, known to every step: the section `dataset`.
 
     name: part of the release's path and tag. intended_use decides which licences and which
-    models' labels may enter.
+    models' labels may enter. is_unreviewed declares that the test split may hold labels that no
+    person has looked at; the release then says so everywhere.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9\-]*$")] = "faces"
     intended_use: IntendedUse = "research"
+    is_unreviewed: bool = False
 
 
 class Responsible(Record):
@@ -47,7 +49,7 @@ class Responsible(Record):
 #: Every section that some step reads (flows/sections.py says with which model).
 SECTIONS = frozenset(
     {
-        *("dataset", "responsible", "crawl", "prelabel", "annotate", "review"),
+        *("dataset", "responsible", "crawl", "prelabel", "annotate", "review", "qa"),
         *("select", "group", "ledger", "pack", "parity"),
     }
 )

@@ -130,6 +130,7 @@ class Reason(StrEnum):
     QUALITY = "quality"
     CHECK_FAILED = "check_failed"
     SPLIT_CONFLICT = "split_conflict"
+    UNREVIEWED = "unreviewed"
 
 
 class Verification(Record):
@@ -405,6 +406,16 @@ class AnnotationJob(Record):
     annotator: str = ""
     updated_at: AwareDatetime
     content_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
+
+
+class Honeypot(Record):
+    """An image with known gold that was drawn into a batch, to see how its annotators do.
+
+    Kept in the catalogue alone: whoever works on the batch must not be able to tell.
+    """
+
+    batch_id: str
+    image_id: Sha256
 
 
 class Verdict(Record):

@@ -32,7 +32,7 @@ from mirrorset.files import (
     write_records,
     write_text,
 )
-from mirrorset.load import load
+from mirrorset.load import open_release
 from mirrorset.pixels import decode
 from mirrorset.records import ModelRef, Record, Split
 from parity.litert import infer
@@ -112,7 +112,7 @@ def seal(
         raise InputError(f"{out} exists and is no pack: choose another folder for the pack.")
     spec = load_spec(params.spec or DEFAULT_SPEC)
     model = params.model or default_model(cache)
-    source = load(release, split=params.split)
+    source = open_release(release, split=params.split)
     source.verify()
     subjects, left_out = subjects_of(source, spec, params.slices, params.min_interocular_px)
     with folder_written_aside(out) as aside:

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from mirrorset.files import write_text
-from mirrorset.load import Release, ReleaseCard, load
+from mirrorset.load import Release, ReleaseCard, open_release
 from mirrorset.records import Record, Rejected
 from reports.cards import Card, make_card
 from reports.comparisons import Comparison, number, percent, read_comparison
@@ -61,6 +61,7 @@ class Page:
     release: ReleaseCard
     totals: Totals
     unreviewed: int
+    unreviewed_test: int
     splits: tuple[tuple[str, int], ...]
     licences: tuple[tuple[str, int], ...]
     models: tuple[str, ...]
@@ -92,7 +93,7 @@ def render(
     Raises InputError naming the file where one is missing or is not what it should be.
     """
     page = _page(
-        load(release),
+        open_release(release),
         read_rejected([rejected] if isinstance(rejected, Path) else rejected),
         [read_comparison(path) for path in comparisons],
         title,
@@ -117,6 +118,7 @@ def _page(
         release=release.card,
         totals=_totals(rows, rejected),
         unreviewed=sum(not row.is_reviewed for row in rows),
+        unreviewed_test=sum(not row.is_reviewed and row.split == "test" for row in rows),
         splits=_counted([row.split for row in rows], _SPLITS),
         licences=tuple(Counter(row.licence for row in rows).most_common()),
         models=tuple(sorted({model for row in rows for model in row.models})),

@@ -43,9 +43,11 @@ NEEDED = (
 #: (name, content, media type) of a file to upload; the name is all that the server learns of it.
 Upload = tuple[str, bytes, str]
 
+#: How long a call is tried again while the server cannot be reached.
+PATIENCE_S = 60.0
+
 _CONNECT_S = 10.0
 _READ_S = 120.0
-_PATIENCE_S = 60.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 # A 500 is mostly the server's answer to what it was sent: asked again twice, then believed.
@@ -77,7 +79,7 @@ class Connection:
     """
 
     def __init__(
-        self, url: str, token: str, organisation: str = "", patience_s: float = _PATIENCE_S
+        self, url: str, token: str, organisation: str = "", patience_s: float = PATIENCE_S
     ) -> None:
         """patience_s: how long a call is tried again while the server cannot be reached."""
         self.url = url.rstrip("/")
@@ -238,7 +240,7 @@ class Connection:
 
 
 def connect(
-    url: str, token: str, organisation: str = "", patience_s: float = _PATIENCE_S
+    url: str, token: str, organisation: str = "", patience_s: float = PATIENCE_S
 ) -> Connection:
     """A connection whose server is there and is known to have the calls that are needed.
 

@@ -1,13 +1,15 @@
 """The exchange by a CVAT server: a batch is a task of the label schema's project there."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from annotation.batches import BatchParams, uncertainty
+from annotation.checks import Finding
 from annotation.cvat import project
 from annotation.cvat.connection import Connection
 from annotation.cvat.erase import erase_from_task
+from annotation.cvat.issues import settle
 from annotation.cvat.jobs import furnish
-from annotation.cvat.pull import pull_task
+from annotation.cvat.pull import list_jobs, pull_task
 from annotation.cvat.shape_json import ServerLabels
 from annotation.cvat.tasks import TaskPlan, finish, stand, withdraw
 from annotation.exchange import Contents, Returned
@@ -77,6 +79,14 @@ class ServerExchange:
         return pull_task(
             self._connection, batch, known, self._pseudonyms, done_at=self._params.done_at
         )
+
+    def jobs(self, batch: Batch, known: Sequence[AnnotationJob]) -> tuple[AnnotationJob, ...]:
+        """The jobs that the server lists for the batch's task."""
+        return list_jobs(self._connection, batch, known, self._pseudonyms.reading_only())
+
+    def point_out(self, batch: Batch, found: Mapping[str, Sequence[Finding]]) -> dict[str, int]:
+        """Make the issues of the batch's task say what was found."""
+        return settle(self._connection, batch, found).model_dump()
 
     def erase(self, batch: Batch, image_ids: Collection[str], contents: Contents) -> Batch:
         """Make the batch's task anew without the images."""

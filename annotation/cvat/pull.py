@@ -132,6 +132,29 @@ def pull_task(
     )
 
 
+def list_jobs(
+    connection: Connection,
+    batch: Batch,
+    known: Sequence[AnnotationJob],
+    pseudonyms: Pseudonyms,
+) -> tuple[AnnotationJob, ...]:
+    """The jobs of `batch` as the server lists them, by id; their labels are not read.
+
+    known: of any batches. Raises as `Connection.call` does.
+    """
+    before = {job.job_id: job for job in known if job.batch_id == batch.batch_id}
+    listed = sorted(
+        connection.pages("/api/jobs", {"task_id": batch.task}), key=lambda one: int(one["id"])
+    )
+    if any(str(one["id"]) not in before for one in listed):
+        meta = connection.call("GET", f"/api/tasks/{batch.task}/data/meta")
+        frames = read_frames(meta, batch.image_ids)
+        jobs = [_job(connection, one, batch, frames, pseudonyms) for one in listed]
+    else:
+        jobs = [_as_listed(before[str(one["id"])], one, pseudonyms) for one in listed]
+    return tuple(_annotators_own(job, before) for job in jobs)
+
+
 def read_frames(meta: Mapping[str, Any], image_ids: Sequence[str]) -> TaskFrames:
     """The frames that `GET /api/tasks/{id}/data/meta` lists, matched with images by their names."""
     by_stem = {image_id[:16]: image_id for image_id in image_ids}
@@ -193,6 +216,20 @@ def _job(
         state=listed["state"],
         annotator=pseudonyms.of(assignee["username"]) if assignee else "",
         updated_at=_time(listed),
+    )
+
+
+def _as_listed(
+    known: AnnotationJob, listed: Mapping[str, Any], pseudonyms: Pseudonyms
+) -> AnnotationJob:
+    assignee = listed.get("assignee")
+    return known.model_copy(
+        update={
+            "stage": listed["stage"],
+            "state": listed["state"],
+            "annotator": pseudonyms.of(assignee["username"]) if assignee else "",
+            "updated_at": _time(listed),
+        }
     )
 
 

@@ -4,13 +4,15 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import schema
+from flows.cli import quality, schema
 from flows.cli.app import HERE, Home, Json, show, working
 
 app = typer.Typer(
     help="Send images to annotators in CVAT and take back what they return.", no_args_is_help=True
 )
 app.add_typer(schema.app, name="schema")
+app.command()(quality.qa)
+app.command()(quality.status)
 
 
 @app.command()

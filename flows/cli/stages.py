@@ -37,7 +37,7 @@ def split() -> None:
     from mirrorset.workspace import open_workspace
 
     workspace = open_workspace(Path())
-    run(workspace.snapshot, workspace.work)
+    run(workspace.snapshot, workspace.work, is_unreviewed=workspace.dataset.is_unreviewed)
 
 
 @app.command()

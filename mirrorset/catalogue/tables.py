@@ -30,6 +30,7 @@ from mirrorset.records import (
     AnnotationJob,
     Batch,
     Decision,
+    Honeypot,
     ImageRecord,
     LedgerEntry,
     Quarantine,
@@ -193,6 +194,13 @@ annotation_jobs = Table(
     Column("content_sha256", String(64), nullable=False),
 )
 
+honeypots = Table(
+    "honeypots",
+    metadata,
+    Column("batch_id", String(64), primary_key=True),
+    _image_id(),
+)
+
 ledger = Table(
     "ledger",
     metadata,
@@ -259,5 +267,6 @@ TABLE_OF: dict[type[Record], Table] = {
     Rejected: rejected,
     Batch: batches,
     AnnotationJob: annotation_jobs,
+    Honeypot: honeypots,
     LedgerEntry: ledger,
 }

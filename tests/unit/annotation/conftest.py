@@ -1,4 +1,4 @@
-"""Faces drawn from the skeleton's template, and a CVAT that edits archives as a person would."""
+"""Faces drawn after the skeleton's template, and a CVAT that edits archives as a person would."""
 
 import hashlib
 import io
@@ -40,7 +40,10 @@ def make_face(schema: LabelSchema) -> Callable[..., Face]:
     """A face whose box has its top left corner at (left, top) and this side, in px."""
 
     def make(face_id: str = "0", left: float = 100, top: float = 80, side: float = 200) -> Face:
-        points = np.round(np.asarray(schema.layout) / 100 * side + (left, top), 2)
+        # Bent, or it would be the template that nobody has moved onto a face.
+        drawing = np.asarray(schema.layout)
+        bent = drawing + 2 * np.sin(drawing[:, ::-1] / 15)
+        points = np.round(bent / 100 * side + (left, top), 2)
         lattice = tuple((float(x), float(y)) for x, y in points)
         count = len(lattice)
         return Face(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 import pytest
 
 from annotation.batches import BatchParams, make_batch, plan_batches, uncertainty
+from annotation.honeypots import drawn
 from annotation.schema import LabelSchema
 from mirrorset.records import Annotation, Decision, Face, Quarantine, Reason, Verdict, utc_now
 
@@ -145,3 +146,41 @@ def test_an_image_is_as_uncertain_as_its_least_certain_face(
     unknown = make_face("2").model_copy(update={"uncertainty": None})
     assert uncertainty(make_annotation("0" * 64, sure, unknown)) == math.inf
     assert uncertainty(make_annotation("0" * 64)) == math.inf
+
+
+def with_gold(annotations: list[Annotation], count: int) -> list[Annotation]:
+    """The annotations, and gold of images of which there are labels as well."""
+    known = [one.model_copy(update={"image_id": f"a{i:063x}"}) for i, one in enumerate(annotations)]
+    golds = [one.model_copy(update={"origin": "gold", "by": "expert"}) for one in known[:count]]
+    return [*annotations, *known[:count], *golds]
+
+
+def test_honeypots_are_drawn_into_every_batch_in_turn(
+    annotations: list[Annotation], schema: LabelSchema
+) -> None:
+    everything = with_gold(annotations, 3)
+    passed = [adult(one.image_id) for one in everything]
+    params = BatchParams(size=3, honeypots=1)
+    batches = plan_batches(everything, passed, [], schema, params)
+    assert [len(batch.image_ids) for batch in batches] == [3, 3, 2]
+    honeypots = drawn(batches, everything)
+    assert [one.batch_id for one in honeypots] == [batch.batch_id for batch in batches]
+    # Each gold was drawn once before any is drawn again.
+    assert len({one.image_id for one in honeypots}) == 3
+    # Nothing but its place in the order of names says where a honeypot is.
+    assert all(list(batch.image_ids) == sorted(batch.image_ids) for batch in batches)
+    assert plan_batches(everything[::-1], passed, [], schema, params) == batches
+    assert plan_batches(everything, passed, batches, schema, params) == []
+
+
+def test_honeypots_pass_the_same_gates(annotations: list[Annotation], schema: LabelSchema) -> None:
+    everything = with_gold(annotations, 2)
+    passed = [adult(one.image_id) for one in annotations] + [adult(f"a{0:063x}", passed=False)]
+    batches = plan_batches(everything, passed, [], schema, BatchParams(size=3, honeypots=2))
+    assert drawn(batches, everything) == []
+    assert [len(batch.image_ids) for batch in batches] == [3, 2]
+
+
+def test_honeypots_leave_room_for_work() -> None:
+    with pytest.raises(ValueError, match="fewer than size"):
+        BatchParams(size=3, honeypots=3)

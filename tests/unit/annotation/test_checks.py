@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.checks import CHECKS, CheckParams, round_trip, verdicts
+from annotation.checks import CHECKS, CheckParams, findings, round_trip, verdicts
 from annotation.conversion import to_shapes
 from annotation.schema import LabelSchema
+from faces.schema import load_schema
 from mirrorset.records import Annotation, Face, Landmarks, Pose, Verdict
 
 PARAMS = CheckParams()
@@ -36,7 +37,7 @@ def failed(results: dict[str, Verdict]) -> set[str]:
 
 def test_a_good_face_passes_all(judge, make_annotation) -> None:
     results = judge(make_annotation())
-    assert len(results) == len(CHECKS)
+    assert len(results) == len(CHECKS) + 1  # and the stop-tag
     assert failed(results) == set()
 
 
@@ -92,7 +93,53 @@ def test_swapped_eyes(judge, make_annotation, make_face) -> None:
     points = np.asarray(face.landmarks["ibug68"].points)
     points[36:48] = np.concatenate([points[42:48], points[36:42]])
     results = judge(make_annotation("ab" * 32, with_points(face, points)))
-    assert failed(results) == {"eyes_ordered"}
+    assert failed(results) == {"eyes_ordered", "sides_kept"}
+
+
+def test_labels_of_a_mirrored_picture(judge, make_annotation, make_face, schema) -> None:
+    face = make_face()
+    points = np.asarray(face.landmarks["ibug68"].points)
+    mirror = list(load_schema("ibug68").mirror)
+    result = judge(make_annotation("ab" * 32, with_points(face, points[mirror])))["sides_kept"]
+    assert (result.passed, result.measured) == (False, 1)
+
+
+def test_a_mouth_drawn_from_the_wrong_end(judge, make_annotation, make_face) -> None:
+    face = make_face()
+    points = np.asarray(face.landmarks["ibug68"].points)
+    mirror = np.asarray(load_schema("ibug68").mirror)
+    points[48:] = points[mirror[48:]]
+    assert failed(judge(make_annotation("ab" * 32, with_points(face, points)))) == {"sides_kept"}
+
+
+@pytest.mark.parametrize("shrink", [(0, 0), (0.02, 0.02), (1, 0.01), (0.01, 1)])
+def test_a_skeleton_that_collapsed(judge, make_annotation, make_face, shrink) -> None:
+    face = make_face()
+    points = np.asarray(face.landmarks["ibug68"].points)
+    middle = points.mean(axis=0)
+    collapsed = with_points(face, middle + (points - middle) * shrink)
+    assert "skeleton_spread" in failed(judge(make_annotation("ab" * 32, collapsed)))
+
+
+@given(stretch=st.tuples(st.floats(0.5, 3), st.floats(0.5, 3)), roll_deg=st.floats(-60, 60))
+def test_the_template_is_known_however_it_was_drawn(
+    judge, make_annotation, make_face, schema, stretch, roll_deg
+) -> None:
+    angle = np.radians(roll_deg)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    points = np.round((np.asarray(schema.layout) * stretch) @ turn.T + (200, 100), 2)
+    face = with_points(make_face(), points)
+    assert not judge(make_annotation("ab" * 32, face))["skeleton_placed"].passed
+
+
+def test_a_finding_is_at_the_point_concerned(make_annotation, make_face, schema) -> None:
+    face = make_face()
+    points = np.asarray(face.landmarks["ibug68"].points)
+    points[30] = (700, 400)
+    annotation = make_annotation("ab" * 32, make_face("1"), with_points(face, points))
+    (found,) = findings(annotation, 640, 480, schema, PARAMS)
+    assert (found.check, found.face_id, found.at) == ("points_near_box", "0", (640, 400))
+    assert findings(make_annotation(), 640, 480, schema, PARAMS) == []
 
 
 def rolled(face: Face, roll_deg: float) -> Face:

@@ -226,7 +226,7 @@ def release_of(
         snapshot = snapshot_of(portraits, ledger=ledger.values())
         select(snapshot, work, "research", SelectParams())
         write_records(work / "groups.jsonl", members)
-        split(snapshot, work)
+        split(snapshot, work, is_unreviewed=True)
         return build(
             work,
             blobs,

@@ -131,6 +131,7 @@ def test_the_datasheet_says_unreviewed_plainly(portraits, release_of, tmp_path):
     release_of(portraits[:4], "1.0.0", contact="faces@example.org")
     text = sheet.read_text()
     assert "**Unreviewed.** No person has looked at any label" in text
+    assert "**This release is declared unreviewed**" in text
     assert "- Contact: faces@example.org" in text
     assert "- Controller: not stated" in text
     assert "| mesh | aaaaaaaaaaaa | Apache-2.0 | yes |" in text
@@ -142,6 +143,7 @@ def test_the_datasheet_says_unreviewed_plainly(portraits, release_of, tmp_path):
     assert "Partly unreviewed" in sheet.read_text()
     release_of([portrait.but(origin="gold") for portrait in portraits[:4]], "1.0.0")
     assert "nreviewed.**" not in sheet.read_text()
+    assert "declared unreviewed" not in sheet.read_text()
 
 
 def test_nothing_to_release_is_said(release_of, tmp_path):

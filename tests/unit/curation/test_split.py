@@ -33,7 +33,7 @@ def test_items_follow_the_ledger_in_order_of_shards(
     entries[0] = entries[0].model_copy(update={"image_shard": 9})
     snapshot = snapshot_of(portraits[:5], ledger=entries)
     prepare(snapshot, tmp_path, members)
-    assert split(snapshot, tmp_path).kept == 5
+    assert split(snapshot, tmp_path, is_unreviewed=True).kept == 5
     items = list(read_records(tmp_path / "items.jsonl", DatasetItem))
     attributions = list(read_records(tmp_path / "attributions.jsonl", Attribution))
     assert [item.image_shard for item in items] == [0, 1, 1, 2, 9]
@@ -53,7 +53,7 @@ def test_an_image_without_an_entry_asks_for_the_flow(
     snapshot = snapshot_of(portraits[:5], ledger=entries[1:])
     prepare(snapshot, tmp_path, members)
     with pytest.raises(InputError, match="mirrorset release"):
-        split(snapshot, tmp_path)
+        split(snapshot, tmp_path, is_unreviewed=True)
 
 
 def test_a_conflicting_image_is_rejected(portraits, snapshot_of, members, entries, tmp_path):
@@ -72,10 +72,36 @@ def test_a_conflicting_image_is_rejected(portraits, snapshot_of, members, entrie
     ]
     snapshot = snapshot_of(portraits[:5], ledger=ledger)
     prepare(snapshot, tmp_path, bridged)
-    counts = split(snapshot, tmp_path)
+    counts = split(snapshot, tmp_path, is_unreviewed=True)
     assert (counts.kept, counts.rejected) == (4, {Reason.SPLIT_CONFLICT: 1})
     (rejected,) = read_records(tmp_path / "conflicts.jsonl", Rejected)
     assert rejected.item_id == new
+
+
+def test_no_unreviewed_label_enters_the_test_split_undeclared(
+    portraits, snapshot_of, members, entries, tmp_path
+):
+    origins = ["model", "human", "gold", "model", "model"]
+    by_id = {portrait.image.image_id: portrait for portrait in portraits[:5]}
+    ordered = [by_id[member.image_id] for member in members]
+    people = [one.but(origin=origin) for one, origin in zip(ordered, origins, strict=True)]
+    sides = ["test", "test", "test", "train", "val"]
+    ledger = [
+        entry.model_copy(update={"split": side}) for entry, side in zip(entries, sides, strict=True)
+    ]
+    snapshot = snapshot_of(people, ledger=ledger)
+    prepare(snapshot, tmp_path, members)
+    counts = split(snapshot, tmp_path, is_unreviewed=False)
+    assert (counts.kept, counts.rejected) == (4, {Reason.UNREVIEWED: 1})
+    (rejected,) = read_records(tmp_path / "conflicts.jsonl", Rejected)
+    assert (rejected.item_id, rejected.step) == (members[0].image_id, "split")
+    items = list(read_records(tmp_path / "items.jsonl", DatasetItem))
+    attributions = list(read_records(tmp_path / "attributions.jsonl", Attribution))
+    assert [item.image_id for item in items] == [one.image.image_id for one in attributions]
+    assert all(item.annotation.origin != "model" for item in items if item.split == "test")
+    assert {item.split for item in items if item.annotation.origin == "model"} == {"train", "val"}
+    # Declared, it comes in, at the place that was kept for it.
+    assert split(snapshot, tmp_path, is_unreviewed=True).kept == 5
 
 
 def test_the_digest_is_over_content_alone(portraits, members, entries):

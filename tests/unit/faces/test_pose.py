@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from faces.pose import head_model, head_pose, head_rotation, pose_from_points
+from faces.pose import angle_between, head_model, head_pose, head_rotation, pose_from_points
 from faces.schema import load_schema
 
 yaws = st.floats(-80, 80)
@@ -110,3 +110,10 @@ def test_the_head_model_is_symmetric() -> None:
 def test_coinciding_points_have_no_pose() -> None:
     with pytest.raises(ValueError, match="coincide"):
         pose_from_points(np.ones((68, 2)))
+
+
+@given(yaw=yaws, pitch=pitches, roll=rolls, turn=st.floats(0, 179))
+def test_the_angle_between_two_heads_is_what_one_was_turned_by(yaw, pitch, roll, turn) -> None:
+    head = turned(yaw, pitch, roll)
+    assert angle_between(head, turned(turn, 0, 0) @ head) == pytest.approx(turn, abs=1e-6)
+    assert angle_between(head, head @ turned(0, 0, turn)) == pytest.approx(turn, abs=1e-6)

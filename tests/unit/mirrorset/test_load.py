@@ -1,6 +1,7 @@
 """The reader on hand-made folders; tests/unit/curation reads what `build` writes."""
 
 import json
+import warnings
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,6 +9,7 @@ import pytest
 
 import mirrorset
 from mirrorset.errors import InputError, IntegrityError, SettingsError
+from mirrorset.load import UnreviewedWarning
 
 CARD = {
     "name": "faces",
@@ -116,3 +118,15 @@ def test_a_shard_that_lacks_the_image(folder):
     (item,) = mirrorset.load(folder)
     with pytest.raises(IntegrityError, match="lacks image a"):
         item.content()
+
+
+def test_a_release_declared_unreviewed_says_so_when_its_test_split_is_loaded(folder):
+    (folder / "release.json").write_text(json.dumps(CARD | {"is_unreviewed": True}))
+    for split in (None, "test"):
+        with pytest.warns(UnreviewedWarning, match="no person has looked at"):
+            mirrorset.load(folder, split)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mirrorset.load(folder, "train")
+        (folder / "release.json").write_text(json.dumps(CARD))
+        mirrorset.load(folder)

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirrorset.metrics import bootstrap_interval, mask_iou, nme, oks, wilson_interval
+from mirrorset.metrics import (
+    bootstrap_interval,
+    kappa,
+    kappa_interval,
+    mask_iou,
+    nme,
+    oks,
+    percentile_interval,
+    resampled,
+    weighted_quantile,
+    wilson_interval,
+)
 
 points = st.lists(
     st.tuples(st.floats(-100, 100), st.floats(-100, 100)), min_size=1, max_size=20
@@ -63,3 +74,72 @@ def test_wilson_against_figures_worked_out_by_hand() -> None:
     assert wilson_interval(10, 10) == pytest.approx((0.7225, 1), abs=1e-4)
     assert wilson_interval(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
     assert math.isnan(wilson_interval(0, 0)[0])
+
+
+def test_kappa_against_figures_worked_out_by_hand() -> None:
+    # 50 grant proposals: 35 equal answers; by chance (25·30 + 25·20)/50² = .5; (.7 − .5)/.5.
+    assert kappa([[20, 5], [10, 15]]) == pytest.approx(0.4)
+    # scikit-learn's example: negative, positive, negative, neutral, positive against the same but
+    # for the last, negative. Equal .8; by chance (2·3 + 1·1 + 2·1)/25 = .36; .44/.64.
+    assert kappa([[2, 0, 0], [0, 1, 0], [1, 0, 1]]) == pytest.approx(0.6875)
+    # 2 0 2 2 0 1 against 0 0 2 2 0 2: equal 4/6; by chance (2·3 + 1·0 + 3·3)/36; .25/.583.
+    assert kappa([[2, 0, 0], [0, 0, 1], [1, 0, 2]]) == pytest.approx(3 / 7)
+
+
+def test_weighted_kappa_counts_a_near_miss_less() -> None:
+    # Of 4 pairs one is a step apart: observed 1/4. Rows 2, 1, 1; columns 1, 2, 1; by chance
+    # (2·(2·1 + 1·2) + 1·(1 + 1) + 1·(1·2 + 2·1))/16 = (2·4 + 2 + 4)/16 = 14/16. 1 − (1/4)/(14/16).
+    near = [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
+    assert kappa(near, is_weighted=True) == pytest.approx(1 - (1 / 4) / (14 / 16))
+    far = [[1, 0, 1], [0, 1, 0], [0, 0, 1]]
+    assert kappa(far, is_weighted=True) < kappa(near, is_weighted=True)
+    # Two classes have no near misses.
+    table = [[20, 5], [10, 15]]
+    assert kappa(table, is_weighted=True) == pytest.approx(float(kappa(table)))
+
+
+def test_kappa_knows_no_answer_where_there_is_but_one_class() -> None:
+    assert math.isnan(kappa([[7, 0], [0, 0]]))
+    assert all(map(math.isnan, kappa_interval(np.zeros((0, 2, 2)))))
+    assert all(map(math.isnan, kappa_interval([[[7, 0], [0, 0]]] * 3)))
+
+
+@given(st.lists(st.integers(0, 20), min_size=9, max_size=9))
+def test_kappa_is_one_at_most_and_does_not_ask_who_was_first(counts: list[int]) -> None:
+    table = np.reshape(counts, (3, 3))
+    for is_weighted in (False, True):
+        value = float(kappa(table, is_weighted))
+        assert math.isnan(value) or value <= 1
+        assert value == pytest.approx(float(kappa(table.T, is_weighted)), nan_ok=True)
+
+
+def test_the_interval_of_kappa_covers_it_though_an_image_has_many_points() -> None:
+    generator = np.random.default_rng(3)
+    # Each image has an error rate of its own, so its 20 points are anything but independent.
+    rates = generator.beta(2, 8, 40_000)
+
+    def tables(rates: np.ndarray) -> np.ndarray:
+        wrong, right = generator.binomial(10, rates), generator.binomial(10, rates)
+        return np.stack([np.stack([10 - wrong, wrong], -1), np.stack([right, 10 - right], -1)], -2)
+
+    truth = float(kappa(tables(rates).sum(axis=0)))
+    covered = 0
+    for seed in range(100):
+        low, high = kappa_interval(tables(rates[seed * 40 : seed * 40 + 40]), seed=seed)
+        covered += low <= truth <= high
+    assert covered >= 85
+
+
+def test_weighted_quantiles_are_those_of_the_repeated_values() -> None:
+    values, weights = [3.0, 1.0, 2.0], [[1, 1, 1], [0, 4, 0], [5, 0, 1], [0, 0, 0]]
+    assert weighted_quantile(values, weights, 0.5)[:3].tolist() == [2, 1, 3]
+    assert math.isnan(weighted_quantile(values, weights, 0.5)[3])
+    assert weighted_quantile(values, weights[:1], 0.9).tolist() == [3]
+
+
+def test_resamples_draw_as_many_as_there_are() -> None:
+    drawn = resampled(7, seed=1, resamples=50)
+    assert drawn.shape == (50, 7)
+    assert (drawn.sum(axis=1) == 7).all()
+    assert (drawn == resampled(7, seed=1, resamples=50)).all()
+    assert percentile_interval([1.0, float("nan"), 1.0]) == (1, 1)

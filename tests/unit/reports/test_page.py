@@ -64,7 +64,10 @@ def test_the_summary_counts_every_item_once(page: Callable[..., str]) -> None:
 
 
 def test_labels_that_nobody_checked_are_called_unreviewed(page: Callable[..., str]) -> None:
-    assert "Unreviewed: no person has checked these labels." in text(page({}, {}))
+    words = text(page({"split": "test"}, {"split": "train"}))
+    assert "Unreviewed: no person has checked these labels." in words
+    assert "Declared unreviewed: the test split holds 1 of them." in words
+    assert "The test split holds none of them." in text(page({"split": "train"}))
 
 
 def test_a_partly_reviewed_release_says_how_much_is_not(page: Callable[..., str]) -> None:

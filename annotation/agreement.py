@@ -1,0 +1,230 @@
+"""How far people agree with known truth and with each other, with 95 % bootstrap intervals.
+
+What is drawn again is images, never points or faces: those of one image stand or fall together.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from annotation.comparing import Compared, Floats, Kappa, Value, compare
+from annotation.schema import LabelSchema
+from mirrorset.metrics import bootstrap_interval, kappa, kappa_interval
+from mirrorset.records import Annotation, Record
+
+Against = Literal["gold", "honeypot", "replica"]
+Axis = Literal["all", "annotator", "job", "pose", "lighting", "selfie"]
+
+#: Answers in an order, of which near ones agree more: outside, occluded, visible.
+_ORDERED: frozenset[Kappa] = frozenset({"visibility_kappa"})
+
+
+class Work(NamedTuple):
+    """A person's annotation of an image, and the job it was made in.
+
+    is_honeypot: whether the image was drawn into that job because its gold was known.
+    """
+
+    annotation: Annotation
+    job: str
+    is_honeypot: bool = False
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two people's annotations of one image held against each other.
+
+    against: what the second is; "honeypot" is gold that the first did not know of. places: where
+    it counts, as (axis, name); an annotator's and a job's of "replica" are both people's.
+    """
+
+    image_id: str
+    against: Against
+    places: tuple[tuple[Axis, str], ...]
+    compared: Compared
+
+
+class AgreementRow(Record):
+    """One measure of one label, over the images of one place.
+
+    measure: nme (share of the interocular distance), oks, box_iou, mask_iou, faces_matched (share
+    of all faces either names), pose_error_deg, and Cohen's kappas, that of visibility with linear
+    weights. value: mean of the images' values, or the kappa of all answers; None where a kappa has
+    no meaning since nothing but one answer was given. low, high: 95 %. same_share: of a kappa, how
+    many answers are the same.
+    """
+
+    against: Against
+    axis: Axis
+    name: str
+    label: str
+    measure: Value | Kappa
+    value: float | None
+    low: float | None
+    high: float | None
+    same_share: float | None = None
+    images: int
+
+
+def comparisons(
+    works: Iterable[Work],
+    schema: LabelSchema,
+    slices: Mapping[str, Sequence[tuple[Axis, str]]] | None = None,
+) -> Iterator[Comparison]:
+    """Every comparison that the works allow, image by image.
+
+    Each person's work is held against the image's newest gold, and every two people's against each
+    other, but for honeypots: there gold says more. Nobody is held against their own. slices: where
+    each image counts besides.
+    """
+    for image_id, of_image in _by_image(works):
+        places = tuple((slices or {}).get(image_id, ()))
+        golds = [work for work in of_image if work.annotation.origin == "gold"]
+        people = [work for work in of_image if work.annotation.origin in ("human", "replica")]
+        if golds:
+            gold = max(golds, key=lambda work: (work.annotation.made_at, work.annotation.by))
+            for work in people:
+                against: Against = "honeypot" if work.is_honeypot else "gold"
+                if work.annotation.by != gold.annotation.by:
+                    yield _comparison(work, gold, against, places, schema)
+        for one, other in combinations([work for work in people if not work.is_honeypot], 2):
+            if one.annotation.by != other.annotation.by:
+                yield _comparison(one, other, "replica", places, schema)
+
+
+def agreement(compared: Iterable[Comparison]) -> list[AgreementRow]:
+    """One row for each against, place, label and measure that occurs, in that order."""
+    values: dict[tuple[Against, Axis, str, str, Value], dict[str, list[float]]] = {}
+    tables: dict[tuple[Against, Axis, str, str, Kappa], dict[str, Floats]] = {}
+    for one in compared:
+        for axis, name in (("all", ""), *one.places):
+            for (label, measure), value in one.compared.values.items():
+                of_value = values.setdefault((one.against, axis, name, label, measure), {})
+                of_value.setdefault(one.image_id, []).append(value)
+            for (label, kind), table in one.compared.tables.items():
+                of_kappa = tables.setdefault((one.against, axis, name, label, kind), {})
+                of_kappa[one.image_id] = of_kappa.get(one.image_id, 0.0) + table
+    rows = [
+        *(_mean_row(key, by_image) for key, by_image in values.items()),
+        *(_kappa_row(key, by_image) for key, by_image in tables.items()),
+    ]
+    return sorted(
+        rows, key=lambda row: (row.against, row.axis != "all", row.axis, row.name, row.label)
+    )
+
+
+class Standing(Record):
+    """How an annotator's points stand against truth. nme: mean over images, [low, high] 95 %."""
+
+    annotator: str
+    nme: float
+    low: float
+    high: float
+    images: int
+
+
+def standings(compared: Iterable[Comparison], skeleton: str) -> list[Standing]:
+    """Annotators by their NME against gold and honeypots together, the best first."""
+    errors: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for one in compared:
+        error = one.compared.values.get((skeleton, "nme"))
+        if error is None or one.against == "replica":
+            continue
+        for axis, name in one.places:
+            if axis == "annotator":
+                errors[name][one.image_id].append(error)
+    found = []
+    for annotator, by_image in errors.items():
+        means = [float(np.mean(each)) for each in by_image.values()]
+        low, high = bootstrap_interval(means)
+        found.append(
+            Standing(
+                annotator=annotator,
+                nme=float(np.mean(means)),
+                low=low,
+                high=high,
+                images=len(means),
+            )
+        )
+    return sorted(found, key=lambda one: (one.nme, one.annotator))
+
+
+def _by_image(works: Iterable[Work]) -> Iterator[tuple[str, list[Work]]]:
+    by_image: dict[str, list[Work]] = defaultdict(list)
+    for work in works:
+        by_image[work.annotation.image_id].append(work)
+    for image_id in sorted(by_image):
+        yield (
+            image_id,
+            sorted(by_image[image_id], key=lambda one: (one.annotation.by, one.annotation.origin)),
+        )
+
+
+def _comparison(
+    one: Work,
+    other: Work,
+    against: Against,
+    places: tuple[tuple[Axis, str], ...],
+    schema: LabelSchema,
+) -> Comparison:
+    is_truth = against != "replica"
+    judged = (one,) if is_truth else (one, other)
+    people: set[tuple[Axis, str]] = {("annotator", work.annotation.by) for work in judged}
+    jobs: set[tuple[Axis, str]] = {("job", work.job) for work in judged}
+    return Comparison(
+        image_id=one.annotation.image_id,
+        against=against,
+        places=(*sorted(people), *sorted(jobs), *places),
+        compared=compare(one.annotation, other.annotation, schema, is_truth=is_truth),
+    )
+
+
+def _mean_row(
+    key: tuple[Against, Axis, str, str, Value], by_image: Mapping[str, Sequence[float]]
+) -> AgreementRow:
+    against, axis, name, label, measure = key
+    means = [float(np.mean(each)) for each in by_image.values()]
+    low, high = bootstrap_interval(means)
+    return AgreementRow(
+        against=against,
+        axis=axis,
+        name=name,
+        label=label,
+        measure=measure,
+        value=float(np.mean(means)),
+        low=low,
+        high=high,
+        images=len(means),
+    )
+
+
+def _kappa_row(
+    key: tuple[Against, Axis, str, str, Kappa], by_image: Mapping[str, Floats]
+) -> AgreementRow:
+    against, axis, name, label, measure = key
+    is_weighted = measure in _ORDERED
+    each = np.stack(list(by_image.values()))
+    whole = each.sum(axis=0)
+    value = float(kappa(whole, is_weighted))
+    low, high = kappa_interval(each, is_weighted)
+    return AgreementRow(
+        against=against,
+        axis=axis,
+        name=name,
+        label=label,
+        measure=measure,
+        value=known(value),
+        low=known(low),
+        high=known(high),
+        same_share=float(np.trace(whole) / whole.sum()),
+        images=len(by_image),
+    )
+
+
+def known(value: float) -> float | None:
+    """The value, or None for NaN: JSON has no word for it."""
+    return None if np.isnan(value) else value

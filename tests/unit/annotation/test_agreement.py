@@ -1,0 +1,117 @@
+"""Who is held against whom, and that the report says what was planted."""
+
+import numpy as np
+import pytest
+
+from annotation.agreement import AgreementRow, Work, agreement, comparisons, standings
+from mirrorset.records import Annotation, Landmarks
+
+
+def person(annotation: Annotation, by: str, origin: str = "human", dx: float = 0.0) -> Work:
+    (face,) = annotation.faces
+    sent = face.landmarks["ibug68"]
+    points = tuple((x + dx, y) for x, y in sent.points)
+    moved = Landmarks(points=points, visibility=sent.visibility, confidence=sent.confidence)
+    face = face.model_copy(update={"landmarks": {"ibug68": moved}})
+    update = {"faces": (face,), "by": by, "origin": origin}
+    return Work(annotation.model_copy(update=update), f"job of {by}")
+
+
+def row(rows: list[AgreementRow], **wanted: object) -> AgreementRow:
+    (found,) = [one for one in rows if all(getattr(one, k) == v for k, v in wanted.items())]
+    return found
+
+
+def test_nothing_to_compare_gives_nothing(make_annotation, schema) -> None:
+    assert agreement([]) == []
+    works = [person(make_annotation(), "a")]
+    assert list(comparisons(works, schema)) == []
+    model = Work(make_annotation(), "")
+    assert list(comparisons([*works, model], schema)) == []
+
+
+def test_people_are_held_against_gold_and_against_each_other(make_annotation, schema) -> None:
+    annotation = make_annotation()
+    works = [
+        person(annotation, "expert", "gold"),
+        person(annotation, "a"),
+        person(annotation, "b", "replica"),
+        person(annotation, "expert", "human"),
+    ]
+    found = {
+        (one.against, tuple(name for axis, name in one.places if axis == "annotator"))
+        for one in comparisons(works, schema)
+    }
+    assert found == {
+        ("gold", ("a",)),
+        ("gold", ("b",)),
+        ("replica", ("a", "b")),
+        ("replica", ("a", "expert")),
+        ("replica", ("b", "expert")),
+    }
+
+
+def test_honeypots_are_a_table_of_their_own(make_annotation, schema) -> None:
+    annotation = make_annotation()
+    works = [
+        person(annotation, "expert", "gold"),
+        person(annotation, "a", "replica")._replace(is_honeypot=True),
+        person(annotation, "b", "replica")._replace(is_honeypot=True),
+        person(annotation, "c"),
+    ]
+    found = list(comparisons(works, schema))
+    assert [one.against for one in found] == ["honeypot", "honeypot", "gold"]
+
+
+def test_rows_are_by_annotator_job_and_slice(make_annotation, schema) -> None:
+    works, slices = [], {}
+    for number in range(4):
+        annotation = make_annotation(f"{number:064x}")
+        works += [
+            person(annotation, "expert", "gold"),
+            person(annotation, "good" if number % 2 else "bad", dx=0.0 if number % 2 else 9.0),
+        ]
+        slices[annotation.image_id] = [("pose", "frontal" if number < 2 else "left")]
+    rows = agreement(comparisons(works, schema, slices=slices))
+    wanted = {"label": "ibug68", "measure": "nme", "against": "gold"}
+    assert row(rows, axis="annotator", name="good", **wanted).value == 0
+    bad = row(rows, axis="annotator", name="bad", **wanted)
+    assert bad.value > 0
+    assert row(rows, axis="job", name="job of bad", **wanted).value == bad.value
+    assert row(rows, axis="all", **wanted).value == pytest.approx(bad.value / 2)
+    left = row(rows, axis="pose", name="left", **wanted)
+    assert (left.images, left.value) == (2, pytest.approx(bad.value / 2))
+    visible = row(rows, axis="all", label="ibug68", measure="visibility_kappa")
+    assert (visible.value, visible.same_share) == (None, 1)  # all said "visible" of every point
+
+
+def test_three_looks_at_one_image_are_one_image(make_annotation, schema) -> None:
+    annotation = make_annotation()
+    works = [
+        person(annotation, name, "replica", dx) for name, dx in zip("abc", (0, 3, 6), strict=True)
+    ]
+    rows = agreement(comparisons(works, schema))
+    every = row(rows, axis="all", label="ibug68", measure="nme")
+    assert every.images == 1
+    assert every.value == every.low == every.high
+    middle = row(rows, axis="annotator", name="b", label="ibug68", measure="nme")
+    assert middle.value == pytest.approx(every.value * 3 / 4)  # 3 and 3 px, of 3, 3 and 6
+
+
+def test_the_planted_error_is_recovered_and_its_interval_covers_it(make_annotation, schema) -> None:
+    random = np.random.default_rng(11)
+    covered = 0
+    for trial in range(40):
+        works = []
+        for number in range(25):
+            annotation = make_annotation(f"{trial * 100 + number:064x}")
+            works += [
+                person(annotation, "expert", "gold"),
+                person(annotation, "a", dx=float(random.gamma(4, 1))),
+            ]
+        (standing,) = standings(comparisons(works, schema), "ibug68")
+        (face,) = make_annotation().faces
+        points = np.asarray(face.landmarks["ibug68"].points)
+        planted = 4 / float(np.linalg.norm(points[36] - points[45]))
+        covered += standing.low <= planted <= standing.high
+    assert covered >= 33

@@ -1,0 +1,31 @@
+from annotation.matching import match_faces
+
+
+def test_nobody_matches_nobody(make_face) -> None:
+    assert match_faces((), ()) == ((), (), ())
+    face = make_face()
+    assert match_faces((face,), ()) == ((), (face,), ())
+    assert match_faces((), (face,)) == ((), (), (face,))
+
+
+def test_new_faces_are_matched_by_place_whatever_their_numbers(make_face) -> None:
+    one, two = make_face("1", left=0), make_face("2", left=300)
+    other_two, other_one = make_face("1", left=305), make_face("2", left=5)
+    assert match_faces((one, two), (other_two, other_one)).pairs == (
+        (one, other_one),
+        (two, other_two),
+    )
+
+
+def test_a_bad_box_is_still_its_face(make_face) -> None:
+    here, off = make_face("0", left=100), make_face("0", left=280)
+    assert match_faces((here,), (off,)).pairs == ((here, off),)
+    stranger = make_face("1", left=280)
+    assert match_faces((here,), (stranger,)).pairs == ()
+    assert match_faces((here,), (make_face("0", left=310),)).pairs == ()
+
+
+def test_of_two_that_overlap_the_one_of_the_same_id_goes_first(make_face) -> None:
+    face = make_face("0", left=100)
+    same, nearer = make_face("0", left=120), make_face("1", left=101)
+    assert match_faces((face,), (nearer, same)) == (((face, same),), (), (nearer,))

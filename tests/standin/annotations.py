@@ -4,7 +4,6 @@ The server checks little: kinds, lengths and known ids. Options, boxes, and whet
 its label are the client's business.
 """
 
-import copy
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -229,7 +228,7 @@ def _shape(state: State, sent: Sent, parent: Shape | None = None) -> Shape:
         "label_id": sent["label_id"],
         "group": sent.get("group"),
         "source": sent.get("source", "manual"),
-        "attributes": copy.deepcopy(sent.get("attributes") or []),
+        "attributes": [dict(one) for one in sent.get("attributes") or []],
     }
     return shape if parent is not None else shape | {"elements": []}
 
@@ -246,7 +245,7 @@ def _tag(state: State, sent: Sent) -> Tag:
         "label_id": sent["label_id"],
         "group": sent.get("group"),
         "source": sent.get("source", "manual"),
-        "attributes": copy.deepcopy(sent.get("attributes") or []),
+        "attributes": [dict(one) for one in sent.get("attributes") or []],
     }
 
 

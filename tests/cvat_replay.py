@@ -6,6 +6,8 @@ annotation files are what the stand-in itself exported, or made to fit.
 """
 
 import base64
+import hashlib
+import hmac
 import io
 import json
 import re
@@ -67,18 +69,23 @@ class Difference:
 
 @dataclass
 class Received:
-    """A receiver of webhooks on loopback; /fail answers 500."""
+    """A receiver of webhooks on loopback; /fail answers 500.
+
+    bodies: path, body, and whether the signature was right, in order of arrival.
+    """
 
     url: str
-    bodies: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    bodies: list[tuple[str, dict[str, Any], bool]] = field(default_factory=list)
 
 
 @contextmanager
 def receiving() -> Iterator[Received]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            received.bodies.append((self.path, body))
+            content = self.rfile.read(int(self.headers["Content-Length"]))
+            digest = hmac.new(SIGNED_WITH.encode(), content, hashlib.sha256).hexdigest()
+            is_signed = self.headers.get("X-Signature-256") == f"sha256={digest}"
+            received.bodies.append((self.path, json.loads(content), is_signed))
             self.send_response(500 if self.path == "/fail" else 200)
             self.end_headers()
             self.wfile.write(b"ok")
@@ -112,7 +119,7 @@ class Replay:
     downloads: dict[str, bytes] = field(default_factory=dict)
     sizes: dict[tuple[int, str], tuple[int, int]] = field(default_factory=dict)
     names: dict[int, list[str]] = field(default_factory=dict)
-    uploads: dict[str, tuple[int, str]] = field(default_factory=dict)
+    stamps: dict[str, tuple[str, str]] = field(default_factory=dict)
     session: requests.Session = field(default_factory=requests.Session)
     differences: list[Difference] = field(default_factory=list)
 
@@ -125,11 +132,26 @@ class Replay:
         """Ask one exchange again, and keep what differs."""
         said = self.recording[number]
         if said["path"] == "/h":
+            self._received(number, said)
             return
         answer = self._asked(number, said)
         self._kept(number, said, answer)
         self._compared(number, said, answer)
         self._learnt(said, answer)
+
+    def _received(self, number: int, said: Exchange) -> None:
+        """A webhook: one of the same event must have come here, signed, with the same keys."""
+        recorded = said["request_json"]
+        for path, body, is_signed in list(self.hooks.bodies):
+            is_alike = body["event"] == recorded["event"]
+            if path == "/h" and is_alike and sorted(body["sender"]) == sorted(recorded["sender"]):
+                self.hooks.bodies.remove((path, body, is_signed))
+                found = [*self._unlike(recorded, body, "", said)]
+                found += [] if is_signed else ["the signature is wrong"]
+                self.differences += [Difference(said["step"], number, what) for what in found]
+                return
+        missing = f"no {recorded['event']} has arrived"
+        self.differences.append(Difference(said["step"], number, missing))
 
     # --- asking ----------------------------------------------------------------------------------
 
@@ -310,7 +332,7 @@ class Replay:
             is_wrong = self.recording[number]["status"] == 400
             return sent | {"password": "wrong" if is_wrong else f"{sent['username']}-password"}
         if sent.get("secret") == "<scrubbed>":
-            return sent | {"secret": "" if sent["description"] == "nosecret" else "s3cret"}
+            return sent | {"secret": "" if sent["description"] == "nosecret" else SIGNED_WITH}
         if "<omitted>" not in sent:
             return sent
         like = next(
@@ -574,6 +596,13 @@ class Replay:
             return
         for what in self._unlike(recorded, own, "", said):
             differs(f"{asked}: {what}")
+        if said["method"] == "GET" and isinstance(own, dict) and "updated_date" in own:
+            stamps = (recorded["updated_date"], own["updated_date"])
+            before = self.stamps.get(said["path"], stamps)
+            changed = [one != other for one, other in zip(stamps, before, strict=True)]
+            if changed[0] != changed[1]:
+                differs(f"{asked}: updated_date changed: {changed[1]}, recorded: {changed[0]}")
+            self.stamps[said["path"]] = stamps
 
     def _unlike(self, recorded: Json, own: Json, key: str, said: Exchange) -> Iterator[str]:
         """Keys and JSON types that differ, and the few values that must not."""
@@ -720,6 +749,7 @@ def _rename(part: str, key: str) -> Any:
 # --- what the recordings do not say ---------------------------------------------------------------
 # Recordings are told apart by their length; numbers are exchanges.
 
+SIGNED_WITH = "s3cret"
 FIRST, SECOND = 466, 1094
 COPY_OF_LABELS = 263 - 157
 FIRST_OMITTED_ID = 9569

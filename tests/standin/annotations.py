@@ -21,6 +21,7 @@ _ACTIONS = ("create", "update", "delete")
 _LENGTHS = {"rectangle": 4, "ellipse": 4, "cuboid": 16}
 _LEAST = {"polygon": 6, "polyline": 4, "points": 2, "mask": 5}
 _LONGEST_VALUE = 4096
+_NOTHING: dict[str, list[dict[str, Any]]] = {"shapes": [], "tags": []}
 _NO_DATA = RefusedError(
     400, "The task holds no pictures yet, and so no annotations at all.", "text/html; charset=utf-8"
 )
@@ -45,22 +46,16 @@ async def get_job_annotations(call: Arrived, job_id: int) -> Response:
 async def replace_task_annotations(call: Arrived, task_id: int) -> Response:
     task = access.task(call, task_id)
     sent = _checked(call, task, "create")
-    for job in task.jobs:
-        if is_shared(job):
-            clear(job)
-    made = _create(call.state, task, sent)
-    _bump(call.state, task, task.jobs)
-    return Answer(made)
+    shared = [job for job in task.jobs if is_shared(job)]
+    made = [_replaced(call.state, job, _part(job, sent)) for job in shared]
+    return Answer(_answer(made))
 
 
 @router.put("/api/jobs/{job_id}/annotations")
 async def replace_job_annotations(call: Arrived, job_id: int) -> Response:
     job = access.job(call, job_id)
     sent = _checked(call, job.task, "create")
-    clear(job)
-    made = _answer([save(call.state, job, sent["shapes"], sent["tags"])])
-    _bump(call.state, job.task, [job])
-    return Answer(made)
+    return Answer(_answer([_replaced(call.state, job, sent)]))
 
 
 @router.patch("/api/tasks/{task_id}/annotations")
@@ -70,11 +65,9 @@ async def change_task_annotations(call: Arrived, task_id: int) -> Response:
     action = _action(call)
     sent = _checked(call, task, action)
     parts = [(job, _part(job, sent)) for job in task.jobs if is_shared(job)]
-    parts = [(job, part) for job, part in parts if part["shapes"] or part["tags"]]
     if action == "update":
         _refuse_second_copy(parts)
     made = [_changed(call.state, job, part, action) for job, part in parts]
-    _bump(call.state, task, [job for job, _ in parts])
     return Answer(_answer(made))
 
 
@@ -83,26 +76,20 @@ async def change_job_annotations(call: Arrived, job_id: int) -> Response:
     job = access.job(call, job_id)
     action = _action(call)
     sent = _checked(call, job.task, action)
-    made = _changed(call.state, job, sent, action)
-    _bump(call.state, job.task, [job])
-    return Answer(_answer([made]))
+    return Answer(_answer([_changed(call.state, job, sent, action)]))
 
 
 @router.delete("/api/tasks/{task_id}/annotations")
 async def delete_task_annotations(call: Arrived, task_id: int) -> Response:
-    task = access.task(call, task_id)
-    for job in task.jobs:
+    for job in access.task(call, task_id).jobs:
         if is_shared(job):
-            clear(job)
-    _bump(call.state, task, task.jobs)
+            _replaced(call.state, job, _NOTHING)
     return nothing(204)
 
 
 @router.delete("/api/jobs/{job_id}/annotations")
 async def delete_job_annotations(call: Arrived, job_id: int) -> Response:
-    job = access.job(call, job_id)
-    clear(job)
-    _bump(call.state, job.task, [job])
+    _replaced(call.state, access.job(call, job_id), _NOTHING)
     return nothing(204)
 
 
@@ -206,13 +193,20 @@ def save(
     return kept_tags, [_as_sent(shape, one) for shape, one in zip(kept, shapes, strict=True)]
 
 
-def replace_all(state: State, task: Task, sent: dict[str, list[Sent]], jobs: list[Job]) -> None:
-    """What an import does to the jobs: everything goes, and what was sent comes."""
+def replace_all(state: State, sent: dict[str, list[Sent]], jobs: list[Job]) -> None:
+    """What an import does to the jobs: everything goes, and what was sent for them comes."""
     for job in jobs:
-        clear(job)
-        part = _part(job, sent) if len(jobs) > 1 or is_shared(job) else sent
-        save(state, job, part["shapes"], part["tags"])
-    _bump(state, task, jobs)
+        _replaced(state, job, _part(job, sent))
+
+
+def _replaced(state: State, job: Job, sent: dict[str, list[Sent]]) -> tuple[list[Tag], list[Shape]]:
+    """A job that had nothing and gets nothing is not bumped."""
+    is_concerned = bool(job.shapes or job.tags or sent["shapes"] or sent["tags"])
+    clear(job)
+    made = save(state, job, sent["shapes"], sent["tags"])
+    if is_concerned:
+        _bump(state, job)
+    return made
 
 
 def _shape(state: State, sent: Sent, parent: Shape | None = None) -> Shape:
@@ -249,15 +243,6 @@ def _tag(state: State, sent: Sent) -> Tag:
     }
 
 
-def _create(state: State, task: Task, sent: dict[str, list[Sent]]) -> dict[str, Any]:
-    made = []
-    for job in task.jobs:
-        if is_shared(job):
-            part = _part(job, sent)
-            made.append(save(state, job, part["shapes"], part["tags"]))
-    return _answer(made)
-
-
 def _part(job: Job, sent: dict[str, list[Sent]]) -> dict[str, list[Sent]]:
     """What concerns the job's frames; a frame that no job has is lost without a word."""
     frames = set(job.frames)
@@ -269,16 +254,24 @@ def _part(job: Job, sent: dict[str, list[Sent]]) -> dict[str, list[Sent]]:
 def _changed(
     state: State, job: Job, sent: dict[str, list[Sent]], action: str
 ) -> tuple[list[Tag], list[Shape]]:
-    """Update is delete and create: the whole shape is replaced, and a deleted id lives again."""
+    """Update is delete and create: the whole shape is replaced, and a deleted id lives again.
+
+    Where nothing was sent, nothing is bumped; else the job is, even if nothing comes of it.
+    """
+    if not sent["shapes"] and not sent["tags"]:
+        return [], []
     if action in ("update", "delete"):
         for one in sent["shapes"]:
             _drop(job, one.get("id", 0))
         for one in sent["tags"]:
             job.tags.pop(one.get("id", 0), None)
     if action == "delete":
+        _bump(state, job)
         return sent["tags"], [_deleted(state, one) for one in sent["shapes"]]
     _refuse_taken_ids(job, sent)
-    return save(state, job, sent["shapes"], sent["tags"])
+    made = save(state, job, sent["shapes"], sent["tags"])
+    _bump(state, job)
+    return made
 
 
 def _deleted(state: State, sent: Sent) -> Shape:
@@ -330,9 +323,10 @@ def _answer(made: list[tuple[list[Tag], list[Shape]]]) -> dict[str, Any]:
     return _merged([{"tags": tags, "shapes": shapes} for tags, shapes in made])
 
 
-def _bump(state: State, task: Task, jobs: Iterable[Job]) -> None:
-    """Saving gives the jobs concerned, the task and the project a new updated_date."""
-    state.touch(*jobs, task, task.project)
+def _bump(state: State, job: Job) -> None:
+    """Saving gives the job, its task and its project a new updated_date each."""
+    for thing in (job, job.task, job.task.project):
+        state.touch(thing)
 
 
 # --- checking ------------------------------------------------------------------------------------

@@ -247,7 +247,7 @@ def imported(
     jobs = (
         [target] if isinstance(target, Job) else [j for j in task.jobs if annotations.is_shared(j)]
     )
-    annotations.replace_all(state, task, {"shapes": found.shapes, "tags": found.tags}, jobs)
+    annotations.replace_all(state, {"shapes": found.shapes, "tags": found.tags}, jobs)
 
 
 def _unpacked(content: bytes, pictures: bool = False) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from xml.etree.ElementTree import Element, indent, tostring
 
 from pydantic import AwareDatetime
@@ -32,6 +32,8 @@ IMAGES = "images"
 
 # A thousand faces of 68 points have about 15 MB of XML; this much is an attack or another thing.
 _MAX_XML_BYTES = 1 << 29
+# Labels of hundreds of empty images shrink to a fiftieth.
+_SMALL_BYTES, _MAX_RATIO = 1 << 20, 250
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -174,8 +176,13 @@ def _member(name: str) -> zipfile.ZipInfo:
 def _read_member(path: Path, name: str) -> bytes:
     try:
         with zipfile.ZipFile(path) as archive:
-            if archive.getinfo(name).file_size > _MAX_XML_BYTES:
+            _refuse_hostile(archive)
+            member = archive.getinfo(name)
+            if member.file_size > _MAX_XML_BYTES:
                 raise MalformedXmlError(f"{name} is larger than {_MAX_XML_BYTES} bytes")
+            if member.file_size > max(_SMALL_BYTES, _MAX_RATIO * member.compress_size):
+                raise MalformedXmlError(f"{name} is packed as only bombs are")
+            # No more than the size that was just judged, whatever is packed in it.
             return archive.read(name)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
@@ -185,6 +192,19 @@ def _read_member(path: Path, name: str) -> bytes:
         raise MalformedXmlError("the zip is damaged or not whole") from None
     except (RuntimeError, NotImplementedError):
         raise MalformedXmlError("the zip is encrypted or packed in an unusual way") from None
+
+
+def _refuse_hostile(archive: zipfile.ZipFile) -> None:
+    """Nothing is ever unpacked here, but others may do so with what is kept or passed on."""
+    names = [member.filename for member in archive.infolist()]
+    for name in names:
+        path = PureWindowsPath(name)
+        if path.anchor or ".." in path.parts:
+            raise MalformedXmlError(
+                f"its member {name!r} leads out of the folder it is unpacked in"
+            )
+    if names.count(ANNOTATIONS) > 1:
+        raise MalformedXmlError(f"it holds {ANNOTATIONS} twice")
 
 
 def _stem(name: str) -> str:

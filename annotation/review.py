@@ -169,16 +169,18 @@ def _confident(points: Landmarks, before: Landmarks | None) -> Landmarks:
     """The points; an untouched one as it was sent, a touched one with confidence 1."""
     if before is None:
         return points.model_copy(update={"confidence": (1.0,) * len(points.points)})
+    is_there = [
+        _rounded(after) == _rounded(sent)
+        for after, sent in zip(points.points, before.points, strict=True)
+    ]
     is_same = [
-        _rounded(after) == _rounded(sent) and now == then
-        for after, sent, now, then in zip(
-            points.points, before.points, points.visibility, before.visibility, strict=True
-        )
+        there and now == then
+        for there, now, then in zip(is_there, points.visibility, before.visibility, strict=True)
     ]
     return Landmarks(
         points=tuple(
-            sent if same else after
-            for same, after, sent in zip(is_same, points.points, before.points, strict=True)
+            sent if there else after
+            for there, after, sent in zip(is_there, points.points, before.points, strict=True)
         ),
         visibility=points.visibility,
         confidence=tuple(

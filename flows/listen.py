@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from mirrorset.workspace import open_workspace
 
 _log = logging.getLogger(__name__)
 
-# A person who saves leaves several deliveries; they are waited for.
+# Whoever saves causes several deliveries; the pull that they call for waits for all of them.
 _SETTLE_S = 1.0
 
 
@@ -54,7 +55,8 @@ def listen(
             except MirrorsetError as error:
                 _log.warning("%s It is tried again.", error)
             if news.wait(every_s):
-                news.wait(_SETTLE_S)
+                time.sleep(_SETTLE_S)
+                news.wait(0)
 
 
 @contextmanager

@@ -136,10 +136,17 @@ class Annotator:
         return next(label for label in self._labels if label["name"] == name)
 
     def shapes(self, job: Json, frame: int, label: str | None = None) -> list[Json]:
-        answer = self._connection.call("GET", f"/api/jobs/{job['id']}/annotations/")
+        return self.on_frame(self.load(job), frame, label)
+
+    def load(self, job: Json) -> Json:
+        """All that is on a job, as the editor has it when it is opened."""
+        answer: Json = self._connection.call("GET", f"/api/jobs/{job['id']}/annotations/")
+        return answer
+
+    def on_frame(self, loaded: Json, frame: int, label: str | None = None) -> list[Json]:
         return [
             shape
-            for shape in answer["shapes"]
+            for shape in loaded["shapes"]
             if shape["frame"] == frame
             and (label is None or shape["label_id"] == self.label(label)["id"])
         ]
@@ -168,10 +175,9 @@ class Annotator:
         self._save(job, "create", tags=[self._new(frame, label, value)])
 
     def untag(self, job: Json, frame: int, label: str) -> None:
-        answer = self._connection.call("GET", f"/api/jobs/{job['id']}/annotations/")
         own = [
             tag
-            for tag in answer["tags"]
+            for tag in self.load(job)["tags"]
             if tag["frame"] == frame and tag["label_id"] == self.label(label)["id"]
         ]
         self._save(job, "delete", tags=own)

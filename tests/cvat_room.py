@@ -1,9 +1,9 @@
 """One task on a server with its annotator, and what has been pulled of it."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from cvat_annotator import Annotator, Pictures, make_project, make_task
+from cvat_labels import SCHEMA, label_of
 from standin.server import Cvat
 
 from annotation.batches import make_batch
@@ -11,38 +11,7 @@ from annotation.cvat.connection import Connection, connect
 from annotation.cvat.pull import Stage, pull_task
 from annotation.exchange import Returned
 from annotation.pseudonyms import Pseudonyms
-from annotation.schema import load_label_schema
-from mirrorset.records import Annotation, AnnotationJob, Batch, Face, Landmarks, Mask
-
-SCHEMA = load_label_schema()
-
-
-def label_of(image_id: str) -> Annotation:
-    """One face with all its points, a mask and a tag."""
-    points = tuple((round(8 + x * 0.4, 2), round(4 + y * 0.4, 2)) for x, y in SCHEMA.layout)
-    return Annotation(
-        image_id=image_id,
-        faces=(
-            Face(
-                face_id="0",
-                box=(8.0, 4.0, 48.0, 44.0),
-                score=0.87,
-                landmarks={
-                    "ibug68": Landmarks(
-                        points=points,
-                        visibility=(2, 1, 0, *(2,) * 65),
-                        confidence=tuple(round(0.5 + i / 200, 4) for i in range(68)),
-                    )
-                },
-            ),
-        ),
-        tags={"lighting": "left"},
-        masks=(Mask(label="person", left=10, top=20, right=13, bottom=21, rle=(1, 2, 2, 3)),),
-        origin="model",
-        by="research",
-        schema_version=SCHEMA.version,
-        made_at=datetime(2026, 11, 23, tzinfo=UTC),
-    )
+from mirrorset.records import AnnotationJob, Batch
 
 
 class Room:

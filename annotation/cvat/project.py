@@ -68,13 +68,7 @@ def apply(connection: Connection, schema: LabelSchema) -> Applied:
     made = changes(wanted, []) if project is None else []
     if project is None:
         project = _made(connection, schema, wanted)
-    planned, there = _planned(connection, project["id"], wanted)
-    if planned.broken:
-        raise SettingsError(_refusal(planned, schema, project["id"]))
-    left = planned.kept
-    if planned.done:
-        _change(connection, project["id"], planned.done, wanted, there)
-        left = _left(connection, project["id"], wanted, planned)
+    planned, left = _brought_up(connection, project["id"], wanted, schema)
     return Applied(
         project_id=project["id"],
         is_new=bool(made),
@@ -128,6 +122,27 @@ def labels(connection: Connection, project_id: int) -> list[dict[str, Any]]:
     return list(connection.pages("/api/labels", {"project_id": project_id}))
 
 
+def _brought_up(
+    connection: Connection, project_id: int, wanted: Sequence[Json], schema: LabelSchema
+) -> tuple[Plan, tuple[Change, ...]]:
+    """Make the changes; returns what was planned and what still differs and harms nothing."""
+    first, there = _planned(connection, project_id, wanted)
+    planned = first
+    while not planned.broken:
+        if not planned.done:
+            return first, planned.kept
+        try:
+            _change(connection, project_id, planned.done, wanted, there)
+            return first, _left(connection, project_id, wanted, planned)
+        except AnswerError:
+            # A call whose answer was lost and that was made again is refused for what it has done.
+            before = planned.done
+            planned, there = _planned(connection, project_id, wanted)
+            if planned.done == before:
+                raise
+    raise SettingsError(_refusal(planned, schema, project_id))
+
+
 def _planned(
     connection: Connection, project_id: int, wanted: Sequence[Json]
 ) -> tuple[Plan, list[dict[str, Any]]]:
@@ -178,13 +193,7 @@ def _change(
             connection.call("PATCH", f"/api/labels/{before['id']}", body=_update(label, before))
     added = [one for one in wanted if one["name"] in removed or one["name"] not in now]
     if added:
-        try:
-            connection.call("PATCH", f"/api/projects/{project_id}", body={"labels": added})
-        except AnswerError as error:
-            # A lost answer, asked for again, finds its own labels there: "must be unique".
-            names = {label["name"] for label in labels(connection, project_id)}
-            if error.status != 400 or not names.issuperset(one["name"] for one in added):
-                raise
+        connection.call("PATCH", f"/api/projects/{project_id}", body={"labels": added})
 
 
 def _update(label: Json, before: Json) -> dict[str, Any]:

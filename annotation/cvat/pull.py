@@ -272,14 +272,15 @@ def _content_sha256(copies: Sequence[_Copy]) -> str:
     """A hash of shapes that heeds no order, for a server keeps none."""
     digest = hashlib.sha256()
     for copy in sorted(copies, key=lambda copy: copy.frame):
-        shapes = (_canonical(shape.model_dump(mode="json")) for shape in copy.shapes.every())
-        digest.update(json.dumps([copy.frame, sorted(shapes)]).encode())
+        shapes = sorted(_canonical(shape.model_dump(mode="json")) for shape in copy.shapes.every())
+        digest.update(json.dumps([copy.frame, shapes]).encode())
     return digest.hexdigest()
 
 
 def _canonical(shape: dict[str, Any]) -> str:
     if "elements" in shape:
-        shape["elements"] = sorted(map(_canonical, shape["elements"]))
+        # The label alone orders whole skeletons; the rest is for points that are there twice.
+        shape["elements"].sort(key=lambda one: (one["label"], one["point"], one["is_outside"]))
     return json.dumps(shape, sort_keys=True)
 
 
@@ -335,10 +336,10 @@ def _decided(
 
 def _furthest(copies: Sequence[_Copy]) -> list[_Copy]:
     """The copy that counts, as a list of one, or none of none."""
-    if not copies:
-        return []
+    if len(copies) < 2:
+        return list(copies)
     first = max(copies, key=_precedence)
-    if len({_content_sha256([copy]) for copy in copies}) > 1:
+    if len(copies) > 1 and len({_content_sha256([copy]) for copy in copies}) > 1:
         _log.warning(
             "Image %s of batch %s has differing labels in jobs %s: those of job %s count (%s, %s).",
             first.image_id[:16],

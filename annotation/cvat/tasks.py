@@ -35,7 +35,7 @@ _UNFINISHED = ":unfinished"
 _TRIES = 5
 # A request of several files; the server's own SDK stays below 100 MB.
 _UPLOAD_BYTES = 32_000_000
-_UPLOAD_FILES = 200
+_UPLOAD_FILES = 50
 _IMAGE_QUALITY = 95
 
 

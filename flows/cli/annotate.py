@@ -51,7 +51,7 @@ def listen(
     home: Home = HERE,
     is_json: Json = False,
 ) -> None:
-    """Pull again and again: regularly, and at once when the CVAT server says that something changed.
+    """Pull again and again: now and then, and at once when the CVAT server tells of a change.
 
     Make a webhook for the project on the server, with the address of this machine as its target,
     the events of jobs and tasks, and a secret; set MIRRORSET_CVAT_WEBHOOK_SECRET to the same. What

@@ -4,7 +4,7 @@ The server checks little: kinds, lengths and known ids. Options, boxes, and whet
 its label are the client's business.
 """
 
-import copy
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -128,23 +128,20 @@ def of_job(job: Job) -> dict[str, Any]:
 
 def of_task(task: Task) -> dict[str, Any]:
     """All jobs together. Of equal copies in an overlap one is shown, of unequal ones both."""
-    tags: list[Tag] = []
-    shapes: list[Shape] = []
-    for job in task.jobs:
-        if is_shared(job):
-            part = of_job(job)
-            tags += [one for one in part["tags"] if not _has_equal(one, tags, job)]
-            shapes += [one for one in part["shapes"] if not _has_equal(one, shapes, job)]
-    return {"version": 0, "tags": tags, "shapes": shapes, "tracks": []}
+    return _merged([of_job(job) for job in task.jobs if is_shared(job)])
 
 
-def _has_equal(one: Shape, others: list[Shape], job: Job) -> bool:
-    """Whether an earlier job has the same; only the first frames of a job can be shared."""
-    before = [other for other in job.task.jobs if is_shared(other) and other.id < job.id]
-    if not before or one["frame"] > before[-1].frames[-1]:
-        return False
-    bare = _bare(one)
-    return any(other["frame"] == one["frame"] and _bare(other) == bare for other in others)
+def _merged(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Annotations of several jobs, without what an earlier one has in the same form."""
+    merged: dict[str, Any] = {"version": 0, "tags": [], "shapes": [], "tracks": []}
+    for kind in ("tags", "shapes"):
+        seen: set[str] = set()
+        for part in parts:
+            bare = [json.dumps(_bare(one)) for one in part[kind]]
+            pairs = zip(part[kind], bare, strict=True)
+            merged[kind] += [one for one, text in pairs if text not in seen]
+            seen.update(bare)
+    return merged
 
 
 def _bare(shape: Shape) -> Shape:
@@ -206,7 +203,7 @@ def save(
     job.shapes |= {shape["id"]: shape for shape in kept}
     kept_tags = [_tag(state, one) for one in tags]
     job.tags |= {tag["id"]: tag for tag in kept_tags}
-    return kept_tags, kept
+    return kept_tags, [_as_sent(shape, one) for shape, one in zip(kept, shapes, strict=True)]
 
 
 def replace_all(state: State, task: Task, sent: dict[str, list[Sent]], jobs: list[Job]) -> None:
@@ -231,9 +228,14 @@ def _shape(state: State, sent: Sent, parent: Shape | None = None) -> Shape:
         "label_id": sent["label_id"],
         "group": sent.get("group"),
         "source": sent.get("source", "manual"),
-        "attributes": copy.deepcopy(sent.get("attributes") or []),
+        "attributes": [dict(one) for one in sent.get("attributes") or []],
     }
     return shape if parent is not None else shape | {"elements": []}
+
+
+def _as_sent(shape: Shape, sent: Sent) -> Shape:
+    """An answer to a write shows no points where none were sent."""
+    return {key: value for key, value in shape.items() if key != "points" or key in sent}
 
 
 def _tag(state: State, sent: Sent) -> Tag:
@@ -243,7 +245,7 @@ def _tag(state: State, sent: Sent) -> Tag:
         "label_id": sent["label_id"],
         "group": sent.get("group"),
         "source": sent.get("source", "manual"),
-        "attributes": copy.deepcopy(sent.get("attributes") or []),
+        "attributes": [dict(one) for one in sent.get("attributes") or []],
     }
 
 
@@ -274,13 +276,17 @@ def _changed(
         for one in sent["tags"]:
             job.tags.pop(one.get("id", 0), None)
     if action == "delete":
-        shapes = [_shape(state, one) for one in sent["shapes"]]
-        for shape, one in zip(shapes, sent["shapes"], strict=True):
-            elements = one.get("elements") or ()
-            shape["elements"] = [_shape(state, element, shape) for element in elements]
-        return [_tag(state, one) for one in sent["tags"]], shapes
+        return sent["tags"], [_deleted(state, one) for one in sent["shapes"]]
     _refuse_taken_ids(job, sent)
     return save(state, job, sent["shapes"], sent["tags"])
+
+
+def _deleted(state: State, sent: Sent) -> Shape:
+    """How the answer to a deletion shows a shape: complete, but with elements only if sent."""
+    shape = _shape(state, sent)
+    if "elements" not in sent:
+        return {key: value for key, value in shape.items() if key != "elements"}
+    return shape | {"elements": [_shape(state, one, shape) for one in sent["elements"]]}
 
 
 def _drop(job: Job, shape_id: int) -> None:
@@ -302,12 +308,15 @@ def _refuse_second_copy(parts: list[tuple[Job, dict[str, list[Sent]]]]) -> None:
 
 
 def _refuse_taken_ids(job: Job, sent: dict[str, list[Sent]]) -> None:
-    """Elements sent with ids that still exist, for instance without their parent's id."""
-    taken = {element["id"] for shape in job.shapes.values() for element in shape["elements"]}
+    """Ids that are still there after the deletion: of elements whose skeleton was sent without its
+    own, and of shapes that another job has.
+    """
+    kept = [shape for other in job.task.jobs for shape in other.shapes.values()]
+    taken = {one["id"] for shape in kept for one in (shape, *shape["elements"])}
     for one in sent["shapes"]:
-        for element in one.get("elements") or ():
-            if element.get("id") in taken:
-                raise _taken(element["id"])
+        for each in (one, *(one.get("elements") or ())):
+            if each.get("id") in taken:
+                raise _taken(each["id"])
 
 
 def _taken(shape_id: int) -> RefusedError:
@@ -318,12 +327,7 @@ def _taken(shape_id: int) -> RefusedError:
 
 
 def _answer(made: list[tuple[list[Tag], list[Shape]]]) -> dict[str, Any]:
-    return {
-        "version": 0,
-        "tags": [tag for tags, _ in made for tag in tags],
-        "shapes": [shape for _, shapes in made for shape in shapes],
-        "tracks": [],
-    }
+    return _merged([{"tags": tags, "shapes": shapes} for tags, shapes in made])
 
 
 def _bump(state: State, task: Task, jobs: Iterable[Job]) -> None:

@@ -102,17 +102,19 @@ class Works:
         work.status, work.started_at = "started", state.now()
         ends = time.monotonic() + seconds
         await asyncio.sleep(self.least_s)
-        state.actor = work.owner
+        state.actor, state.is_in_background = work.owner, True
         try:
             waits = do(work)
             if waits is not None:
                 await waits
+            state.is_in_background = False
             await asyncio.sleep(max(0.0, ends - time.monotonic()))
             work.status, work.message = "finished", ""
         except WorkFailedError as failure:
             work.status, work.message = "failed", str(failure)
         except Exception:
             work.status, work.message = "failed", traceback.format_exc()
+        state.is_in_background = False
         work.finished_at = state.now()
         work.expires_at = work.finished_at + timedelta(seconds=_KEPT_S[work.action])
 

@@ -104,6 +104,7 @@ def _merge(state: State, job: Job, settings: Settings) -> None:
     ]
     annotations.clear(job)
     annotations.save(state, job, [_copied(one) for one in shapes], [_copied(one) for one in tags])
+    job.state = "completed"
     state.touch(job, job.task, job.task.project)
 
 

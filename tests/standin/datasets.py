@@ -212,16 +212,14 @@ def _import(
     if running is not None:
         return running
     work = _work(call, rq_id, "import", single, subresource, target)
-    as_polygons = call.query.get("conv_mask_to_poly", "true") == "true"
     state, user = call.state, call.user
 
     def read(_: Work) -> None:
         if isinstance(target, Project):
             task = projects.imported_task(state, target, user, _unpacked(content, pictures=True))
-            into: Task | Job = task
+            imported(state, task, name, content, has_masks=False)
         else:
-            into = target
-        imported(state, into, name, content, as_polygons)
+            imported(state, target, name, content)
 
     size = _size(state, target)
     seconds = pace.background_s(call, "import", size)
@@ -230,12 +228,21 @@ def _import(
 
 
 def imported(
-    state: State, target: Task | Job, name: str, content: bytes, as_polygons: bool
+    state: State,
+    target: Task | Job,
+    name: str,
+    content: bytes,
+    has_masks: bool = True,
 ) -> None:
-    """Everything that was there goes. Raises: WorkFailedError: the file does not fit."""
+    """Everything that was there goes. Raises: WorkFailedError: the file does not fit.
+
+    has_masks: False where masks are lost, as in the recorded import into a project.
+    """
     if name not in READERS:
         raise WorkFailedError(f"NotImplementedError: the stand-in does not read '{name}'\n")
-    found = READERS[name](_dataset(state, target), _unpacked(content), as_polygons)
+    found = READERS[name](_dataset(state, target), _unpacked(content))
+    if not has_masks:
+        found.shapes = [one for one in found.shapes if one["type"] != "mask"]
     task = target.task if isinstance(target, Job) else target
     jobs = (
         [target] if isinstance(target, Job) else [j for j in task.jobs if annotations.is_shared(j)]

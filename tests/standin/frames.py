@@ -56,7 +56,7 @@ async def upload_data(call: Arrived, task_id: int) -> Response:
         return _one_file(call, task)
     if "Upload-Multiple" in headers:
         for path, content in call.form().files:
-            name = PurePosixPath(path.replace("\\", "/")).name
+            name = _file_name(path)
             if name in _data(call.state, task).arrived:
                 raise broken()
             _data(call.state, task).arrived[name] = content
@@ -65,35 +65,6 @@ async def upload_data(call: Arrived, task_id: int) -> Response:
         return _finished(call, task)
     _data(call.state, task)
     return nothing(202)
-
-
-# Before the piece of an upload, whose address it would have as well.
-@router.patch("/api/tasks/{task_id}/data/meta")
-async def update_task_meta(call: Arrived, task_id: int) -> Response:
-    """Deletes and restores frames; bumps nothing, and keeps their annotations."""
-    data = access.task(call, task_id).data
-    assert data is not None
-    _delete_frames(data, call.json(), range(len(data.frames)))
-    return Answer(shown.task_meta(data))
-
-
-@router.patch("/api/tasks/{task_id}/data/{upload_id}")
-async def upload_piece(call: Arrived, task_id: int, upload_id: str) -> Response:
-    task = access.task(call, task_id)
-
-    def keep(upload: uploads.Upload) -> None:
-        if "/" in upload.name:  # there is no folder for it
-            raise broken()
-        _data(call.state, task).arrived[upload.name] = bytes(upload.content)
-        del uploads.known(call)[upload.id]
-
-    return uploads.pieced(call, upload_id, keep)
-
-
-@router.head("/api/tasks/{task_id}/data/{upload_id}")
-async def tell_piece(call: Arrived, task_id: int, upload_id: str) -> Response:
-    access.task(call, task_id)
-    return uploads.told(call, upload_id)
 
 
 @router.get("/api/tasks/{task_id}/data")
@@ -124,9 +95,37 @@ async def get_preview(call: Arrived, task_id: int) -> Response:
 @router.get("/api/tasks/{task_id}/data/meta")
 async def get_task_meta(call: Arrived, task_id: int) -> Response:
     data = access.task(call, task_id).data
-    if data is None or not data.frames:
+    if data is None:
         raise broken()
     return Answer(shown.task_meta(data))
+
+
+@router.patch("/api/tasks/{task_id}/data/meta")
+async def update_task_meta(call: Arrived, task_id: int) -> Response:
+    """Deletes and restores frames; bumps nothing, and keeps their annotations."""
+    data = access.task(call, task_id).data
+    assert data is not None
+    _delete_frames(data, call.json(), range(len(data.frames)))
+    return Answer(shown.task_meta(data))
+
+
+@router.patch("/api/tasks/{task_id}/data/{upload_id}")
+async def upload_piece(call: Arrived, task_id: int, upload_id: str) -> Response:
+    task = access.task(call, task_id)
+
+    def keep(upload: uploads.Upload) -> None:
+        if "/" in upload.name:  # there is no folder for it
+            raise broken()
+        _data(call.state, task).arrived[upload.name] = bytes(upload.content)
+        del uploads.known(call)[upload.id]
+
+    return uploads.pieced(call, upload_id, keep)
+
+
+@router.head("/api/tasks/{task_id}/data/{upload_id}")
+async def tell_piece(call: Arrived, task_id: int, upload_id: str) -> Response:
+    access.task(call, task_id)
+    return uploads.told(call, upload_id)
 
 
 @router.get("/api/jobs/{job_id}/data/meta")
@@ -181,12 +180,13 @@ def _finished(call: Call, task: Task) -> Response:
     data = _data(call.state, task)
     order = sent.get("upload_file_order") or []
     if order and set(order) != set(data.arrived):
-        missing = ", ".join(sorted(set(order) ^ set(data.arrived)))
+        missing = [f"{name} (missing)" for name in order if name not in data.arrived]
+        extra = [f"{name} (extra)" for name in data.arrived if name not in order]
         raise bad_request(
             [
                 "Uploaded files do not match the 'upload_file_order' field contents. Please check "
                 "the uploaded data and the list of uploaded files. Mismatching files: "
-                f"{missing}"
+                + ", ".join(missing + extra)
             ]
         )
     data.is_sealed = True
@@ -262,6 +262,12 @@ def make_frames(state: State, task: Task, sent: dict[str, Any], order: Sequence[
         numbers = data.validation_frames or _chosen(frames, validation)
         add_job(state, task, "ground_truth", numbers)
     state.touch(task, task.project)
+
+
+def _file_name(path: str) -> str:
+    """The base name of what a form sends, cut to what a file system can hold."""
+    name = PurePosixPath(path.replace("\\", "/"))
+    return name.name[: 255 - len(name.suffix)] + name.suffix if len(name.name) > 255 else name.name
 
 
 def _unpacked(files: dict[str, bytes]) -> list[tuple[str, bytes]]:

@@ -109,7 +109,7 @@ async def list_users(call: Arrived) -> Response:
         call,
         people,
         _USER_FIELDS,
-        lambda user: shown.user(state, user),
+        lambda user: (shown.user if call.user.is_staff else shown.person)(state, user),
         search=("username", "first_name", "last_name"),
     )
 

@@ -409,7 +409,7 @@ def _data_shown(call: Call, one: Report) -> dict[str, Any]:
             "frame_share_percent": 100 * _share(counted, one.total_frames),
         },
         "frame_results": frames,
-        "conflicts": [each for frame in frames.values() for each in frame["conflicts"]],
+        "conflicts": [_conflict_data(each) for frame in one.frames for each in frame.conflicts],
     }
 
 
@@ -418,14 +418,7 @@ def _frame_shown(call: Call, task: Task, frame: Compared) -> dict[str, Any]:
     for each in frame.conflicts:
         page = f"{call.state.url}/tasks/{task.id}/jobs/{each.job.id}"
         url = f"{page}?frame={each.frame}&type=shape&serverID={each.shape['id']}"
-        conflicts.append(
-            {
-                "frame_id": each.frame,
-                "type": each.type,
-                "annotation_ids": [_about(each) | {"url": url}],
-                "severity": each.severity,
-            }
-        )
+        conflicts.append(_conflict_data(each) | {"annotation_ids": [_about(each) | {"url": url}]})
     return {"conflicts": conflicts, **_results(task, [frame])}
 
 
@@ -480,6 +473,15 @@ def _matrix(task: Task, frames: list[Compared]) -> dict[str, Any]:
         "recall": [_share(hit, of) for hit, of in zip(hits, in_columns, strict=True)],
         "accuracy": [_share(right, total) for right in wrong],
         "jaccard_index": [_share(hit, of) for hit, of in zip(hits, either, strict=True)],
+    }
+
+
+def _conflict_data(one: Conflict) -> dict[str, Any]:
+    return {
+        "frame_id": one.frame,
+        "type": one.type,
+        "annotation_ids": [_about(one)],
+        "severity": one.severity,
     }
 
 

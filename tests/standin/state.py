@@ -240,8 +240,8 @@ class Asset:
 class State:
     """The server's memory.
 
-    actor: who asked for what is being done. listeners: told of what is created, updated, deleted
-    or, without an announcement, only noted, by verb and thing.
+    actor: who asked for what is being done, in the background or not. listeners: told of what is
+    created, updated, deleted or, without an announcement, only noted, by verb and thing.
     """
 
     url: str = ""
@@ -254,6 +254,7 @@ class State:
     guides: dict[int, "Guide"] = field(default_factory=dict)
     assets: dict[str, "Asset"] = field(default_factory=dict)
     actor: User | None = None
+    is_in_background: bool = False
     listeners: list[Callable[[str, Any], None]] = field(default_factory=list)
     _numbers: dict[str, Iterator[int]] = field(
         default_factory=lambda: defaultdict(lambda: itertools.count(1))

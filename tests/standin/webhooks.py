@@ -39,6 +39,7 @@ _OF_ORGANISATION = sorted(
     | {"create:invitation", "delete:invitation", "update:organization", "delete:organization"}
 )
 _EVENTS = {"project": _OF_PROJECT, "organization": _OF_ORGANISATION}
+_UNSAID = {("project", "tasks"), ("project", "dimension"), ("project", "task_subsets")}
 _PATIENCE_S = 10
 
 
@@ -103,7 +104,11 @@ class Webhooks:
         if verb == "note":
             return
         event = f"{verb}:{kind}"
-        changes = {key: before.get(key) for key in look if before.get(key) != look[key]}
+        changes = {
+            key: before.get(key)
+            for key in look
+            if before.get(key) != look[key] and (kind, key) not in _UNSAID
+        }
         body: dict[str, Any] = {kind: look, "sender": self._sending(), "event": event}
         if verb == "update":
             body["before_update"] = changes
@@ -151,7 +156,12 @@ class Webhooks:
         delivery.updated_at = self.state.now()
 
     def _sending(self) -> dict[str, Any] | None:
-        return shown.person(self.state, self.state.actor)
+        """Who did it; what happens in the background shows other facts of the user."""
+        actor = self.state.actor
+        if actor is None or not self.state.is_in_background:
+            return shown.person(self.state, actor)
+        email = f"{actor.username}@localhost.localdomain"
+        return {"id": actor.id, "username": actor.username, "email": email}
 
 
 def hooks(call: Call) -> Webhooks:
@@ -311,6 +321,9 @@ def _kind(thing: Any) -> str:
 
 
 def _look(state: State, thing: Any) -> dict[str, Any]:
+    """A thing as deliveries show it: a task's jobs are not counted until it is deleted, and in the
+    background there are no addresses.
+    """
     show: dict[type, Any] = {
         Project: shown.project,
         Task: shown.task,
@@ -319,6 +332,13 @@ def _look(state: State, thing: Any) -> dict[str, Any]:
         Comment: shown.comment,
     }
     found: dict[str, Any] = show[type(thing)](state, thing)
+    if isinstance(thing, Task) and thing.id in state.tasks:
+        found["jobs"] |= {"count": 0, "completed": None, "validation": None}
+    if isinstance(thing, Task) and state.is_in_background:
+        found["jobs"] |= {"url": None}
+        found |= {"labels": None}
+    if isinstance(thing, Job) and state.is_in_background:
+        found |= {"issues": None, "labels": None}
     return found
 
 

@@ -1,5 +1,6 @@
 """A label schema becomes a project, is kept up to, and never costs an annotation."""
 
+import contextlib
 import io
 import secrets
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from cvat_annotator import Pictures, make_task
 from PIL import Image
+from standin.faults import ANYTHING, Kind
 from standin.server import Cvat
 from urllib3.exceptions import ProtocolError
 
@@ -17,7 +19,7 @@ from annotation.cvat import guide as guides
 from annotation.cvat.connection import AnswerError, Connection, connect
 from annotation.cvat.project import Applied, apply, difference, find, labels, mark, project_id
 from annotation.schema import AttributeSpec, LabelSchema, LabelSpec, load_label_schema
-from mirrorset.errors import IntegrityError, MirrorsetError, SettingsError
+from mirrorset.errors import IntegrityError, MirrorsetError, SettingsError, UnavailableError
 from mirrorset.records import Annotation, Face, Landmarks, Mask
 
 
@@ -502,6 +504,41 @@ def test_a_lost_answer_makes_no_second_project(
     made = apply(losing, schema)
     assert losing.lost == 1
     assert find(connection, schema)["id"] == made.project_id
+
+
+def test_faults_of_the_server_make_no_second_project_and_lose_nothing(
+    cvat: Cvat, connection: Connection, schema: LabelSchema
+) -> None:
+    for seed in range(6):
+        cvat.faults.at_random(0.2, seed=seed, kinds=ANYTHING)
+        with contextlib.suppress(UnavailableError):
+            apply(connection, schema)
+        cvat.faults.clear()
+        apply(connection, schema)
+        marked = [
+            one for one in connection.pages("/api/projects") if one["bug_tracker"] == mark(schema)
+        ]
+        (project,) = [one["id"] for one in marked]
+        assert difference(connection, schema).plan.done == ()
+        connection.call("DELETE", f"/api/projects/{project}")
+    assert cvat.faults.happened
+
+
+def test_a_change_whose_answer_was_lost_is_not_refused(
+    cvat: Cvat, connection: Connection, schema: LabelSchema
+) -> None:
+    """Trap: the same labels sent twice are refused with 400, "must be unique"."""
+    project = apply(connection, without(schema, "noisy")).project_id
+    task = annotate(connection, schema, project)
+    before = annotations(connection, task)
+    cvat.faults.next(Kind.RESET_AFTER, method="PATCH", path=f"/api/projects/{project}$")
+    other = with_label(schema, "person", colour="#000000")
+    assert set(apply(connection, other).done) == {
+        "noisy: new tag",
+        "person: colour #4a78d6 becomes #000000",
+    }
+    assert len(cvat.faults.happened) == 1
+    assert annotations(connection, task) == before
 
 
 def test_errors_are_one_sentence_that_says_what_to_do(

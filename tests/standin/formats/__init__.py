@@ -25,7 +25,7 @@ WRITERS: dict[str, Callable[[Dataset], dict[str, bytes]]] = {
     "Datumaro 1.0": datumaro_json.write,
     "Segmentation mask 1.1": segmentation.write,
 }
-READERS: dict[str, Callable[[Dataset, dict[str, bytes], bool], Read]] = {
+READERS: dict[str, Callable[[Dataset, dict[str, bytes]], Read]] = {
     "CVAT 1.1": cvat_xml.read,
     "COCO Keypoints 1.0": coco.read_keypoints,
     "COCO 1.0": coco.read_instances,

@@ -39,7 +39,7 @@ def write_instances(dataset: Dataset) -> dict[str, bytes]:
     return _written(dataset, "instances", _instances)
 
 
-def read_keypoints(dataset: Dataset, files: dict[str, bytes], as_polygons: bool) -> Read:
+def read_keypoints(dataset: Dataset, files: dict[str, bytes]) -> Read:
     found = Read()
     for item, label, one in _annotations(dataset, files, "coco_person_keypoints"):
         if label.type != "skeleton":
@@ -72,8 +72,11 @@ def read_keypoints(dataset: Dataset, files: dict[str, bytes], as_polygons: bool)
     return found
 
 
-def read_instances(dataset: Dataset, files: dict[str, bytes], as_polygons: bool) -> Read:
-    """Each annotation gives its shape and, where it has both, a rectangle as well."""
+def read_instances(dataset: Dataset, files: dict[str, bytes]) -> Read:
+    """Each annotation gives its shape and, where it has both, a rectangle as well.
+
+    Masks stay masks whatever `conv_mask_to_poly` says, as recorded.
+    """
     found = Read()
     for item, label, one in _annotations(dataset, files, "coco_instances"):
         values = attributes(label, one.get("attributes", {}))
@@ -82,9 +85,8 @@ def read_instances(dataset: Dataset, files: dict[str, bytes], as_polygons: bool)
             counts = segments["counts"]
             counts = uncompressed(counts) if isinstance(counts, str) else counts
             whole = from_columns(counts, item.frame)
-            outline = _outline(whole)
-            kind, points = ("polygon", outline) if as_polygons else ("mask", mask_points(whole))
-            found.shapes.append(shape(kind, item.number, label, points, attributes=values))
+            points = mask_points(whole)
+            found.shapes.append(shape("mask", item.number, label, points, attributes=values))
         found.shapes += [
             shape("polygon", item.number, label, polygon, attributes=values)
             for polygon in (segments if isinstance(segments, list) else [])
@@ -334,12 +336,6 @@ def _label(dataset: Dataset, item: Item, name: str) -> Label:
             "cvat.apps.dataset_manager.bindings.CvatImportError: Image "
             f"{picture}: can't import annotation #0 (skeleton): {unknown}\n"
         ) from None
-
-
-def _outline(whole: Bitmap) -> list[float]:
-    """The box around what is set, as a polygon: this stand-in traces no contours."""
-    *_, left, top, right, bottom = mask_points(whole)
-    return [left, top, right + 1, top, right + 1, bottom + 1, left, bottom + 1]
 
 
 def filled(points: list[float], frame: Frame) -> Bitmap:

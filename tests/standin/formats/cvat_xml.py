@@ -40,7 +40,7 @@ def write(dataset: Dataset) -> dict[str, bytes]:
     return {"annotations.xml": declared.encode()}
 
 
-def read(dataset: Dataset, files: dict[str, bytes], as_polygons: bool) -> Read:
+def read(dataset: Dataset, files: dict[str, bytes]) -> Read:
     found = Read()
     xml = next((content for name, content in files.items() if name.endswith(".xml")), None)
     if xml is None:

@@ -43,7 +43,7 @@ def write(dataset: Dataset) -> dict[str, bytes]:
     }
 
 
-def read(dataset: Dataset, files: dict[str, bytes], as_polygons: bool) -> Read:
+def read(dataset: Dataset, files: dict[str, bytes]) -> Read:
     found = Read()
     for name, content in files.items():
         if not name.endswith(".json"):

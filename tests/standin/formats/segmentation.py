@@ -36,7 +36,7 @@ def write(dataset: Dataset) -> dict[str, bytes]:
     return files
 
 
-def read(dataset: Dataset, files: dict[str, bytes], as_polygons: bool) -> Read:
+def read(dataset: Dataset, files: dict[str, bytes]) -> Read:
     """Takes what has a list of the main set only, and so refuses what `write` made: as recorded."""
     if not any(name.startswith("ImageSets/Main/") for name in files):
         raise WorkFailedError(

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from annotation.archive import read_archive, write_archive
+from annotation.archive import erase_from_archive, read_archive, write_archive
 from annotation.conversion import to_shapes
 from annotation.cvat_xml import MalformedXmlError, parse_xml
 from annotation.schema import LabelSchema
@@ -199,3 +199,104 @@ def test_bad_zips_are_one_sentence(
     (tmp_path / "half.zip").write_bytes(flipped)
     with pytest.raises(InputError, match="damaged or not whole"):
         read_archive(tmp_path / "half.zip")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../.ssh/authorized_keys",
+        "images/../../x.jpg",
+        "/etc/cron.d/x",
+        "..\\..\\x.jpg",
+        "C:\\Windows\\x.dll",
+        "C:x.dll",
+        "\\\\host\\share\\x",
+    ],
+)
+def test_zips_that_lead_out_of_their_folder_are_refused(
+    tmp_path: Path, shapes: ImageShapes, schema: LabelSchema, name: str
+) -> None:
+    path = tmp_path / "t.zip"
+    write_archive(path, [shapes], [], schema, name="t", at=AT)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name, b"x")
+    with pytest.raises(InputError, match="leads out of the folder"):
+        read_archive(path)
+    with pytest.raises(InputError, match="leads out of the folder"):
+        erase_from_archive(path, {"abababababababab"})
+    assert [one.name for one in tmp_path.iterdir()] == ["t.zip"]
+
+
+def test_zip_bombs_are_refused_unopened(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "t.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("annotations.xml", b"<annotations>" + b" " * (1 << 23))
+    with pytest.raises(InputError, match="as only bombs are"):
+        read_archive(tmp_path / "t.zip")
+
+
+def test_a_zip_that_lies_about_its_size_is_damaged(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "t.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("annotations.xml", b"<annotations>" + b" " * (1 << 23))
+    content = bytearray((tmp_path / "t.zip").read_bytes())
+    # The sizes in the directory at the end, which readers go by.
+    directory = content.rindex(b"PK\x01\x02")
+    content[directory + 24 : directory + 28] = (100).to_bytes(4, "little")
+    (tmp_path / "t.zip").write_bytes(content)
+    with pytest.raises(InputError, match="damaged"):
+        read_archive(tmp_path / "t.zip")
+
+
+def test_two_lists_of_annotations_are_refused(
+    tmp_path: Path, shapes: ImageShapes, schema: LabelSchema
+) -> None:
+    """Readers differ in which of two members of one name they take."""
+    path = tmp_path / "t.zip"
+    write_archive(path, [shapes], [], schema, name="t", at=AT)
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("annotations.xml", b"<annotations/>")
+    with pytest.raises(InputError, match="twice"):
+        read_archive(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotations>&x;</annotations>',
+        '<!DOCTYPE a SYSTEM "http://127.0.0.1/evil.dtd"><annotations/>',
+        '<!DOCTYPE a [<!ENTITY % p "x"> %p;]><annotations/>',
+    ],
+)
+def test_entities_of_every_kind_are_refused(tmp_path: Path, text: str) -> None:
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        archive.writestr("annotations.xml", text)
+    with pytest.raises(InputError, match="document type"):
+        read_archive(tmp_path / "t.zip")
+
+
+def test_deep_xml_is_read_without_recursion() -> None:
+    deep = b"<a>" * 200_000 + b"</a>" * 200_000
+    assert parse_xml(deep).tag == "a"
+
+
+def test_an_image_is_taken_out_and_all_else_stays(
+    tmp_path: Path, make_annotation: Callable[..., Annotation], schema: LabelSchema
+) -> None:
+    images = [
+        to_shapes(make_annotation(letter * 64), f"{letter * 16}.jpg", 640, 480, schema)
+        for letter in "abc"
+    ]
+    path = tmp_path / "t.zip"
+    contents = [(image.name, image.name.encode()) for image in images]
+    write_archive(path, images, contents, schema, name="t", at=AT)
+    assert erase_from_archive(path, {"b" * 16})
+    assert read_archive(path).images == (images[0], images[2])
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == [
+            "annotations.xml",
+            *(f"images/{letter * 16}.jpg" for letter in "ac"),
+        ]
+        assert archive.read(f"images/{'c' * 16}.jpg") == f"{'c' * 16}.jpg".encode()
+    before = path.read_bytes()
+    assert b"b" * 16 not in before
+    assert not erase_from_archive(path, {"b" * 16})
+    assert path.read_bytes() == before

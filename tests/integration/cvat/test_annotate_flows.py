@@ -1,0 +1,304 @@
+"""A workspace, its server and its annotators: stops, pseudonyms, erasure, news."""
+
+import hashlib
+import hmac
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from cvat_annotator import Annotator, Pictures
+from cvat_labels import label_of
+from standin.server import Cvat
+
+import flows.annotate as flow
+from annotation.cvat.connection import connect
+from annotation.cvat.webhook import SIGNATURE
+from curation.select import SelectParams, select
+from flows.annotate import PullSummary
+from flows.listen import listen
+from flows.prelabel import doubted
+from flows.quarantine import listed
+from flows.snapshot import write_snapshot
+from mirrorset.errors import SettingsError, UnavailableError
+from mirrorset.files import read_records
+from mirrorset.records import (
+    Annotation,
+    AnnotationJob,
+    Batch,
+    Evidence,
+    Licence,
+    Record,
+    Rejected,
+    Sighting,
+    Verdict,
+    utc_now,
+)
+from mirrorset.workspace import Workspace, open_workspace
+
+
+class House:
+    """A workspace with four labelled images that may be shown, and one that may not."""
+
+    def __init__(self, home: Path, cvat: Cvat) -> None:
+        self.home = home
+        self.connection = connect(cvat.url, cvat.token)
+        (home / ".dvc").mkdir()
+        (home / "params.yaml").write_text("dataset: {name: faces}\nannotate: {segment_size: 2}\n")
+        self.pictures = Pictures.plain(5)
+        *self.shown, self.doubtful = self.pictures
+        with self.catalogue() as catalogue:
+            catalogue.upsert([record for one in self.pictures for record in self._records(one)])
+            for content in self.pictures.values():
+                self.workspace.blobs.put(content)
+
+    def _records(self, image_id: str) -> list[Record]:
+        (image,) = (one for one in self.pictures.records() if one.image_id == image_id)
+        sighting = Sighting(
+            image_id=image_id,
+            source="gallery",
+            source_item_id=image_id[:4],
+            page_url="https://example.org/page",
+            image_url="https://example.org/image.png",
+            licence=Licence(code="CC-BY", version="4.0"),
+            evidence=Evidence(licence_read_from="x", licence_text="CC BY", crawler="mirrorset/0"),
+            seen_at=utc_now(),
+        )
+        is_adult = image_id != self.doubtful
+        return [
+            image.model_copy(update={"size_bytes": len(self.pictures[image_id])}),
+            sighting,
+            label_of(image_id),
+            Verdict(image_id=image_id, check="adult", passed=is_adult),
+        ]
+
+    @property
+    def workspace(self) -> Workspace:
+        return open_workspace(self.home)
+
+    def catalogue(self):
+        return self.workspace.catalogue()
+
+    def read(self, kind: type[Record]) -> list:
+        with self.catalogue() as catalogue:
+            return list(catalogue.read(kind))
+
+    def batch(self) -> Batch:
+        (batch,) = self.read(Batch)
+        return batch
+
+    def annotator(self) -> Annotator:
+        return Annotator(self.connection, int(self.batch().project))
+
+    def frame(self, image_id: str) -> tuple[dict, int]:
+        """The job and the frame number of an image."""
+        frame = self.batch().image_ids.index(image_id)
+        jobs = self.annotator().jobs(self.batch())
+        return next(job for job in jobs if job["start_frame"] <= frame <= job["stop_frame"]), frame
+
+
+@pytest.fixture
+def house(cvat: Cvat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    monkeypatch.setenv("MIRRORSET_CVAT_URL", cvat.url)
+    monkeypatch.setenv("MIRRORSET_CVAT_TOKEN", cvat.token)
+    # The steps without Prefect's server, which takes its time to start.
+    monkeypatch.setattr(flow, "push_batch", flow.push_batch.fn)
+    monkeypatch.setattr(flow, "pull_batch", flow.pull_batch.fn)
+    made = House(tmp_path, cvat)
+    yield made
+    for batch in made.read(Batch):
+        if batch.task:
+            made.connection.call("DELETE", f"/api/tasks/{batch.task}", also=(404,))
+
+
+def names_shown(house: House) -> set[str]:
+    """Names of all pictures in all tasks of the server."""
+    return {
+        frame["name"]
+        for task in house.connection.pages("/api/tasks")
+        for frame in house.connection.call("GET", f"/api/tasks/{task['id']}/data/meta")["frames"]
+    }
+
+
+def test_what_a_gate_has_not_passed_is_not_shown(house: House) -> None:
+    flow.push.fn(house.home)
+    assert set(house.batch().image_ids) == set(house.shown)
+    assert f"{house.doubtful[:16]}.png" not in names_shown(house)
+
+
+@pytest.mark.parametrize("reason", ["minor", "intimate", "distress", "not_consented"])
+def test_a_stop_is_quarantine_everywhere_at_the_next_pull(house: House, reason: str) -> None:
+    """Set in a job that nobody has finished."""
+    flow.push.fn(house.home)
+    stopped, reviewed, *_ = house.batch().image_ids
+    for image_id, tag, value in (
+        (stopped, "do_not_use", reason),
+        (reviewed, "reviewed", None),
+    ):
+        job, frame = house.frame(image_id)
+        house.annotator().tag(job, frame, tag, value)
+    flow.pull.fn(house.home)
+
+    with house.catalogue() as catalogue:
+        assert stopped in doubted(catalogue)
+        write_snapshot(house.workspace, catalogue)
+    held = {one.image_id: one for one in listed(house.home).held}
+    assert held[stopped].is_by_person
+    # Releases, and with them test sets, packs and reports, are made of what is selected.
+    work = house.workspace.work
+    select(house.workspace.snapshot, work, "research", SelectParams())
+    refused = {
+        one.item_id: one
+        for path in work.rglob("*rejected*")
+        for one in read_records(path, Rejected)
+    }
+    assert stopped in refused
+    kept = "".join(path.read_text() for path in work.rglob("*selected*"))
+    assert stopped not in kept
+    # Nor does it go out again, to a server or in an archive, though its batch were lost.
+    with house.catalogue() as catalogue:
+        catalogue.upsert([house.batch().model_copy(update={"image_ids": (), "state": "returned"})])
+    assert flow.push.fn(house.home).new_batches == 1
+    out = {one for batch in house.read(Batch) for one in batch.image_ids}
+    assert stopped not in out
+    assert reviewed in out
+
+
+def test_only_pseudonyms_leave(house: House) -> None:
+    flow.push.fn(house.home)
+    users = {one["username"]: one["id"] for one in house.connection.pages("/api/users")}
+    name = next(one for one in users if one.startswith("annotator"))
+    annotator = house.annotator()
+    for job in annotator.jobs(house.batch()):
+        annotator.set(job, assignee=users[name])
+        annotator.tag(job, job["start_frame"], "reviewed")
+        annotator.finish(job)
+    flow.pull.fn(house.home)
+    by_people = [one for one in house.read(Annotation) if one.origin == "human"]
+    assert {one.by for one in by_people} == {"annotator-1"}
+    assert {one.annotator for one in house.read(AnnotationJob)} == {"annotator-1"}
+    assert all(one.provenance is not None for one in by_people)
+    with house.catalogue() as catalogue:
+        write_snapshot(house.workspace, catalogue)
+    shared = "".join(path.read_text() for path in house.workspace.snapshot.rglob("*.jsonl"))
+    assert "annotator-1" in shared
+    for secret in (f'"{name}"', house.connection.url):
+        assert secret not in shared
+
+
+def test_an_image_is_erased_and_stays_away(house: House) -> None:
+    flow.push.fn(house.home)
+    before = house.batch()
+    gone, reviewed = before.image_ids[0], before.image_ids[1]
+    job, frame = house.frame(reviewed)
+    house.annotator().tag(job, frame, "reviewed")
+    house.annotator().finish(job)
+    flow.pull.fn(house.home)
+    summary = flow.erase.fn(house.home, [gone[:12]])
+    assert (summary.images, summary.batches, summary.ended) == (1, 1, 0)
+    assert house.batch().task != before.task
+    assert house.read(AnnotationJob) == []
+    assert f"{gone[:16]}.png" not in names_shown(house)
+    flow.pull.fn(house.home)
+    (label,) = (one for one in house.read(Annotation) if one.origin == "human")
+    assert label.image_id == reviewed
+    assert label.provenance is not None
+    assert label.provenance.task == house.batch().task
+    assert {one.state for one in house.read(AnnotationJob)} == {"completed", "new"}
+    assert flow.push.fn(house.home).new_batches == 0
+    # The rest goes, too; then there is no task.
+    summary = flow.erase.fn(house.home, list(house.batch().image_ids))
+    assert summary.ended == 1
+    assert (house.batch().task, house.batch().state) == ("", "returned")
+    assert names_shown(house) == set()
+
+
+def test_an_image_is_erased_from_archives(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIRRORSET_CVAT_URL", "")
+    flow.push.fn(house.home)
+    gone = house.batch().image_ids[0]
+    outbox = house.workspace.exchange / "outbox" / house.batch().batch_id
+    assert gone[:16].encode() in (outbox / "task.zip").read_bytes()
+    flow.erase.fn(house.home, [gone])
+    assert gone[:16].encode() not in (outbox / "task.zip").read_bytes()
+    assert gone not in (outbox / "batch.json").read_text()
+    assert gone not in house.batch().image_ids
+    assert flow.push.fn(house.home).new_batches == 0
+
+
+# --- listening --------------------------------------------------------------------------------
+
+SECRET = "of this test"  # noqa: S105
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_news_hastens_the_poll_and_nothing_else_does(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow.push.fn(house.home)
+    monkeypatch.setenv("MIRRORSET_CVAT_WEBHOOK_SECRET", SECRET)
+    pulled: list[float] = []
+    asked = threading.Event()
+
+    def pull(home: Path) -> PullSummary:
+        pulled.append(time.monotonic())
+        asked.set()
+        if len(pulled) == 2:
+            raise UnavailableError("The server is down for a moment.")
+        return PullSummary(batches=1, returned=0, reviewed=0, unreviewed=0, rejected=0)
+
+    port = free_port()
+    polls = listen(house.home, "127.0.0.1", port, 3600, pull=pull)
+    next(polls)
+    listener = threading.Thread(target=lambda: next(polls), daemon=True)
+    listener.start()
+
+    def deliver(project: int, secret: str) -> int:
+        job = {"id": 1, "project_id": project, "updated_date": utc_now().isoformat()}
+        body = json.dumps({"event": "update:job", "job": job}).encode()
+        signed = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        headers = {SIGNATURE: f"sha256={signed}"}
+        return requests.post(f"http://127.0.0.1:{port}/", body, headers=headers).status_code  # noqa: S113
+
+    ours = int(house.batch().project)
+    asked.clear()
+    assert deliver(ours, "another secret") == 401
+    assert deliver(ours + 1, SECRET) == 200
+    assert not asked.wait(0.5)
+    # Several are one piece of news; the pull that fails is followed by the next.
+    assert {deliver(ours, SECRET) for _ in range(5)} == {202}
+    assert asked.wait(20)
+    time.sleep(2)
+    assert len(pulled) == 2
+    assert deliver(ours, SECRET) == 202
+    listener.join(20)
+    assert len(pulled) == 3
+    polls.close()
+    with pytest.raises(requests.ConnectionError):
+        deliver(ours, SECRET)
+
+
+def test_without_a_secret_nobody_listens(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MIRRORSET_CVAT_WEBHOOK_SECRET", raising=False)
+    with pytest.raises(SettingsError, match="MIRRORSET_CVAT_WEBHOOK_SECRET"):
+        next(listen(house.home, "127.0.0.1", free_port(), 3600))
+
+
+def test_a_port_that_is_taken_is_one_sentence(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIRRORSET_CVAT_WEBHOOK_SECRET", SECRET)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(UnavailableError, match="cannot be listened on"):
+            next(listen(house.home, "127.0.0.1", taken.getsockname()[1], 3600))

@@ -14,10 +14,10 @@ from annotation.exchange import Contents, image_name
 from annotation.schema import LabelSchema
 from annotation.shapes import ImageShapes, Rectangle, Skeleton
 from mirrorset.errors import InputError, IntegrityError
-from mirrorset.pixels import decode
+from mirrorset.pixels import refuse_undecodable
 from mirrorset.records import Annotation, Batch, ImageRecord, Reason, Record, Rejected
 
-# Decoding leaves Python's lock: a second thread halves the time.
+# Decoding by Pillow leaves Python's lock: a second thread halves the time.
 _PARALLEL = 4
 _MAX_OVERHANG = CheckParams().max_overhang
 
@@ -108,7 +108,7 @@ def _refusal(one: Outgoing, contents: Contents, schema: LabelSchema) -> Rejected
     except (InputError, IntegrityError) as error:
         return _rejected(image_id, Reason.CHECKSUM, str(error))
     try:
-        decode(content)
+        refuse_undecodable(content)
     except InputError as error:
         return _rejected(image_id, Reason.NOT_AN_IMAGE, str(error))
     return None

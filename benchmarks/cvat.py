@@ -1,6 +1,7 @@
 """Pushes 200 labelled pictures to a CVAT server and pulls them, with mirrorset and with cvat-cli.
 
     .venv/bin/python benchmarks/cvat.py [--repetitions 3] [--images 200] [--job-size 25]
+                                        [--points 5 68]
 
 Both go to the same stand-in server (tests/standin), in turn, which answers as slowly as the
 recorded CVAT 2.54.1 did; it does so for each call by itself, however many are under way at once.
@@ -10,9 +11,9 @@ running does, and also as processes from start to exit. The project, which is ma
 batches, is made before. Ours carries boxes, skeletons with each point's confidence, masks and tags,
 and compares all that comes back with what was sent; COCO Keypoints has no place for masks, tags and
 confidences. Prints a table and, as its last line, JSON. Medians; `ratio` is cvat-cli's seconds over
-ours in a running worker, `ratio_processes` over our whole processes; `…_joined` the same for
-cvat-cli's shortest way, labels given to `task create`, which then polls the import as fast as the
-rest.
+ours in a running worker, `ratio_processes` over our whole processes; `…_joined` the same for labels
+given to `task create` instead of an import of their own. These are for the first of --points, the
+size of the skeleton with which cvat-cli was recorded; `by_points` has all.
 """
 
 import argparse
@@ -31,11 +32,12 @@ from typing import Any
 
 import cvat_data
 import cvat_peer
+from cvat_data import schema_of
 from measured import processor_name, run
 
 from annotation.cvat.connection import Connection
 from annotation.cvat.project import apply
-from annotation.schema import REVIEWED, load_label_schema
+from annotation.schema import REVIEWED
 from mirrorset.settings import Settings
 
 _HERE = Path(__file__).resolve().parent
@@ -56,6 +58,15 @@ class Server:
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
+
+
+@dataclass(frozen=True)
+class Size:
+    """What goes there and back."""
+
+    images: int
+    job_size: int
+    points: int
 
 
 @dataclass(frozen=True)
@@ -93,18 +104,19 @@ def serving() -> Iterator[Server]:
         process.wait()
 
 
-def ours(server: Server, data: Path, scratch: Path, images: int, job_size: int) -> Row:
+def ours(server: Server, data: Path, scratch: Path, size: Size) -> Row:
     """One push and one pull; between them annotators review every image, which is not timed."""
     env = {**os.environ, "MIRRORSET_CVAT_TOKEN": server.token, "PYTHONPATH": str(_HERE.parent)}
     parts, requests, within_s = {}, 0, 0.0
-    apply(Connection(server.url, server.token), load_label_schema())
+    apply(Connection(server.url, server.token), schema_of(size.points))
     for verb in ("push", "pull"):
         log = scratch / f"{verb}.log"
         command = [sys.executable, str(_HERE / "cvat_ours.py"), verb, str(data), server.url]
-        parts[verb] = run([*command, str(job_size)], log, env).wall_s
+        sizes = [str(size.job_size), str(size.points)]
+        parts[verb] = run([*command, *sizes], log, env).wall_s
         told = json.loads(log.read_text().splitlines()[-1])
-        if told["images"] != images:
-            raise SystemExit(f"{told['images']} of {images} images in the {verb}.")
+        if told["images"] != size.images:
+            raise SystemExit(f"{told['images']} of {size.images} images in the {verb}.")
         requests += told["requests"]
         within_s += told["seconds"]
         if verb == "push":
@@ -113,21 +125,17 @@ def ours(server: Server, data: Path, scratch: Path, images: int, job_size: int) 
 
 
 def peers(
-    server: Server,
-    program: Path,
-    data: Path,
-    scratch: Path,
-    images: int,
-    job_size: int,
-    joined: bool,
+    server: Server, program: Path, data: Path, scratch: Path, size: Size, is_joined: bool
 ) -> Row:
     """One round trip by cvat-cli."""
     before = server.requests()
-    done = cvat_peer.round_trip(program, server.url, data / "peer", scratch, job_size, joined)
-    if done.annotations != images:
-        raise SystemExit(f"cvat-cli brought {done.annotations} of {images} annotations back.")
+    done = cvat_peer.round_trip(
+        program, server.url, data / "peer", scratch, size.job_size, is_joined
+    )
+    if done.annotations != size.images:
+        raise SystemExit(f"cvat-cli brought {done.annotations} of {size.images} annotations back.")
     parts = {"create": done.create_s, "import": done.import_s, "export": done.export_s}
-    title = "cvat-cli, labels with the task" if joined else "cvat-cli"
+    title = "cvat-cli, labels with the task" if is_joined else "cvat-cli"
     return Row(title, parts, server.requests() - before)
 
 
@@ -174,37 +182,48 @@ def _told(rows: list[Row]) -> dict[str, Any]:
     }
 
 
+def measure(program: Path, size: Size, repetitions: int) -> dict[str, Any]:
+    """All ways for one size, in turn, each on a server of its own; prints their table."""
+    rows: dict[str, list[Row]] = {"ours": [], "peer": [], "joined": []}
+    with tempfile.TemporaryDirectory() as folder:
+        data, scratch = Path(folder) / "data", Path(folder)
+        data.mkdir()
+        cvat_data.write(data, size.images, schema_of(size.points))
+        for _ in range(repetitions):
+            with serving() as server:
+                rows["ours"].append(ours(server, data, scratch, size))
+            for name in ("peer", "joined"):
+                with serving() as server:
+                    row = peers(server, program, data, scratch, size, name == "joined")
+                    rows[name].append(row)
+    print(f"{size.images} images with {size.points} points, there and back")
+    told = {name: _told(done) for name, done in rows.items()}
+    ratios = {
+        f"{name}{ending}": round(told[side]["wall_s"] / told["ours"][measured], 2)
+        for name, measured in (("ratio", "within_s"), ("ratio_processes", "wall_s"))
+        for ending, side in (("", "peer"), ("_joined", "joined"))
+    }
+    return {**ratios, **told}
+
+
 def main() -> None:
     """Measure, print, and fail where anything that should come back did not."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--job-size", type=int, default=25, help="images in a job, on both sides")
+    parser.add_argument("--points", type=int, nargs="+", default=[5, 68])
     given = parser.parse_args()
     program = cvat_peer.environment(Settings().cache)
-    rows: dict[str, list[Row]] = {"ours": [], "peer": [], "joined": []}
-    with tempfile.TemporaryDirectory() as folder:
-        data, scratch = Path(folder) / "data", Path(folder)
-        data.mkdir()
-        cvat_data.write(data, given.images)
-        size = given.images, given.job_size
-        for _ in range(given.repetitions):
-            # A server of its own for each: none meets what another left.
-            with serving() as server:
-                rows["ours"].append(ours(server, data, scratch, *size))
-            for name in ("peer", "joined"):
-                with serving() as server:
-                    is_joined = name == "joined"
-                    rows[name].append(peers(server, program, data, scratch, *size, is_joined))
     machine = f"{os.cpu_count()} cores, {processor_name()}, Python {platform.python_version()}"
-    print(f"{given.images} images there and back; {machine}; medians of {given.repetitions}")
-    told = {name: _told(done) for name, done in rows.items()}
-    ratios = {
-        f"{name}{ending}": round(told[side]["wall_s"] / told["ours"][measure], 2)
-        for name, measure in (("ratio", "within_s"), ("ratio_processes", "wall_s"))
-        for ending, side in (("", "peer"), ("_joined", "joined"))
+    print(f"{machine}; medians of {given.repetitions}, {given.job_size} images in a job")
+    by_points = {
+        points: measure(program, Size(given.images, given.job_size, points), given.repetitions)
+        for points in given.points
     }
-    print(json.dumps({**ratios, **told, "images": given.images, "job_size": given.job_size}))
+    first = by_points[given.points[0]]
+    ratios = {name: first[name] for name in first if name.startswith("ratio")}
+    print(json.dumps({**ratios, "images": given.images, "by_points": by_points}))
 
 
 if __name__ == "__main__":

@@ -19,11 +19,22 @@ _BOX = (170.0, 150.0, 470.0, 470.0)
 _SIDE = 300
 
 
-def write(folder: Path, images: int) -> None:
+def schema_of(points: int) -> LabelSchema:
+    """The label schema `selfie`, its skeleton cut down to so many points."""
+    schema = load_label_schema()
+    return schema.model_copy(
+        update={
+            "point_names": schema.point_names[:points],
+            "layout": schema.layout[:points],
+            "edges": tuple(edge for edge in schema.edges if max(edge) < points),
+        }
+    )
+
+
+def write(folder: Path, images: int, schema: LabelSchema) -> None:
     """Make the data in the fresh `folder`: for us pictures by id, images.jsonl and labels.jsonl;
     for cvat-cli the folder peer/ with the same files, labels.json and coco.json.
     """
-    schema = load_label_schema()
     draw = np.random.default_rng(7)
     (folder / "peer" / "images").mkdir(parents=True)
     (folder / "blobs").mkdir()

@@ -1,6 +1,6 @@
 """A push or a pull of the benchmark's pictures by mirrorset, as `benchmarks/cvat.py` runs it.
 
-    MIRRORSET_CVAT_TOKEN=… python benchmarks/cvat_ours.py push|pull FOLDER URL JOB_SIZE
+    MIRRORSET_CVAT_TOKEN=… python benchmarks/cvat_ours.py push|pull FOLDER URL JOB_SIZE POINTS
 
 Prints JSON: requests, and seconds without the interpreter's start. What is pulled is compared with
 what was sent, shape by shape; SystemExit where it is not the same.
@@ -12,13 +12,15 @@ import sys
 import time
 from pathlib import Path
 
+from cvat_data import schema_of
+
 from annotation.batches import BatchParams, make_batch
 from annotation.checks import round_trip
 from annotation.cvat.connection import connect
 from annotation.cvat.exchange import ServerExchange
 from annotation.outgoing import sendable
 from annotation.pseudonyms import Pseudonyms
-from annotation.schema import REVIEWED, load_label_schema
+from annotation.schema import REVIEWED
 from mirrorset.files import read_records, write_records
 from mirrorset.records import Annotation, Batch, ImageRecord
 
@@ -36,9 +38,10 @@ class Blobs:
 
 def main() -> None:
     """Push or pull once."""
-    verb, folder, url, job_size = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+    verb, folder, url = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+    job_size, points = int(sys.argv[4]), int(sys.argv[5])
+    schema = schema_of(points)
     began = time.perf_counter()
-    schema = load_label_schema()
     connection = connect(url, os.environ["MIRRORSET_CVAT_TOKEN"])
     names = Pseudonyms(folder / "annotators.json")
     exchange = ServerExchange(connection, names, BatchParams(segment_size=job_size))

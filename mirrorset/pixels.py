@@ -3,6 +3,8 @@
 import hashlib
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import simplejpeg
@@ -94,6 +96,16 @@ def decode(content: bytes) -> NDArray[np.uint8]:
         raise InputError(f"This picture cannot be decoded: {unusable.detail}") from None
 
 
+def refuse_undecodable(content: bytes) -> None:
+    """Raise InputError where `decode` does, sooner: of a JPEG an eighth of the size is decoded."""
+    try:
+        with _opened(content, PixelParams(min_side_px=1)) as (_, image):
+            image.draft("L", (1, 1))
+            image.load()
+    except UnusableImageError as unusable:
+        raise InputError(f"This picture cannot be decoded: {unusable.detail}") from None
+
+
 def _pixel_hash(rgb: NDArray[np.uint8]) -> str:
     """BLAKE3 over the shape (H, W, 3) and the bytes of an RGB picture, in 64 hex digits.
 
@@ -125,9 +137,21 @@ def hamming(a: str, b: str) -> int:
 
 
 def _upright(content: bytes, params: PixelParams) -> tuple[str, NDArray[np.uint8]]:
-    """Media type and upright RGB pixels (H, W, 3); what the file claims is judged before decoding.
+    """Media type and upright RGB pixels (H, W, 3)."""
+    with _opened(content, params) as (kind, image):
+        rgb = _rgb(image, content)
+        turn = _TURNS.get(_orientation(image))
+        if turn is not None:
+            rgb = np.asarray(Image.fromarray(rgb).transpose(turn))
+        return kind.media_type, rgb
 
-    Every fault becomes UnusableImageError: Pillow's parsers raise whatever corrupt bytes lead to.
+
+@contextmanager
+def _opened(content: bytes, params: PixelParams) -> Iterator[tuple[Kind, Image.Image]]:
+    """A picture to decode; what the file claims is judged before.
+
+    Every fault, of decoding too, becomes UnusableImageError: Pillow's parsers raise whatever
+    corrupt bytes lead to.
     """
     kind = sniff(content)
     _refuse_unreadable(kind)
@@ -146,17 +170,13 @@ def _upright(content: bytes, params: PixelParams) -> tuple[str, NDArray[np.uint8
         with image:
             _refuse_size(image.width, image.height, params)
             try:
-                rgb = _rgb(image, content)
+                yield kind, image
             except Exception as error:
                 if _is_limit(error):
                     raise _bomb(f"Its metadata are too large to be read: {error}.") from error
                 raise UnusableImageError(
                     Reason.TRUNCATED, f"The picture is damaged or ends early: {error}."
                 ) from error
-            turn = _TURNS.get(_orientation(image))
-            if turn is not None:
-                rgb = np.asarray(Image.fromarray(rgb).transpose(turn))
-            return kind.media_type, rgb
 
 
 def _refuse_unreadable(kind: Kind) -> None:

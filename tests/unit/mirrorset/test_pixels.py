@@ -27,7 +27,15 @@ from PIL import Image, ImageOps, features
 from skimage import data
 
 from mirrorset.errors import InputError
-from mirrorset.pixels import PixelParams, UnusableImageError, decode, hamming, inspect, phash
+from mirrorset.pixels import (
+    PixelParams,
+    UnusableImageError,
+    decode,
+    hamming,
+    inspect,
+    phash,
+    refuse_undecodable,
+)
 from mirrorset.records import Reason
 
 
@@ -156,6 +164,7 @@ def test_every_mode_is_read(mode: str, astronaut: Image.Image) -> None:
     kind = "JPEG" if mode in {"CMYK", "YCbCr"} else "PNG"
     picture = astronaut.convert("L").convert(mode) if mode == "I;16" else astronaut.convert(mode)
     assert decode(encoded(picture, kind)).shape == (512, 512, 3)
+    refuse_undecodable(encoded(picture, kind))
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="Pillow was built without AVIF")
@@ -255,6 +264,9 @@ def test_no_strict_prefix_of_a_picture_passes(kind: str) -> None:
         with pytest.raises(UnusableImageError) as refusal:
             inspect(whole[:length], params)
         assert refusal.value.reason in {Reason.TRUNCATED, Reason.NOT_AN_IMAGE}
+        with pytest.raises(InputError):
+            refuse_undecodable(whole[:length])
+    refuse_undecodable(whole)
 
 
 @pytest.mark.parametrize(("tag", "kind"), [(0x010F, 9), (0x010F, 12), (0x011A, 2), (0x011A, 7)])
@@ -279,6 +291,8 @@ def test_no_bytes_raise_anything_else(
         content[at % len(content)] = value
     with contextlib.suppress(UnusableImageError):
         inspect(bytes(content[:cut]), PixelParams(min_side_px=1, max_pixels=10**6))
+    with contextlib.suppress(InputError):
+        refuse_undecodable(bytes(content[:cut]))
 
 
 def test_near_duplicates_have_near_hashes(astronaut: Image.Image) -> None:

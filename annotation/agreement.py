@@ -78,8 +78,10 @@ def comparisons(
     """Every comparison that the works allow, image by image.
 
     Each person's work is held against the image's newest gold, and every two people's against each
-    other, but for honeypots: there gold says more. Nobody is held against their own. slices: where
-    each image counts besides.
+    other, but for honeypots: there gold says more. Nobody is held against their own. Two people's
+    work of origin "human" is one and then its correction, which agree wherever nothing was to be
+    corrected: of two people who have not seen each other's, one at least did a replica. slices:
+    where each image counts besides.
     """
     for image_id, of_image in _by_image(works):
         places = tuple((slices or {}).get(image_id, ()))
@@ -92,7 +94,8 @@ def comparisons(
                 if work.annotation.by != gold.annotation.by:
                     yield _comparison(work, gold, against, places, schema)
         for one, other in combinations([work for work in people if not work.is_honeypot], 2):
-            if one.annotation.by != other.annotation.by:
+            is_replica = "replica" in (one.annotation.origin, other.annotation.origin)
+            if is_replica and one.annotation.by != other.annotation.by:
                 yield _comparison(one, other, "replica", places, schema)
 
 

@@ -15,6 +15,7 @@ Masks that the schema has no label for were not shown, and stay.
 """
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 import numpy as np
 
@@ -57,23 +58,25 @@ def accept(
     schema: LabelSchema,
     *,
     params: ReviewParams,
-    before: Collection[str] = (),
+    before: Collection[Annotation] = (),
 ) -> list[Record]:
     """Annotations (of the origin they came back with), verdicts and what was rejected.
 
-    images and sent: the records and the model's annotations of the batch, in any order. Verdicts
-    are on what annotators and gold say; of a replica, and of an image that is not finished, only
-    stops count, and a stop on any of an image's returns is the last word. The batch itself follows
-    as "returned" once every image of it has come back and was accepted, now or (`before`) in an
-    earlier return. Rejected (CHECK_FAILED): an
-    image whose shapes do not fit the schema (a stop on it holds all the same), whose size has
-    changed or that is no longer kept, and what `returned` rejects.
+    images and sent: the records and the model's annotations of the batch, in any order. before:
+    what people have said of its images in earlier returns; what nobody has changed since stays as
+    it is, whoever has the job now. Verdicts are on what annotators and gold say; of a replica, and
+    of an image that is not finished, only stops count, and a stop on any of an image's returns is
+    the last word. The batch itself follows as "returned" once every image of it has come back and
+    was accepted, now or before. Rejected (CHECK_FAILED): an image whose shapes do not fit the
+    schema (a stop on it holds all the same), whose size has changed or that is no longer kept, and
+    what `returned` rejects.
     """
     image_by_id = {image.image_id: image for image in images}
     sent_by_id = {annotation.image_id: annotation for annotation in sent}
     records: list[Record] = []
     stops: list[Verdict] = []
-    accepted = set(before)
+    said_last = {(one.image_id, one.origin): one for one in sorted(before, key=_made_at)}
+    accepted = {one.image_id for one in before if one.origin != "replica"}
     for back in returned.images:
         image, label = image_by_id.get(back.image_id), sent_by_id.get(back.image_id)
         if image is not None:
@@ -85,7 +88,10 @@ def accept(
             records.append(labels)
             continue
         annotation = _annotation(back, labels, label, schema, params)
-        records.append(annotation)
+        if annotation.origin == "replica" or not _says_the_same(
+            annotation, said_last.get((back.image_id, annotation.origin))
+        ):
+            records.append(annotation)
         if annotation.origin != "replica":
             records += verdicts(
                 annotation, back.shapes.width_px, back.shapes.height_px, schema, params.checks
@@ -96,6 +102,18 @@ def accept(
     if accepted.issuperset(batch.image_ids):
         records.append(batch.model_copy(update={"state": "returned"}))
     return records
+
+
+def _made_at(annotation: Annotation) -> datetime:
+    return annotation.made_at
+
+
+def _says_the_same(annotation: Annotation, before: Annotation | None) -> bool:
+    """Whether nothing has changed but who has it, when and where."""
+    if before is None:
+        return False
+    origin = {"by": "", "made_at": before.made_at, "provenance": None}
+    return annotation.model_copy(update=origin) == before.model_copy(update=origin)
 
 
 def _labels(

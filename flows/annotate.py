@@ -213,11 +213,12 @@ def pull_batch(
         returned = disguised(returned, honeypots)
         images, annotations = _contents(catalogue, batch)
         params = workspace.params("review", ReviewParams)
-        before = {
-            label.image_id
+        own = set(batch.image_ids)
+        before = [
+            label
             for label in catalogue.read(Annotation)
-            if label.origin in ("human", "gold")
-        }
+            if label.image_id in own and label.origin != "model"
+        ]
         records = accept(batch, returned, images, annotations, schema, params=params, before=before)
         write_shard(workspace.spool, [*records, *returned.jobs])
 

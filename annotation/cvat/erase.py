@@ -163,6 +163,10 @@ def _read(connection: Connection, task_id: int, gone: set[int]) -> _Task:
     for job in jobs:
         if job["type"] == _GOLD:
             gold = connection.call("GET", f"/api/jobs/{job['id']}/data/meta")["included_frames"]
+    gold = [frame for frame in gold if frame not in gone]
+    if not gold:
+        # The job of known truth goes with its last frame.
+        jobs = [job for job in jobs if job["type"] != _GOLD]
     places = {job["id"]: place for place, job in enumerate(jobs)}
     issues = [
         (places[issue["job"]], issue, _messages(connection, issue))
@@ -179,7 +183,7 @@ def _read(connection: Connection, task_id: int, gone: set[int]) -> _Task:
             _without(connection.call("GET", f"/api/jobs/{job['id']}/annotations/"), gone)
             for job in jobs
         ),
-        gold=tuple(frame for frame in gold if frame not in gone),
+        gold=tuple(gold),
         issues=tuple(issues),
     )
 

@@ -151,6 +151,23 @@ def test_all_else_stays(room: MakeRoom) -> None:
     )
 
 
+def test_the_only_frame_of_known_truth_takes_its_job_along(room: MakeRoom) -> None:
+    here = room()
+    gold = {
+        "type": "ground_truth",
+        "task_id": int(here.batch.task),
+        "frame_selection_method": "manual",
+        "frames": [1],
+    }
+    here.connection.call("POST", "/api/jobs", body=gold, find=lambda: None)
+    gone = here.batch.image_ids[1]
+    batch = erase_from_task(here.connection, here.batch, {gone}, here.pictures)
+    assert gone not in batch.image_ids
+    after = seen(here, batch)
+    assert gone[:16] not in repr(after)
+    assert {job["kind"] for job in after["jobs"]} == {"annotation"}
+
+
 def test_again_changes_nothing(room: MakeRoom) -> None:
     here = room()
     gone = {here.batch.image_ids[0]}

@@ -232,7 +232,7 @@ class Trip:
                 self.sent,
                 SCHEMA,
                 params=ReviewParams(),
-                before={key[1] for key in self.kept if key[0] == "Annotation"},
+                before=[one for one in self.kept.values() if isinstance(one, Annotation)],
             )
             self.kept |= {_key(record): record for record in records}
             self.known = returned.jobs

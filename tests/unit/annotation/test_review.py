@@ -1,5 +1,5 @@
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement
 
@@ -30,7 +30,11 @@ def review(
 ) -> Callable[[Callable[[Element], None]], list[Record]]:
     """Push, let a person change the first image as given, pull and accept."""
 
-    def run(change: Callable[[Element], None], every: bool = False) -> list[Record]:
+    def run(
+        change: Callable[[Element], None],
+        every: bool = False,
+        before: Sequence[Annotation] = (),
+    ) -> list[Record]:
         exchange = FolderExchange(tmp_path)
         batch = exchange.push(
             make_batch(list(pictures), schema.version), pictures.records(), pictures, sent, schema
@@ -44,7 +48,9 @@ def review(
         edit(task, tmp_path / "inbox" / f"{batch.batch_id}.zip", on_images)
         returned = exchange.pull(batch)
         assert returned is not None
-        return accept(batch, returned, pictures.records(), sent, schema, params=PARAMS)
+        return accept(
+            batch, returned, pictures.records(), sent, schema, params=PARAMS, before=before
+        )
 
     return run
 
@@ -81,6 +87,19 @@ def test_a_mere_look_keeps_everything(review, sent: list[Annotation]) -> None:
     assert annotation.masks == sent[0].masks
     assert annotation.tags == sent[0].tags
     assert annotation.models == sent[0].models
+
+
+def test_what_nobody_changed_since_stays_whose_it_was(review, sent: list[Annotation]) -> None:
+    (first,) = only(review(reviewed), Annotation)
+    before = [first.model_copy(update={"by": "annotator-7"})]
+    assert only(review(reviewed, before=before), Annotation) == []
+
+    def corrected(image: Element) -> None:
+        reviewed(image)
+        move(image, "nose_ridge_3", 2.0)
+
+    (second,) = only(review(corrected, before=before), Annotation)
+    assert second.by == "annotator-1"
 
 
 def test_a_mask_that_was_not_shown_stays(review, sent: list[Annotation]) -> None:

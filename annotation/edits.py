@@ -19,7 +19,12 @@ from annotation.schema import REVIEWED, LabelSchema
 from faces.profiles import PROFILES
 from faces.schema import load_schema
 from mirrorset.geometry import iou
-from mirrorset.metrics import percentile_interval, resampled, weighted_quantile
+from mirrorset.metrics import (
+    percentile_interval,
+    resampled,
+    weighted_quantile,
+    wilson_interval,
+)
 from mirrorset.records import Annotation, Face, Record
 
 
@@ -150,7 +155,12 @@ def _row(profile: str, label: str, found: Sequence[Edit], schema: LabelSchema) -
     once = np.ones((1, len(found)), dtype=np.int64)
 
     def share(is_so: NDArray[np.float64]) -> Share:
-        return _interval(float(is_so.mean()), (drawn @ is_so) / drawn.sum(axis=1))
+        value = float(is_so.mean())
+        if value in (0.0, 1.0):
+            # Drawn again, all of a kind stay so: as if nothing else could be. Wilson knows better.
+            low, high = wilson_interval(round(value * len(images)), len(images))
+            return Share(value=value, low=low, high=high)
+        return _interval(value, (drawn @ is_so) / drawn.sum(axis=1))
 
     def quantile(part: float) -> Share:
         value = float(weighted_quantile(shifts, once, part)[0])

@@ -42,7 +42,7 @@ def make_face(schema: LabelSchema) -> Callable[..., Face]:
     def make(face_id: str = "0", left: float = 100, top: float = 80, side: float = 200) -> Face:
         # Bent, or it would be the template that nobody has moved onto a face.
         drawing = np.asarray(schema.layout)
-        bent = drawing + 2 * np.sin(drawing[:, ::-1] / 15)
+        bent = drawing + np.cos((drawing[:, :1] - 50) / 15) * (0, 3)
         points = np.round(bent / 100 * side + (left, top), 2)
         lattice = tuple((float(x), float(y)) for x, y in points)
         count = len(lattice)

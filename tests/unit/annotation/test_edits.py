@@ -100,6 +100,8 @@ def test_the_model_that_is_wrong_most_often_is_named_first(
     assert jaw.untouched.value == pytest.approx(1 - jaw.wrong.value)
     assert jaw.percentile_90.value == pytest.approx(0.12, abs=2e-3)
     assert (eye.untouched.value, eye.wrong.value) == (0, 0)
+    # Nothing in 60 pictures is not nothing ever.
+    assert 0 < eye.wrong.high == pytest.approx(0.0602, abs=1e-3)
     assert eye.median.value == pytest.approx(0.01, abs=1e-3)
     assert jaw.models == (PROFILES["research"].points106,)
     assert to_replace(rows) == (PROFILES["research"].points106,)

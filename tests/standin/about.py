@@ -5,6 +5,7 @@ from pathlib import Path
 from fastapi import APIRouter, Response
 
 from standin.call import Answer, Anybody, Arrived
+from standin.formats import EXPORTERS, IMPORTERS
 
 router = APIRouter()
 
@@ -33,15 +34,12 @@ async def get_health(call: Anybody) -> Response:
 
 @router.get("/api/server/annotation/formats")
 async def get_formats(call: Arrived) -> Response:
-    from standin.formats import EXPORTERS, IMPORTERS
-
     def shown(name: str) -> dict[str, object]:
         version = name.rpartition(" ")[2]
         dimension = "3d" if "3D" in name or "Point Cloud" in name or "Raw" in name else "2d"
-        kind = "ZIP"
         return {
             "name": name,
-            "ext": kind,
+            "ext": "ZIP",
             "version": version,
             "enabled": True,
             "dimension": dimension,

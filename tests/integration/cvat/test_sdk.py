@@ -71,3 +71,36 @@ def test_task_with_overlapping_jobs_shows_one_copy_of_each_shape(
         assert sum(map(len, of_jobs)) == 7
     finally:
         project.remove()
+
+
+def test_annotations_come_back_through_an_export_as_from_a_file(
+    client: Client, pictures: list[Path], tmp_path: Path
+) -> None:
+    """The SDK sends an Origin with a password only, and without one a file upload breaks."""
+    client.api_client.set_default_header("Origin", client.api_map.host)
+    project = client.projects.create({"name": "back and forth", "labels": [FACE]})
+    try:
+        task = client.tasks.create_from_data(
+            spec={"name": "t", "project_id": project.id}, resources=pictures
+        )
+        (face,) = project.get_labels()
+        score = face.attributes[0].id
+        shape = models.LabeledShapeRequest(
+            type="rectangle",
+            frame=2,
+            label_id=face.id,
+            points=[1.25, 2.5, 30.0, 40.75],
+            attributes=[models.AttributeValRequest(spec_id=score, value="0.91")],
+        )
+        task.set_annotations(models.LabeledDataRequest(shapes=[shape]))
+        exported = tmp_path / "exported.zip"
+        task.export_dataset("CVAT for images 1.1", exported, include_images=False)
+        task.remove_annotations()
+        assert task.get_annotations().shapes == []
+        task.import_annotations("CVAT 1.1", exported)
+        (kept,) = task.get_annotations().shapes
+        assert (kept.frame, kept.points) == (2, [1.25, 2.5, 30.0, 40.75])
+        assert kept.attributes[0].value == "0.91"
+        assert kept.source == "file"
+    finally:
+        project.remove()

@@ -18,6 +18,7 @@ from mirrorset.records import (
     Quarantine,
     Record,
     Rejected,
+    Sent,
     Verdict,
 )
 
@@ -121,13 +122,34 @@ def showable(
     for annotation in annotations:
         if annotation.origin == "gold":
             gold.add(annotation.image_id)
-        if annotation.origin == "model":
-            by_image[annotation.image_id] = annotation
-        else:
+        if annotation.origin != "model":
             seen_by_people.add(annotation.image_id)
+        elif _is_newer(annotation, by_image.get(annotation.image_id)):
+            by_image[annotation.image_id] = annotation
     passed = by_image.keys() & (adult | released(decided))
     shown = passed - barred - doubted - unfit - (seen_by_people - gold)
     return [by_image[image_id] for image_id in shown]
+
+
+def _is_newer(annotation: Annotation, other: Annotation | None) -> bool:
+    return other is None or annotation.made_at >= other.made_at
+
+
+def sent_with(batches: Iterable[Batch], annotations: Iterable[Annotation]) -> list[Sent]:
+    """The labels that each image of `batches` goes out with: the newest of a model.
+
+    To be kept before a batch is pushed: models may say something else meanwhile.
+    """
+    newest: dict[str, Annotation] = {}
+    for annotation in annotations:
+        if annotation.origin == "model" and _is_newer(annotation, newest.get(annotation.image_id)):
+            newest[annotation.image_id] = annotation
+    return [
+        Sent(batch_id=batch.batch_id, image_id=image_id, annotation=newest[image_id])
+        for batch in batches
+        for image_id in batch.image_ids
+        if image_id in newest
+    ]
 
 
 def _draw(

@@ -18,26 +18,40 @@ from annotation.shapes import (
     Tag,
 )
 
+# Ten thousand faces of 68 points have some two millions; each takes a few hundred bytes here.
+_MOST_ELEMENTS = 4_000_000
+
 
 class MalformedXmlError(Exception):
     """The XML is not what CVAT writes, as one sentence."""
 
 
 def parse_xml(content: bytes) -> Xml:
-    """The root element. Raises MalformedXmlError for broken XML and for any document type.
+    """The root element. Raises MalformedXmlError for broken XML, for any document type, and for
+    more elements than any export has.
 
     Without a document type there are no entities, so none that expand or read files.
     """
     builder = TreeBuilder()
+    count = 0
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal count
+        count += 1
+        if count > _MOST_ELEMENTS:
+            raise MalformedXmlError(f"it has more than {_MOST_ELEMENTS:,} elements")
+        builder.start(tag, attributes)
+
     parser = expat.ParserCreate()
     parser.buffer_text = True
-    parser.StartElementHandler = builder.start
+    parser.StartElementHandler = start
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data
     parser.StartDoctypeDeclHandler = _refuse_doctype
     try:
         parser.Parse(content, True)
-    except (expat.ExpatError, UnicodeError, LookupError) as error:
+    # A ValueError is what expat says of encodings of several bytes.
+    except (expat.ExpatError, ValueError, LookupError) as error:
         raise MalformedXmlError(f"the XML is broken: {error}") from None
     return builder.close()
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from annotation.batches import BatchParams, plan_batches, showable
+from annotation.batches import BatchParams, plan_batches, sent_with, showable
 from annotation.exchange import Exchange
 from annotation.folder import FOLDER, FolderExchange
 from annotation.honeypots import disguised, drawn
@@ -29,6 +29,7 @@ from mirrorset.records import (
     Reason,
     Record,
     Rejected,
+    Sent,
     Verdict,
 )
 from mirrorset.spool import ingest, write_shard
@@ -85,8 +86,11 @@ def push(home: Path) -> PushSummary:
         recorded = {batch.batch_id for batch in catalogue.read(Batch)}
         catalogue.upsert([one for one in exchange.batches() if one.batch_id not in recorded])
         # Kept before they leave: a push that is killed from here on is taken up by the next.
+        known = {batch.batch_id for batch in catalogue.read(Batch)}
         waiting = _planned(workspace, catalogue, schema)
-        catalogue.upsert([*waiting, *drawn(waiting, catalogue.read(Annotation))])
+        new = [batch for batch in waiting if batch.batch_id not in known]
+        labels = list(catalogue.read(Annotation))
+        catalogue.upsert([*waiting, *drawn(waiting, labels), *sent_with(new, labels)])
         planned = [batch for batch in catalogue.read(Batch) if batch.state == "planned"]
         progress = bar("annotate", total=len(planned))
         for number, batch in enumerate(planned, start=1):
@@ -204,12 +208,10 @@ def pull_batch(
     schema: LabelSchema,
 ) -> None:
     """Leave what people did of one batch as one shard."""
-    known = [job for job in catalogue.read(AnnotationJob) if job.batch_id == batch.batch_id]
+    known = list(catalogue.read(AnnotationJob, batch_id=batch.batch_id))
     returned = exchange.pull(batch, known)
     if returned is not None:
-        honeypots = {
-            one.image_id for one in catalogue.read(Honeypot) if one.batch_id == batch.batch_id
-        }
+        honeypots = {one.image_id for one in catalogue.read(Honeypot, batch_id=batch.batch_id)}
         returned = disguised(returned, honeypots)
         images, annotations = _contents(catalogue, batch)
         params = workspace.params("review", ReviewParams)
@@ -302,12 +304,13 @@ def _planned(workspace: Workspace, catalogue: Catalogue, schema: LabelSchema) ->
 
 
 def _contents(catalogue: Catalogue, batch: Batch) -> tuple[list[ImageRecord], list[Annotation]]:
+    """The images of a batch and the labels that they went out with."""
     wanted = set(batch.image_ids)
-    return (
-        [image for image in catalogue.read(ImageRecord) if image.image_id in wanted],
-        [
-            label
-            for label in catalogue.read(Annotation)
-            if label.image_id in wanted and label.origin == "model"
-        ],
-    )
+    images = [image for image in catalogue.read(ImageRecord) if image.image_id in wanted]
+    kept = list(catalogue.read(Sent, batch_id=batch.batch_id))
+    lacking = wanted - {one.image_id for one in kept}
+    if lacking:
+        # Found outside by a catalogue that does not know of the push.
+        without = batch.model_copy(update={"image_ids": tuple(lacking)})
+        kept += sent_with([without], catalogue.read(Annotation))
+    return images, [one.annotation for one in kept]

@@ -12,7 +12,7 @@ from flows.annotate import exchange_with, label_schema
 from flows.engine import flow, task
 from mirrorset.catalogue import Catalogue
 from mirrorset.files import write_text
-from mirrorset.records import Annotation, Batch, Honeypot, ImageRecord, Record
+from mirrorset.records import Annotation, Batch, Honeypot, ImageRecord, Record, Sent
 from mirrorset.spool import ingest
 from mirrorset.workspace import Workspace, open_workspace
 
@@ -51,7 +51,7 @@ def qa(home: Path, is_reopening: bool = True) -> QaSummary:
 def judge(workspace: Workspace, catalogue: Catalogue, params: QaParams) -> Assessment:
     """Look at all labels of one image after another."""
     return assess(
-        _by_image(catalogue),
+        of_images(catalogue),
         {image.image_id: image for image in catalogue.read(ImageRecord)},
         label_schema(workspace),
         params,
@@ -82,7 +82,19 @@ def reopen(
     return dict(done)
 
 
-def _by_image(catalogue: Catalogue) -> Iterator[list[Annotation]]:
+def of_images(catalogue: Catalogue) -> Iterator[list[Annotation]]:
+    """All annotations of one image after another; what went to people instead of what models have
+    said since.
+    """
+    drawn = {(one.batch_id, one.image_id) for one in catalogue.read(Honeypot)}
+    sent = (one for one in catalogue.read(Sent) if (one.batch_id, one.image_id) not in drawn)
+    following = next(sent, None)
     labels = catalogue.read(Annotation)
-    for _, of_image in groupby(labels, key=lambda label: label.image_id):
-        yield list(of_image)
+    for image_id, of_image in groupby(labels, key=lambda label: label.image_id):
+        annotations = list(of_image)
+        while following is not None and following.image_id < image_id:
+            following = next(sent, None)
+        if following is not None and following.image_id == image_id:
+            people = [one for one in annotations if one.origin != "model"]
+            annotations = [following.annotation, *people]
+        yield annotations

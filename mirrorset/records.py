@@ -408,6 +408,16 @@ class AnnotationJob(Record):
     content_sha256: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
 
 
+class Sent(Record):
+    """One image of a batch with the labels that it went out with: what people changed is told by
+    these, whatever models have said of the image since.
+    """
+
+    batch_id: str
+    image_id: Sha256
+    annotation: Annotation
+
+
 class Honeypot(Record):
     """An image with known gold that was drawn into a batch, to see how its annotators do.
 

@@ -118,8 +118,10 @@ class Catalogue:
                 f"The catalogue {self._name} cannot be written: {error.orig}."
             ) from error
 
-    def read(self, kind: type[R]) -> Iterator[R]:
+    def read(self, kind: type[R], **equal: str) -> Iterator[R]:
         """All records of a kind, sorted by image where they have one, then by their keys.
+
+        equal: fields and the values that they must have.
 
         Raises InputError where one is no such record, as another version may have kept it.
         """
@@ -127,7 +129,7 @@ class Catalogue:
         first = [table.c.image_id] if "image_id" in table.c else []
         with self.reading() as connection:
             rows = connection.execution_options(yield_per=1000).execute(
-                select(table).order_by(*first, *table.primary_key.columns)
+                select(table).filter_by(**equal).order_by(*first, *table.primary_key.columns)
             )
             for row in rows.mappings():
                 yield self._record(kind, table, dict(row))

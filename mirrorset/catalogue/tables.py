@@ -36,6 +36,7 @@ from mirrorset.records import (
     Quarantine,
     Record,
     Rejected,
+    Sent,
     Sighting,
     Verdict,
     Verification,
@@ -201,6 +202,14 @@ honeypots = Table(
     _image_id(),
 )
 
+sent = Table(
+    "sent",
+    metadata,
+    Column("batch_id", String(64), primary_key=True),
+    _image_id(),
+    Column("annotation", JSON, nullable=False),
+)
+
 ledger = Table(
     "ledger",
     metadata,
@@ -268,5 +277,6 @@ TABLE_OF: dict[type[Record], Table] = {
     Batch: batches,
     AnnotationJob: annotation_jobs,
     Honeypot: honeypots,
+    Sent: sent,
     LedgerEntry: ledger,
 }

@@ -22,6 +22,7 @@ from curation.select import SelectParams, select
 from flows.annotate import PullSummary
 from flows.listen import listen
 from flows.prelabel import doubted
+from flows.qa import of_images
 from flows.quarantine import listed
 from flows.snapshot import write_snapshot
 from mirrorset.errors import SettingsError, UnavailableError
@@ -32,6 +33,7 @@ from mirrorset.records import (
     Batch,
     Evidence,
     Licence,
+    ModelRef,
     Record,
     Rejected,
     Sighting,
@@ -39,6 +41,8 @@ from mirrorset.records import (
     utc_now,
 )
 from mirrorset.workspace import Workspace, open_workspace
+
+MODEL = ModelRef(name="zealous", sha256="ab" * 32, licence="X", is_commercial_use_allowed=False)
 
 
 class House:
@@ -166,6 +170,30 @@ def test_a_stop_is_quarantine_everywhere_at_the_next_pull(house: House, reason: 
     out = {one for batch in house.read(Batch) for one in batch.image_ids}
     assert stopped not in out
     assert reviewed in out
+
+
+def test_people_correct_what_they_were_sent_whatever_models_say_since(house: House) -> None:
+    flow.push.fn(house.home)
+    reviewed = house.batch().image_ids[0]
+    sent = label_of(reviewed)
+    anew = sent.model_copy(
+        update={
+            "faces": tuple(face.model_copy(update={"score": 0.5}) for face in sent.faces),
+            "made_at": utc_now(),
+        }
+    )
+    with house.catalogue() as catalogue:
+        # The same profile once more, and another beside it.
+        catalogue.upsert([anew, anew.model_copy(update={"by": "zealous", "models": (MODEL,)})])
+    job, frame = house.frame(reviewed)
+    house.annotator().tag(job, frame, "reviewed", None)
+    house.annotator().finish(job)
+    flow.pull.fn(house.home)
+    (human,) = (one for one in house.read(Annotation) if one.origin == "human")
+    assert (human.faces, human.masks, human.models) == (sent.faces, sent.masks, sent.models)
+    with house.catalogue() as catalogue:
+        (labels,) = (one for one in of_images(catalogue) if one[0].image_id == reviewed)
+    assert [one for one in labels if one.origin == "model"] == [sent]
 
 
 def test_only_pseudonyms_leave(house: House) -> None:

@@ -227,6 +227,19 @@ def test_zips_that_lead_out_of_their_folder_are_refused(
     assert [one.name for one in tmp_path.iterdir()] == ["t.zip"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-7", "shift_jis", "gb2312", "no-such"])
+def test_an_encoding_that_no_export_has_is_refused(encoding: str) -> None:
+    with pytest.raises(MalformedXmlError, match="the XML is broken"):
+        parse_xml(f'<?xml version="1.0" encoding="{encoding}"?><annotations/>'.encode())
+
+
+def test_more_elements_than_any_export_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("annotation.cvat_xml._MOST_ELEMENTS", 10)
+    assert len(parse_xml(b"<r>" + b"<a/>" * 9 + b"</r>")) == 9
+    with pytest.raises(MalformedXmlError, match="more than 10 elements"):
+        parse_xml(b"<r>" + b"<a/>" * 10 + b"</r>")
+
+
 def test_zip_bombs_are_refused_unopened(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "t.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("annotations.xml", b"<annotations>" + b" " * (1 << 23))

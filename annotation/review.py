@@ -88,10 +88,10 @@ def accept(
             records.append(labels)
             continue
         annotation = _annotation(back, labels, label, schema, params)
-        if annotation.origin == "replica" or not _says_the_same(
-            annotation, said_last.get((back.image_id, annotation.origin))
-        ):
-            records.append(annotation)
+        if annotation.origin != "replica":
+            before_it = said_last.get((back.image_id, annotation.origin))
+            annotation = _still(annotation, before_it)
+        records.append(annotation)
         if annotation.origin != "replica":
             records += verdicts(
                 annotation, back.shapes.width_px, back.shapes.height_px, schema, params.checks
@@ -108,12 +108,13 @@ def _made_at(annotation: Annotation) -> datetime:
     return annotation.made_at
 
 
-def _says_the_same(annotation: Annotation, before: Annotation | None) -> bool:
-    """Whether nothing has changed but who has it, when and where."""
+def _still(annotation: Annotation, before: Annotation | None) -> Annotation:
+    """The annotation; where it says what was said before, by whom and when that was said."""
     if before is None:
-        return False
-    origin = {"by": "", "made_at": before.made_at, "provenance": None}
-    return annotation.model_copy(update=origin) == before.model_copy(update=origin)
+        return annotation
+    still = annotation.model_copy(update={"by": before.by, "made_at": before.made_at})
+    is_same = still == before.model_copy(update={"provenance": still.provenance})
+    return still if is_same else annotation
 
 
 def _labels(

@@ -22,6 +22,7 @@ _WORDS = {
     Reason.FORBIDDEN_ADDRESS: "Address is not public",
     Reason.TOO_LARGE: "File too large",
     Reason.CHECKSUM: "Bytes differ from the stated checksum",
+    Reason.UNREVIEWED: "Looked at by no person, which a test split demands",
     Reason.LOST: "Its bytes are lost here or have changed",
     Reason.NOT_AN_IMAGE: "Not an image",
     Reason.TRUNCATED: "File ends early",

@@ -12,7 +12,7 @@ from curation.build import build
 from curation.labels import LABELS, write_labels
 from curation.records import Attribution
 from curation.split import content_digest
-from mirrorset.errors import InputError
+from mirrorset.errors import InputError, UnavailableError
 from mirrorset.params import DatasetParams, Responsible
 from mirrorset.pixels import decode
 from mirrorset.records import DatasetItem
@@ -155,7 +155,7 @@ def test_nothing_to_release_is_said(release_of, tmp_path):
 def test_a_missing_original_leaves_the_old_release(portraits, release_of, blobs, tmp_path):
     card = release_of(portraits[:2], "1.0.0")
     (tmp_path / "blobs").rename(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match="has no image"):
+    with pytest.raises(UnavailableError, match="is not there"):
         build(
             tmp_path / "work",
             blobs,

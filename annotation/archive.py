@@ -219,6 +219,7 @@ def _assignee(root: Element) -> str:
 def _time(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        # A time at the calendar's end may be out of it in UTC, in which times are kept.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise MalformedXmlError(f"{text!r} is no time") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

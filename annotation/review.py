@@ -14,7 +14,7 @@ What a person touched wins. Per face, compared with the labels that were sent:
 Masks that the schema has no label for were not shown, and stay.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -117,6 +117,26 @@ def _still(annotation: Annotation, before: Annotation | None) -> Annotation:
     return still if is_same else annotation
 
 
+def superseded(records: Iterable[Record], before: Iterable[Annotation]) -> list[Annotation]:
+    """The replicas among `before` whose jobs `records` give to somebody else: a job is one look."""
+    owners = {
+        _look(one): one.by
+        for one in records
+        if isinstance(one, Annotation) and one.origin == "replica" and one.provenance
+    }
+    return [
+        one
+        for one in before
+        if one.origin == "replica" and one.provenance and owners.get(_look(one), one.by) != one.by
+    ]
+
+
+def _look(annotation: Annotation) -> tuple[str, ...]:
+    """One image in one job."""
+    place = annotation.provenance
+    return (annotation.image_id, *((place.server, place.task, place.job) if place else ()))
+
+
 def _labels(
     back: ReturnedImage, image: ImageRecord | None, sent: Annotation | None, schema: LabelSchema
 ) -> Labels | Rejected:
@@ -141,14 +161,18 @@ def _annotation(
     params: ReviewParams,
 ) -> Annotation:
     before = {face.face_id: face for face in sent.faces} if sent else {}
+    places = {face_id: place for place, face_id in enumerate(before)}
+    masks = {mask: place for place, mask in enumerate(sent.masks if sent else ())}
     unseen = (mask for mask in (sent.masks if sent else ()) if not schema.label(mask.label, "mask"))
     return Annotation(
         image_id=back.image_id,
         faces=tuple(
-            _joined(face, before.get(face.face_id), schema, params) for face in labels.faces
+            _joined(face, before.get(face.face_id), schema, params)
+            # As they were sent; a server keeps no order.
+            for face in sorted(labels.faces, key=lambda one: places.get(one.face_id, len(places)))
         ),
         tags={name: value for name, value in labels.tags.items() if name != REVIEWED},
-        masks=(*labels.masks, *unseen),
+        masks=tuple(sorted((*labels.masks, *unseen), key=lambda mask: masks.get(mask, len(masks)))),
         origin=back.origin,
         by=back.by,
         # A corrected label still has its machine origin, and that model's licence.

@@ -151,28 +151,52 @@ def load_label_schema(name: str = "selfie") -> LabelSchema:
     where there is no such schema or the file does not fit.
     """
     fields = _fields(name)
-    skeleton = next((one["name"] for one in fields["labels"] if one["shape"] == "skeleton"), "")
-    landmarks = load_schema(skeleton)
+    labels = [one for one in fields.get("labels") or () if isinstance(one, dict)]
+    skeletons = [str(one.get("name")) for one in labels if one.get("shape") == "skeleton"]
+    landmarks = load_schema(skeletons[0]) if skeletons else None
+    derived = {"point_names": landmarks.names, "edges": landmarks.edges} if landmarks else {}
     try:
         return LabelSchema.model_validate(
-            fields | {"name": name, "point_names": landmarks.names, "edges": landmarks.edges}
+            {"point_names": (), "edges": ()} | fields | {"name": name} | derived
         )
     except ValidationError as error:
-        raise SettingsError(f"{name}.yaml: {error.errors()[0]['msg']}.") from None
+        first = error.errors()[0]
+        raise SettingsError(f"{name}.yaml: {_place(first['loc'], fields)}{first['msg']}.") from None
 
 
-def _fields(name: str) -> dict[str, Any]:
-    path = _SCHEMAS / f"{name}.yaml"
+def _fields(name: str, extending: tuple[str, ...] = ()) -> dict[str, Any]:
+    known = sorted(file.stem for file in _SCHEMAS.glob("*.yaml"))
+    if name not in known:
+        choice = ", ".join(known)
+        raise SettingsError(f"There is no label schema {name!r}: choose one of {choice}.")
+    if name in extending:
+        raise SettingsError(f"{name}.yaml extends itself: let it extend another schema or none.")
     try:
-        fields: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        known = ", ".join(sorted(file.stem for file in _SCHEMAS.glob("*.yaml")))
-        raise SettingsError(f"There is no label schema {name!r}: choose one of {known}.") from None
+        fields = yaml.safe_load((_SCHEMAS / f"{name}.yaml").read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        why = " ".join(str(error).split())
+        raise SettingsError(f"{name}.yaml is no YAML: {why}.") from None
+    if not isinstance(fields, dict) or not isinstance(fields.get("labels"), list):
+        raise SettingsError(f"{name}.yaml has no list `labels`: see the schema selfie.")
     if "extends" not in fields:
         return fields
-    base = _fields(fields.pop("extends"))
-    added = {part: base.get(part, []) + fields.get(part, []) for part in ("labels", "guides")}
+    base = _fields(str(fields.pop("extends")), (*extending, name))
+    added = {
+        part: (base.get(part) or []) + (fields.get(part) or []) for part in ("labels", "guides")
+    }
     return base | fields | added
+
+
+def _place(loc: tuple[int | str, ...], fields: dict[str, Any]) -> str:
+    """Where in the file a value does not fit, labels by their names."""
+    match loc:
+        case ("labels", int(number), *rest):
+            label = fields["labels"][number]
+            name = label.get("name") if isinstance(label, dict) else None
+            place = [f"label {name!r}" if name else f"label {number + 1}", *map(str, rest)]
+        case _:
+            place = list(map(str, loc))
+    return ": ".join([*place, ""]) if place else ""
 
 
 def cvat_labels(schema: LabelSchema) -> list[dict[str, Any]]:

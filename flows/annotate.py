@@ -11,7 +11,7 @@ from annotation.honeypots import disguised, drawn
 from annotation.outgoing import sendable
 from annotation.prelabel import PrelabelParams
 from annotation.pseudonyms import ANNOTATORS, Pseudonyms
-from annotation.review import ReviewParams, accept
+from annotation.review import ReviewParams, accept, superseded
 from annotation.schema import LabelSchema, load_label_schema
 from flows.engine import flow, task
 from flows.progress import bar
@@ -87,9 +87,9 @@ def push(home: Path) -> PushSummary:
         catalogue.upsert([one for one in exchange.batches() if one.batch_id not in recorded])
         # Kept before they leave: a push that is killed from here on is taken up by the next.
         known = {batch.batch_id for batch in catalogue.read(Batch)}
-        waiting = _planned(workspace, catalogue, schema)
+        labels = _labels(workspace, catalogue)
+        waiting = _planned(workspace, catalogue, labels, schema)
         new = [batch for batch in waiting if batch.batch_id not in known]
-        labels = list(catalogue.read(Annotation))
         catalogue.upsert([*waiting, *drawn(waiting, labels), *sent_with(new, labels)])
         planned = [batch for batch in catalogue.read(Batch) if batch.state == "planned"]
         progress = bar("annotate", total=len(planned))
@@ -222,6 +222,8 @@ def pull_batch(
             if label.image_id in own and label.origin != "model"
         ]
         records = accept(batch, returned, images, annotations, schema, params=params, before=before)
+        # Before what comes in their place: killed in between, the next pull reads the jobs again.
+        catalogue.forget(superseded(records, before))
         write_shard(workspace.spool, [*records, *returned.jobs])
 
 
@@ -283,10 +285,24 @@ def _server(workspace: Workspace) -> str:
     return workspace.settings.cvat_url.rstrip("/") or FOLDER
 
 
-def _planned(workspace: Workspace, catalogue: Catalogue, schema: LabelSchema) -> list[Batch]:
+def _labels(workspace: Workspace, catalogue: Catalogue) -> list[Annotation]:
+    """What people have said, and what the models of the profile that params.yaml names have: those
+    of another may be ones that the dataset's intended use forbids.
+    """
+    profile = workspace.params("prelabel", PrelabelParams).profile
+    return [
+        label
+        for label in catalogue.read(Annotation)
+        if label.origin != "model" or label.by == profile
+    ]
+
+
+def _planned(
+    workspace: Workspace, catalogue: Catalogue, labels: Sequence[Annotation], schema: LabelSchema
+) -> list[Batch]:
     """The new batches, and those that a killed push left without what may no longer be shown."""
     batches = list(catalogue.read(Batch))
-    labels, verdicts = list(catalogue.read(Annotation)), list(catalogue.read(Verdict))
+    verdicts = list(catalogue.read(Verdict))
     quarantines, decisions = list(catalogue.read(Quarantine)), list(catalogue.read(Decision))
     rejected = list(catalogue.read(Rejected))
     shown = showable(labels, verdicts, quarantines, decisions, rejected)

@@ -326,10 +326,10 @@ def _decided(
         ]
         # Every replica is another annotator's look; of the others one counts.
         counting = own if origin == "replica" else _furthest(own)
-        returned += [_returned(copy, origin, stops, connection, batch) for copy in counting]
+        returned += [_returned(copy, copies, origin, stops, connection, batch) for copy in counting]
     if stops and not any(image.origin == "human" for image in returned):
         stopped = next(copy for copy in copies if _stops(copy))
-        unfinished = _returned(stopped, "human", stops, connection, batch)
+        unfinished = _returned(stopped, copies, "human", stops, connection, batch)
         returned.append(unfinished.model_copy(update={"is_finished": False}))
     return returned
 
@@ -357,6 +357,7 @@ def _precedence(copy: _Copy) -> tuple[int, int, datetime, int]:
 
 def _returned(
     copy: _Copy,
+    copies: Sequence[_Copy],
     origin: Origin,
     stops: Mapping[str, Tag],
     connection: Connection,
@@ -367,7 +368,7 @@ def _returned(
     return ReturnedImage(
         image_id=copy.image_id,
         shapes=copy.shapes.model_copy(update={"tags": (*copy.shapes.tags, *others)}),
-        by=copy.job.annotator or _unnamed(copy.job),
+        by=_by(copy, copies),
         returned_at=copy.job.updated_at,
         origin=origin,
         provenance=Provenance(
@@ -382,9 +383,14 @@ def _returned(
     )
 
 
-def _unnamed(job: AnnotationJob) -> str:
-    """Whose labels they are while nobody is assigned; two replicas are two people all the same."""
-    return f"{UNNAMED} of job {job.job_id}" if job.kind == "replica" else UNNAMED
+def _by(copy: _Copy, copies: Sequence[_Copy]) -> str:
+    """Whose labels they are. While nobody is assigned two replicas are two people all the same, by
+    their order: a task that is made anew has other jobs.
+    """
+    if copy.job.annotator or copy.job.kind != "replica":
+        return copy.job.annotator or UNNAMED
+    jobs = sorted(int(one.job.job_id) for one in copies if one.job.kind == "replica")
+    return f"{UNNAMED} of replica {jobs.index(int(copy.job.job_id)) + 1}"
 
 
 def _stops(copy: _Copy) -> list[Tag]:

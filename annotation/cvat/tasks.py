@@ -137,7 +137,7 @@ def stand(connection: Connection, plan: TaskPlan, contents: Contents) -> Frames:
         except UnavailableError as error:
             if tries == _TRIES or (isinstance(error, AnswerError) and error.status == 403):
                 raise
-            _log.warning("%s It is made anew.", error)
+            _log.warning("%s It is looked for once more.", error)
         else:
             return Frames(task_id=task_id, names=_names(connection, task_id), is_fresh=True)
     raise UnavailableError(

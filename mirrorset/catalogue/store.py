@@ -175,6 +175,14 @@ class Catalogue:
                 annotation_jobs.delete().where(annotation_jobs.c.batch_id == batch_id)
             )
 
+    def forget(self, labels: Sequence[Annotation]) -> None:
+        """Forget these annotations."""
+        table = TABLE_OF[Annotation]
+        with self.writing() as connection:
+            for one in labels:
+                key = {column.name: getattr(one, column.name) for column in table.primary_key}
+                connection.execute(table.delete().filter_by(**key))
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection to read from; a database that is damaged or gone is UnavailableError."""

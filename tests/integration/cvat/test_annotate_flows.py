@@ -36,6 +36,7 @@ from mirrorset.records import (
     ModelRef,
     Record,
     Rejected,
+    Sent,
     Sighting,
     Verdict,
     utc_now,
@@ -194,6 +195,39 @@ def test_people_correct_what_they_were_sent_whatever_models_say_since(house: Hou
     with house.catalogue() as catalogue:
         (labels,) = (one for one in of_images(catalogue) if one[0].image_id == reviewed)
     assert [one for one in labels if one.origin == "model"] == [sent]
+
+
+def test_labels_of_the_profile_that_is_named_go_out(house: House) -> None:
+    """Another profile's may be ones that the dataset's intended use forbids."""
+    (house.home / "params.yaml").write_text("prelabel: {profile: commercial}\n")
+    first, *others = house.shown
+    commercial = label_of(first).model_copy(update={"by": "commercial", "models": (MODEL,)})
+    with house.catalogue() as catalogue:
+        catalogue.upsert([commercial])
+    flow.push.fn(house.home)
+    assert house.batch().image_ids == (first,)
+    assert [one.annotation for one in house.read(Sent)] == [commercial]
+    assert len(others) == 3
+
+
+def test_a_replica_that_somebody_else_takes_over_is_theirs_alone(house: House) -> None:
+    (house.home / "params.yaml").write_text("annotate: {replicas: 1}\n")
+    flow.push.fn(house.home)
+    annotator = house.annotator()
+    (replica,) = annotator.jobs(house.batch(), "consensus_replica")
+    annotator.tag(replica, 0, "reviewed", None)
+    annotator.finish(replica)
+    flow.pull.fn(house.home)
+
+    def replicas() -> list[str]:
+        return [one.by for one in house.read(Annotation) if one.origin == "replica"]
+
+    assert replicas() == ["annotator of replica 1"]
+    users = {one["username"]: one["id"] for one in house.connection.pages("/api/users")}
+    annotator.set(replica, assignee=next(users[one] for one in users if "annotator" in one))
+    annotator.tag(replica, 0, "blurred", None)
+    flow.pull.fn(house.home)
+    assert replicas() == ["annotator-1"]
 
 
 def test_only_pseudonyms_leave(house: House) -> None:

@@ -1,3 +1,4 @@
+import re
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -231,6 +232,22 @@ def test_zips_that_lead_out_of_their_folder_are_refused(
 def test_an_encoding_that_no_export_has_is_refused(encoding: str) -> None:
     with pytest.raises(MalformedXmlError, match="the XML is broken"):
         parse_xml(f'<?xml version="1.0" encoding="{encoding}"?><annotations/>'.encode())
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31 23:59:59-12:00", "0001-01-01 00:00:00+12:00"])
+def test_a_time_that_is_none_in_utc_is_refused(
+    tmp_path: Path, shapes: ImageShapes, schema: LabelSchema, moment: str
+) -> None:
+    path = tmp_path / "t.zip"
+    write_archive(path, [shapes], [], schema, name="t", at=AT)
+    with zipfile.ZipFile(path) as archive:
+        xml = archive.read("annotations.xml").decode()
+    dumped = re.search("<dumped>.*?</dumped>", xml)
+    assert dumped
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("annotations.xml", xml.replace(dumped[0], f"<dumped>{moment}</dumped>"))
+    with pytest.raises(InputError, match="is no time"):
+        read_archive(path)
 
 
 def test_more_elements_than_any_export_has_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,21 @@ def test_what_nobody_changed_since_stays_whose_it_was(review, sent: list[Annotat
     assert second.by == "annotator-1"
 
 
+def test_faces_and_masks_come_back_in_the_order_in_which_they_went(
+    review, sent: list[Annotation]
+) -> None:
+    first = sent[0].faces[0]
+    faces = tuple(first.model_copy(update={"face_id": name}) for name in ("10", "2", "1"))
+    masks = tuple(
+        Mask(label="person", left=left, top=1, right=left + 1, bottom=1, rle=(0, 2))
+        for left in (30, 10)
+    )
+    sent[:] = [one.model_copy(update={"faces": faces, "masks": masks}) for one in sent]
+    (annotation,) = only(review(reviewed), Annotation)
+    assert annotation.faces == faces
+    assert annotation.masks == masks
+
+
 def test_a_mask_that_was_not_shown_stays(review, sent: list[Annotation]) -> None:
     hair = Mask(label="hair", left=1, top=1, right=2, bottom=1, rle=(0, 2))
     sent[:] = [one.model_copy(update={"masks": (*one.masks, hair)}) for one in sent]

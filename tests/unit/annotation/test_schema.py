@@ -1,8 +1,10 @@
 import json
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+import annotation.schema
 from annotation.schema import (
     AttributeSpec,
     LabelSchema,
@@ -131,6 +133,40 @@ def test_a_label_that_the_server_would_not_draw_is_refused(fields: dict) -> None
     assert LabelSpec.model_validate(good)
     with pytest.raises(ValidationError):
         LabelSpec.model_validate(good | fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("labels:\n\t- a", "mine.yaml is no YAML: .*line 2"),
+        ("", "mine.yaml has no list `labels`"),
+        ("[1, 2]", "mine.yaml has no list `labels`"),
+        ("version: x-1", "mine.yaml has no list `labels`"),
+        ("extends: selfie\nlabels: [7]", "mine.yaml: label [0-9]+: "),
+        ("extends: mine\nlabels: []", "mine.yaml extends itself"),
+        ("labels: []\x00", "mine.yaml is no YAML"),
+        (
+            "extends: selfie\nlabels: [{name: scar, shape: tag, colour: red}]",
+            "mine.yaml: label 'scar': colour: ",
+        ),
+        ("version: x-1\nlayout: []\nlabels: []", "exactly one rectangle"),
+    ],
+)
+def test_a_broken_schema_is_named_with_the_place(
+    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in annotation.schema._SCHEMAS.glob("*.yaml"):
+        (tmp_path / file.name).write_text(file.read_text())
+    (tmp_path / "mine.yaml").write_text(text)
+    monkeypatch.setattr(annotation.schema, "_SCHEMAS", tmp_path)
+    with pytest.raises(SettingsError, match=said) as refusal:
+        load_label_schema.__wrapped__("mine")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_name_is_no_path() -> None:
+    with pytest.raises(SettingsError, match="no label schema"):
+        load_label_schema("../schemas/selfie")
 
 
 def test_unknown_schema_names_the_known() -> None:

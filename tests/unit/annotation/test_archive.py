@@ -108,7 +108,7 @@ def test_numbers_are_written_as_cvat_writes_them(
     assert points is not None
     assert mask is not None
     assert box.attrib["xtl"] == "100.00"
-    assert points.attrib["points"] == "117.80,117.00"
+    assert points.attrib["points"] == "117.80,111.48"
     assert mask.attrib["rle"] == "1, 2, 2, 3"
 
 

@@ -36,8 +36,8 @@ class BatchParams(Record):
     The rest is for a server, which divides a task into jobs. segment_size: images in a job; 0 makes
     one job of the task. overlap: images that a job has in common with the one before. replicas:
     further jobs on the same images, for others. gold_frames: images of a task that also go into its
-    ground-truth job, which nobody is assigned to. assignees: user names, to whom the other jobs go
-    in turn. done_at: the stage at which a completed job counts.
+    ground-truth job, which nobody is assigned to. done_at: the stage at which a completed job
+    counts.
     """
 
     size: int = Field(default=50, gt=0)
@@ -46,7 +46,6 @@ class BatchParams(Record):
     overlap: int = Field(default=0, ge=0)
     replicas: int = Field(default=0, ge=0)
     gold_frames: int = Field(default=0, ge=0)
-    assignees: tuple[str, ...] = ()
     done_at: Literal["annotation", "validation", "acceptance"] = "annotation"
 
     @model_validator(mode="after")
@@ -57,8 +56,6 @@ class BatchParams(Record):
             raise ValueError("overlap must be smaller than segment_size")
         if self.overlap and not self.segment_size:
             raise ValueError("overlap needs a segment_size")
-        if self.assignees and self.replicas >= len(set(self.assignees)):
-            raise ValueError("replicas need one assignee more than there are replicas")
         return self
 
 

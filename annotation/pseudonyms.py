@@ -14,7 +14,8 @@ ANNOTATORS = "annotators.json"
 class Pseudonyms:
     """User names in CVAT → "annotator-1", "annotator-2"…, numbered as they first appear.
 
-    The file is the only link between the two; whoever deletes it makes the labels anonymous.
+    The file is the only link between the two; whoever deletes it makes the labels anonymous, and
+    gives the numbers of earlier people to those who come after.
     """
 
     def __init__(self, path: Path, is_reading_only: bool = False) -> None:
@@ -39,6 +40,7 @@ class Pseudonyms:
         if username not in known:
             known[username] = f"{UNNAMED}-{len(known) + 1}"
             write_text(self._path, json.dumps(known, indent=1) + "\n")
+            self._path.chmod(0o600)
         return known[username]
 
     def _read(self) -> dict[str, str]:
@@ -48,6 +50,5 @@ class Pseudonyms:
             return {}
         except (ValueError, AttributeError):
             raise InputError(
-                f"{self._path} no longer maps user names to pseudonyms: restore it from a backup, "
-                "or delete it to start anew."
+                f"{self._path} no longer maps user names to pseudonyms: restore it from a backup."
             ) from None

@@ -252,6 +252,7 @@ def exchange_with(workspace: Workspace, server: str, patience_s: float | None = 
         connection(workspace, patience_s),
         Pseudonyms(workspace.exchange / ANNOTATORS),
         workspace.params("annotate", BatchParams),
+        assignees=settings.cvat_assignees,
         title=workspace.dataset.name,
     )
 

@@ -25,7 +25,9 @@ class Settings(BaseSettings):
     ("tcp://…:8786"); "" for this machine.
     cvat_url: the CVAT server that images are annotated on; "" for archives in a folder. cvat_token:
     an access token of it, better kept in the environment than in a file. cvat_organisation: the
-    slug of the organisation there; "" for the token owner's own space. cvat_webhook_secret: what
+    slug of the organisation there; "" for the token owner's own space. cvat_assignees: user names,
+    to whom jobs go in turn; they stand here since params.yaml goes where releases go.
+    cvat_webhook_secret: what
     the server signs its deliveries with (`mirrorset annotate listen`), better kept like the token.
     cache: folder of verified model weights and fetched packages, shared between
     workspaces.
@@ -39,6 +41,7 @@ class Settings(BaseSettings):
     cvat_url: str = ""
     cvat_token: SecretStr = SecretStr("")
     cvat_organisation: str = ""
+    cvat_assignees: tuple[str, ...] = ()
     cvat_webhook_secret: SecretStr = SecretStr("")
     cache: Path = Path(platformdirs.user_cache_dir("mirrorset"))
 

@@ -1,6 +1,7 @@
 """A batch of pictures with labels, pushed to a CVAT server, and what the server then holds."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from cvat_annotator import Pictures
@@ -19,10 +20,18 @@ from mirrorset.records import Batch
 class Pusher:
     """Pictures with labels, and what carries them to a server."""
 
-    def __init__(self, cvat: Cvat, home: Path, images: int = 4, **params: object) -> None:
+    def __init__(
+        self,
+        cvat: Cvat,
+        home: Path,
+        images: int = 4,
+        assignees: Sequence[str] = (),
+        **params: object,
+    ) -> None:
         self.cvat = cvat
         self.home = home
         self.params = BatchParams.model_validate(params)
+        self.assignees = assignees
         self.pictures = Pictures.plain(images)
         self.labels = [
             label_of(image_id, uncertainty=number / 100)
@@ -37,7 +46,13 @@ class Pusher:
 
     def exchange(self, connection: Connection | None = None) -> ServerExchange:
         names = Pseudonyms(self.home / "annotators.json")
-        return ServerExchange(connection or self.connection, names, self.params, title="faces")
+        return ServerExchange(
+            connection or self.connection,
+            names,
+            self.params,
+            assignees=self.assignees,
+            title="faces",
+        )
 
     def push(self, batch: Batch | None = None, connection: Connection | None = None) -> Batch:
         return self.exchange(connection).push(

@@ -159,6 +159,13 @@ class Connection:
         following: Mapping[str, object] | None = {"page_size": _PAGE_SIZE, **(query or {})}
         while following is not None:
             page = self.call("GET", path, query=following)
+            if not isinstance(page, dict) or not isinstance(page.get("results"), list):
+                raise AnswerError(
+                    f"{self.name} answered GET {path} with no list: see that it is a CVAT server "
+                    "and that no proxy changes its answers.",
+                    200,
+                    page,
+                )
             for result in page["results"]:
                 key = result.get("id", id(result))
                 if key not in seen:
@@ -207,7 +214,15 @@ class Connection:
     def _answer(
         self, method: str, path: str, response: urllib3.BaseHTTPResponse, also: Sequence[int]
     ) -> Any:
-        content = _content(response)
+        try:
+            content = _content(response)
+        except ValueError:
+            raise AnswerError(
+                f"{self.name} answered {method} {path} with what is no whole JSON: see that no "
+                "proxy changes its answers, and run this again.",
+                response.status,
+                None,
+            ) from None
         if response.status < 400 or response.status in also:
             return content
         if response.status == 401:
@@ -252,10 +267,16 @@ def connect(
         raise SettingsError(
             f"cvat_url {url!r} is no server's address: write https://cvat.example.org."
         )
+    # As files and stores of secrets give it, with a line break at its end.
+    token = token.strip()
     if not token:
         raise SettingsError(
             f"There is no token for {url}: make an access token there, in the profile, and set "
             "MIRRORSET_CVAT_TOKEN."
+        )
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise SettingsError(
+            f"MIRRORSET_CVAT_TOKEN holds characters that no token of {url} has: copy it anew."
         )
     connection = Connection(url, token, organisation, patience_s)
     about = connection.call("GET", "/api/server/about")

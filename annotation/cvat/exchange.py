@@ -16,6 +16,7 @@ from annotation.exchange import Contents, Returned
 from annotation.outgoing import outgoing
 from annotation.pseudonyms import Pseudonyms
 from annotation.schema import LabelSchema
+from mirrorset.errors import SettingsError
 from mirrorset.records import Annotation, AnnotationJob, Batch, ImageRecord, Rejected
 
 
@@ -27,12 +28,27 @@ class ServerExchange:
     """
 
     def __init__(
-        self, connection: Connection, pseudonyms: Pseudonyms, params: BatchParams, title: str = ""
+        self,
+        connection: Connection,
+        pseudonyms: Pseudonyms,
+        params: BatchParams,
+        *,
+        assignees: Sequence[str] = (),
+        title: str = "",
     ) -> None:
-        """title: begins the names of tasks, for people."""
+        """assignees: user names, to whom jobs go in turn, replicas to others than their jobs.
+        title: begins the names of tasks, for people. Raises SettingsError where there are too few
+        to whom replicas could go.
+        """
+        if assignees and params.replicas >= len(set(assignees)):
+            raise SettingsError(
+                f"annotate.replicas is {params.replicas}, which needs {params.replicas + 1} "
+                f"different names in cvat_assignees: there are {len(set(assignees))}."
+            )
         self._connection = connection
         self._pseudonyms = pseudonyms
         self._params = params
+        self._assignees = tuple(assignees)
         self._title = title
         self._projects: dict[str, tuple[int, ServerLabels]] = {}
 
@@ -57,6 +73,7 @@ class ServerExchange:
             project_id=project_id,
             frames=tuple(frames),
             params=self._params,
+            assignees=self._assignees,
         )
         there = stand(self._connection, plan, contents)
         if not there.is_finished:

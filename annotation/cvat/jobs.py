@@ -33,7 +33,7 @@ def furnish(connection: Connection, plan: TaskPlan, there: Frames, labels: Serve
         lambda job: _put(connection, job["id"], _within(job, shapes, gold), labels, there.is_fresh),
         jobs,
     )
-    _assign(connection, jobs, plan.params)
+    _assign(connection, jobs, plan.assignees)
 
 
 def _jobs(connection: Connection, there: Frames, plan: TaskPlan) -> list[Json]:
@@ -146,11 +146,11 @@ def _content(shape: Json, specs: set[int]) -> tuple[object, ...]:
     )
 
 
-def _assign(connection: Connection, jobs: Sequence[Json], params: BatchParams) -> None:
+def _assign(connection: Connection, jobs: Sequence[Json], assignees: Sequence[str]) -> None:
     """Give jobs to people in turn; a replica goes to somebody else than the job it repeats."""
-    if not params.assignees:
+    if not assignees:
         return
-    ids = _user_ids(connection, params.assignees)
+    ids = _user_ids(connection, assignees)
     in_turn = sorted(jobs, key=lambda job: (job["start_frame"], job["id"]))
     ordinary = [job["id"] for job in in_turn if job["type"] == "annotation"]
     given = {job_id: ids[turn % len(ids)] for turn, job_id in enumerate(ordinary)}
@@ -170,7 +170,7 @@ def _user_ids(connection: Connection, names: Sequence[str]) -> list[int]:
     known = {user["username"]: int(user["id"]) for user in connection.pages("/api/users")}
     if unknown := [name for name in names if name not in known]:
         raise SettingsError(
-            f"annotate.assignees names {unknown[0]!r}, whom {connection.name} does not know, or "
+            f"cvat_assignees names {unknown[0]!r}, whom {connection.name} does not know, or "
             "does not show to the token's owner: make the account, or mend the name."
         )
     return [known[name] for name in dict.fromkeys(names)]

@@ -302,7 +302,9 @@ def _counts_anew(job: AnnotationJob, before: AnnotationJob | None, done_at: Stag
             "Job %s of batch %s was changed after it was taken over: its later labels count.",
             *(job.job_id, job.batch_id),
         )
-    return is_other or (done and not was_done)
+    # Where jobs overlap, whose copy counts depends on how far each job is.
+    is_elsewhere = before is None or (job.stage, job.state) != (before.stage, before.state)
+    return is_other or (done and is_elsewhere)
 
 
 def _decided(

@@ -40,13 +40,16 @@ _IMAGE_QUALITY = 95
 
 
 class TaskPlan(Record):
-    """What a task is to be. frames: in their order, which the server keeps."""
+    """What a task is to be. frames: in their order, which the server keeps. assignees: user names,
+    to whom its jobs go in turn.
+    """
 
     batch_id: str
     name: str
     project_id: int
     frames: tuple[Outgoing, ...]
     params: BatchParams
+    assignees: tuple[str, ...] = ()
 
 
 class Picture(NamedTuple):

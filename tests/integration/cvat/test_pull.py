@@ -167,7 +167,7 @@ def test_of_overlapping_jobs_the_furthest_counts(
     # Further than the first, though not changed.
     here.annotator.set(second, stage="validation")
     returned = here.pull()
-    assert [image.shapes.rectangles[0].box[0] for image in returned.images] == []
+    assert [image.shapes.rectangles[0].box[0] for image in returned.images] == [6.0]
     (box,) = here.annotator.shapes(first, 2, "face")
     here.annotator.change(first, box, lambda shape: shape.update(points=[7.0, 4, 48, 44]))
     returned = here.pull()

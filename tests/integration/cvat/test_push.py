@@ -11,7 +11,7 @@ from cvat_pusher import Pusher
 from PIL import Image
 from standin.server import Cvat
 
-from annotation.batches import BatchParams, make_batch
+from annotation.batches import make_batch
 from annotation.cvat import tasks
 from annotation.cvat.connection import connect
 from annotation.exchange import image_name
@@ -114,12 +114,17 @@ def test_replicas_and_ground_truth_carry_labels_and_replicas_go_to_others(pusher
             assert job["assignee"] is None
 
 
+def test_replicas_want_enough_people(pusher) -> None:
+    with pytest.raises(SettingsError, match="needs 3 different names in cvat_assignees"):
+        pusher(replicas=2, assignees=["annotator1", "annotator2"]).push()
+
+
 def test_an_unknown_annotator_is_named_and_the_push_goes_on_once_mended(pusher) -> None:
     push = pusher(assignees=["nobody.of.that.name"])
     with pytest.raises(SettingsError, match=r"'nobody\.of\.that\.name'"):
         push.push()
     (task,) = push.tasks()
-    push.params = BatchParams()
+    push.assignees = ()
     assert push.push().task == str(task["id"])
     assert len(push.tasks()) == 1
 

@@ -38,6 +38,29 @@ def test_calls_carry_token_organisation_and_origin_over_one_connection() -> None
     assert posted.headers["origin"] == server.url
 
 
+def test_a_token_from_a_file_may_end_with_its_line() -> None:
+    with serving(ABOUT) as server:
+        connect(server.url, "secret\n")
+    assert server.heard[0].headers["authorization"] == "Bearer secret"
+
+
+@pytest.mark.parametrize("token", ["t\u00f6k", "to ken", "a\nb", "a\x00b"])
+def test_a_token_that_cannot_be_one_is_refused_and_not_repeated(token: str) -> None:
+    with pytest.raises(SettingsError, match="MIRRORSET_CVAT_TOKEN holds characters") as refusal:
+        connect("http://127.0.0.1:1", token)
+    assert token not in str(refusal.value)
+
+
+def test_half_an_answer_and_a_list_that_is_none_are_the_servers_fault() -> None:
+    half = Told(b'{"results": [', headers={"Content-Type": "application/json"})
+    with serving(half, Told({"count": 1})) as server:
+        cvat = Connection(server.url, "t")
+        with pytest.raises(UnavailableError, match="GET /api/jobs with what is no whole JSON"):
+            cvat.call("GET", "/api/jobs")
+        with pytest.raises(UnavailableError, match="GET /api/jobs with no list"):
+            list(cvat.pages("/api/jobs"))
+
+
 def test_without_an_organisation_no_header_is_sent() -> None:
     with serving(ABOUT) as server:
         connect(server.url, "secret")

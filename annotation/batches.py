@@ -8,9 +8,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from annotation.checks import NOT_STOPPED
 from annotation.schema import LabelSchema
-from mirrorset.decisions import dropped, released
+from mirrorset.decisions import NOT_STOPPED, dropped, released
 from mirrorset.records import (
     Annotation,
     Batch,

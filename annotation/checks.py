@@ -16,9 +16,8 @@ from annotation.conversion import to_shapes
 from annotation.schema import DO_NOT_USE, LabelSchema
 from annotation.shapes import ImageShapes, Shape
 from faces.schema import LandmarkSchema, load_schema
+from mirrorset.decisions import NOT_STOPPED
 from mirrorset.records import Annotation, Face, Landmarks, Record, Sha256, Verdict, Xy
-
-NOT_STOPPED = "not_stopped"
 
 Points = NDArray[np.float64]
 

@@ -17,11 +17,12 @@ from annotation.agreement import (
     comparisons,
     standings,
 )
-from annotation.checks import NOT_STOPPED, CheckParams, Finding, findings, verdicts
+from annotation.checks import CheckParams, Finding, findings, verdicts
 from annotation.edits import Edit, EditParams, EditRow, edit_rows, edits, to_replace
 from annotation.matching import match_faces
 from annotation.schema import LabelSchema
 from faces.slices import selfie_slice_of, slice_of
+from mirrorset.decisions import NOT_STOPPED
 from mirrorset.geometry import area
 from mirrorset.records import (
     Annotation,

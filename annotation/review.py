@@ -20,11 +20,12 @@ from datetime import datetime
 import numpy as np
 
 from annotation.batches import ADULT
-from annotation.checks import NOT_STOPPED, CheckParams, verdicts
+from annotation.checks import CheckParams, verdicts
 from annotation.conversion import DECIMALS, Labels, from_shapes
 from annotation.exchange import Returned, ReturnedImage, returned_rejected
 from annotation.schema import DO_NOT_USE, REVIEWED, LabelSchema
 from faces.schema import load_schema
+from mirrorset.decisions import NOT_STOPPED
 from mirrorset.records import (
     Annotation,
     Batch,

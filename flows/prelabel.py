@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from annotation.batches import ADULT, INTIMATE
-from annotation.checks import NOT_STOPPED
 from annotation.cluster import Cluster
 from annotation.labelling import labelled
 from annotation.prelabel import PrelabelParams
@@ -15,7 +14,7 @@ from flows.engine import flow, task
 from flows.progress import bar
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.unlabelled import count_unlabelled, unlabelled
-from mirrorset.decisions import dropped, released
+from mirrorset.decisions import NOT_STOPPED, dropped, released
 from mirrorset.errors import LicenceError
 from mirrorset.records import Annotation, Decision, IntendedUse, Record
 from mirrorset.spool import ingest, write_encoded

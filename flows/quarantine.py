@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Literal
 
 from annotation.batches import INTIMATE
-from annotation.checks import NOT_STOPPED
 from annotation.prelabel import PrelabelParams
 from flows.prelabel import doubted
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.receipts import find_image
-from mirrorset.decisions import dropped, released
+from mirrorset.decisions import NOT_STOPPED, dropped, released
 from mirrorset.errors import InputError, SettingsError
 from mirrorset.records import Annotation, Decision, Quarantine, Record, Sighting, utc_now
 from mirrorset.spool import ingest

@@ -4,6 +4,9 @@ from collections.abc import Iterable
 
 from mirrorset.records import Decision
 
+#: The check that an annotator fails by setting `do_not_use`; only people set it.
+NOT_STOPPED = "not_stopped"
+
 
 def dropped(decisions: Iterable[Decision]) -> set[str]:
     """Ids of the images that a person has dropped: nothing brings them back."""

@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from mirrorset.catalogue.store import Catalogue
-from mirrorset.catalogue.tables import annotations, images, rejected
+from mirrorset.catalogue.tables import annotations, images, rejected, verdicts
+from mirrorset.decisions import NOT_STOPPED
 
 
 def unlabelled(catalogue: Catalogue, profile: str, size: int) -> Iterator[tuple[str, ...]]:
     """Ids of the images that `profile` has yet to label, in their order, `size` at a time.
 
-    Left out is what it has labelled or rejected for good, and what people have labelled: a model's
-    verdicts would take the place of theirs. What is labelled between two pages changes neither.
+    Left out is what it has labelled or rejected for good, and what people have labelled or stopped:
+    a model's verdicts would take the place of theirs. What is labelled between two pages changes
+    neither.
     """
     last = ""
     while True:
@@ -55,4 +57,13 @@ def _is_open(profile: str) -> ColumnElement[bool]:
         )
         .exists()
     )
-    return and_(~is_labelled, ~is_rejected)
+    is_stopped = (
+        select(verdicts.c.image_id)
+        .where(
+            verdicts.c.image_id == images.c.image_id,
+            verdicts.c.check == NOT_STOPPED,
+            ~verdicts.c.passed,
+        )
+        .exists()
+    )
+    return and_(~is_labelled, ~is_rejected, ~is_stopped)

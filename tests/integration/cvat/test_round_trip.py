@@ -12,13 +12,13 @@ from standin.faults import ANYTHING
 from standin.server import Cvat
 
 from annotation.batches import ADULT, BatchParams, make_batch
-from annotation.checks import NOT_STOPPED
 from annotation.cvat import tasks
 from annotation.cvat.connection import Connection, connect
 from annotation.cvat.exchange import ServerExchange
 from annotation.exchange import Returned
 from annotation.pseudonyms import Pseudonyms
 from annotation.review import ReviewParams, accept
+from mirrorset.decisions import NOT_STOPPED
 from mirrorset.errors import UnavailableError
 from mirrorset.records import (
     Annotation,

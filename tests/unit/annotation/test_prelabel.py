@@ -12,6 +12,7 @@ import pytest
 from annotation.prelabel import PrelabelParams, label_folder, prelabel, prelabel_shard
 from faces.profiles import Measures
 from mirrorset.blobs import BlobStore
+from mirrorset.decisions import NOT_STOPPED
 from mirrorset.errors import InputError
 from mirrorset.files import read_records
 from mirrorset.records import Annotation, Face, Reason, Rejected, Verdict
@@ -148,6 +149,8 @@ def test_doubt_is_a_verdict_without_its_figure(
     adult = [one for one in records if isinstance(one, Verdict) and one.check == "adult"]
     assert [(one.passed, one.measured, one.threshold) for one in adult] == [(False, None, None)]
     assert "0.98" not in "".join(one.model_dump_json() for one in records)
+    # Whether somebody stopped it is no model's to say.
+    assert not [one for one in records if isinstance(one, Verdict) and one.check == NOT_STOPPED]
 
 
 def test_of_a_folder_doubted_pictures_are_left_out_and_named(

@@ -8,7 +8,7 @@ import pytest
 
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.unlabelled import count_unlabelled, unlabelled
-from mirrorset.records import Annotation, ImageRecord, Reason, Rejected
+from mirrorset.records import Annotation, ImageRecord, Reason, Rejected, Verdict
 
 AT = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 IDS = tuple(f"{number:064x}" for number in range(1, 10))
@@ -53,6 +53,8 @@ def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
         (note(IDS[4], by="commercial"), False),
         (note(IDS[4], by="mia", origin="human"), True),
         (note(IDS[4], by="mia", origin="gold"), True),
+        (Verdict(image_id=IDS[4], check="not_stopped", passed=False), True),
+        (Verdict(image_id=IDS[4], check="not_stopped", passed=True), False),
         (rejected(IDS[4]), True),
         (rejected(IDS[4], is_retryable=True), False),
         (rejected(IDS[4], step="select"), False),

@@ -222,6 +222,16 @@ def skeleton_svg(schema: LabelSchema) -> str:
     return "".join(lines + circles)
 
 
+def is_text_there(attribute: AttributeSpec) -> bool:
+    """Whether this is a number that CVAT holds as text, and so without its range.
+
+    A number with a fraction is: to CVAT's SDK, numbers are whole ones.
+    """
+    return attribute.kind == "number" and not all(
+        value.lstrip("-").isdecimal() for value in attribute.values
+    )
+
+
 def _cvat_label(label: LabelSpec, schema: LabelSchema) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "name": label.name,
@@ -244,10 +254,7 @@ def _cvat_label(label: LabelSpec, schema: LabelSchema) -> dict[str, Any]:
 
 
 def _cvat_attribute(attribute: AttributeSpec) -> dict[str, Any]:
-    """A number with a fraction is text there: to CVAT's SDK, numbers are whole ones."""
-    is_text = attribute.kind == "number" and not all(
-        value.lstrip("-").isdecimal() for value in attribute.values
-    )
+    is_text = is_text_there(attribute)
     return {
         "name": attribute.name,
         "mutable": attribute.is_mutable,

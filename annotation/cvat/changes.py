@@ -9,6 +9,7 @@ then ignores), so it is thought out here before anything is sent.
 | a new label, attribute or option  | is added; shapes that are there get the attribute's default |
 | another colour, default, mutable  | is taken; a shape's value stays                             |
 | an option or a range that goes    | is taken, but a value outside it stays: pull would refuse   |
+| the range of a fraction           | is not there, where it is text: all values are looked at    |
 | a label that goes                 | is deleted with all its annotations                         |
 | an attribute that goes            | stays: only a label that is made anew is without it         |
 | points, their attributes, drawing | stay: a skeleton is changed only by making it anew          |
@@ -19,6 +20,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
+from annotation.schema import AttributeSpec, LabelSchema, is_text_there
 from mirrorset.records import Record
 
 Json = Mapping[str, Any]
@@ -27,12 +29,14 @@ Json = Mapping[str, Any]
 class Stake(Record):
     """Annotations that a change would harm: those of a label, or of these the ones with a value.
 
-    attribute: "" for all annotations of the label. legal: the attribute as it is to become; harmed
-    is a value that it would not accept. None: harmed is any value but the attribute's default.
+    attribute: "" for all annotations of the label. is_of_points: whether the attribute is one of a
+    skeleton's points. legal: the attribute as it is to become; harmed is a value that it would not
+    accept. None: harmed is any value but the attribute's default.
     """
 
     label: str
     attribute: str = ""
+    is_of_points: bool = False
     legal: tuple[str, tuple[str, ...]] | None = None
     default: str = ""
 
@@ -47,14 +51,15 @@ class Change(Record):
     """One difference, and how it comes about.
 
     what: "attribute glasses: option dark goes". how: by adding to the project, by updating the
-    label, by removing it, or by making it anew, which only a label without annotations can be.
-    stake: what the change would harm if it concerned any annotation; None: nothing. A change by
-    making anew that harms nothing may as well be left: the server keeps what it has.
+    label, by removing it, or by making it anew, which only a label without annotations can be; by
+    limit, nothing there changes, for the server has no word for it, but it may be broken. stake:
+    what the change would harm if it concerned any annotation; None: nothing. A change by making
+    anew that harms nothing may as well be left: the server keeps what it has.
     """
 
     label: str
     what: str
-    how: Literal["add", "update", "remove", "remake"]
+    how: Literal["add", "update", "remove", "remake", "limit"]
     stake: Stake | None = None
 
     def __str__(self) -> str:
@@ -103,6 +108,42 @@ def changes(wanted: Sequence[Json], there: Sequence[Json]) -> list[Change]:
     ]
 
 
+def limits(schema: LabelSchema, there: Sequence[Json]) -> list[Change]:
+    """The ranges of the schema that the server has no word for, of attributes that are there.
+
+    Which range was there before is known to nobody, so each of them is at stake every time.
+    """
+    found = {label["name"]: label for label in there}
+    return [
+        change
+        for label in schema.labels
+        if label.name in found
+        for change in (
+            *_limits(label.name, label.attributes, [found[label.name]], False),
+            *_limits(
+                label.name, label.point_attributes, found[label.name].get("sublabels", ()), True
+            ),
+        )
+    ]
+
+
+def _limits(
+    label: str, attributes: Sequence[AttributeSpec], holders: Sequence[Json], is_of_points: bool
+) -> Iterator[Change]:
+    named = {attribute["name"] for holder in holders for attribute in holder["attributes"]}
+    for attribute in attributes:
+        if attribute.name in named and is_text_there(attribute):
+            stake = Stake(
+                label=label,
+                attribute=attribute.name,
+                is_of_points=is_of_points,
+                legal=("number", attribute.values),
+            )
+            owner = "points' attribute" if is_of_points else "attribute"
+            what = f"{owner} {attribute.name}: values outside {'…'.join(attribute.values[:2])}"
+            yield Change(label=label, what=what, how="limit", stake=stake)
+
+
 def plan(listed: Sequence[Change], uses: Mapping[Stake, Use]) -> Plan:
     """What to do. uses: of every stake, and of every label that is to be made anew as a whole."""
     done, kept, broken = [], [], []
@@ -113,7 +154,7 @@ def plan(listed: Sequence[Change], uses: Mapping[Stake, Use]) -> Plan:
             broken.append((change, harmed))
         elif is_drawn:
             kept.append(change)
-        else:
+        elif change.how != "limit":
             done.append(change)
     return Plan(done=tuple(done), kept=tuple(kept), broken=tuple(broken))
 
@@ -134,7 +175,10 @@ def count(
     """
     names = {label["id"]: label["name"] for label in there}
     attributes = {
-        attribute["id"]: attribute["name"] for label in there for attribute in label["attributes"]
+        attribute["id"]: (attribute["name"], holder is not label)
+        for label in there
+        for holder in (label, *label.get("sublabels", ()))
+        for attribute in holder["attributes"]
     }
     annotations = dict.fromkeys(wanted, 0)
     images: dict[Stake, set[tuple[int, int]]] = {stake: set() for stake in wanted}
@@ -157,14 +201,16 @@ def _annotations(content: Json) -> Iterator[Json]:
 
 
 def _values(annotation: Json) -> Iterator[tuple[int, str]]:
-    """Attribute ids and values; of a track, those of each frame as well."""
-    for holder in (annotation, *annotation.get("shapes", ())):
-        yield from ((one["spec_id"], one["value"]) for one in holder["attributes"])
+    """Attribute ids and values; of a skeleton its points', of a track each frame's as well."""
+    for whole in (annotation, *annotation.get("elements", ())):
+        for holder in (whole, *whole.get("shapes", ())):
+            yield from ((one["spec_id"], one["value"]) for one in holder["attributes"])
 
 
-def _is_concerned(stake: Stake, values: Sequence[tuple[str | None, str]]) -> bool:
+def _is_concerned(stake: Stake, values: Sequence[tuple[tuple[str, bool] | None, str]]) -> bool:
+    at_stake = (stake.attribute, stake.is_of_points)
     return not stake.attribute or any(
-        name == stake.attribute and stake.is_harmed(value) for name, value in values
+        attribute == at_stake and stake.is_harmed(value) for attribute, value in values
     )
 
 

@@ -27,17 +27,22 @@ _log = logging.getLogger(__name__)
 #: The server's version whose answers were recorded; a newer one is tried, an older one is asked.
 KNOWN_VERSION = (2, 54)
 
-#: Calls without which nothing works, as the server's own schema names them.
+#: Every call that this package makes once it is connected, as the server's own schema names it.
 NEEDED = (
-    *("GET /api/users", "GET /api/labels", "GET /api/requests/{id}"),
-    *("PATCH /api/labels/{id}", "DELETE /api/labels/{id}"),
-    *("POST /api/guides", "PATCH /api/guides/{id}", "POST /api/assets"),
-    *("GET /api/projects", "POST /api/projects", "PATCH /api/projects/{id}"),
-    *("GET /api/tasks", "POST /api/tasks", "DELETE /api/tasks/{id}"),
-    *("POST /api/tasks/{id}/data/", "GET /api/tasks/{id}/data/meta"),
-    *("GET /api/tasks/{id}/annotations/", "PUT /api/tasks/{id}/annotations/"),
-    *("GET /api/jobs", "POST /api/jobs", "PATCH /api/jobs/{id}"),
+    *("GET /api/users", "GET /api/requests/{id}"),
+    *("GET /api/projects", "POST /api/projects"),
+    *("GET /api/projects/{id}", "PATCH /api/projects/{id}"),
+    *("GET /api/labels", "PATCH /api/labels/{id}", "DELETE /api/labels/{id}"),
+    *("POST /api/guides", "GET /api/guides/{id}", "PATCH /api/guides/{id}"),
+    *("POST /api/assets", "GET /api/assets/{uuid}"),
+    *("GET /api/tasks", "POST /api/tasks"),
+    *("GET /api/tasks/{id}", "PATCH /api/tasks/{id}", "DELETE /api/tasks/{id}"),
+    *("GET /api/tasks/{id}/data/", "POST /api/tasks/{id}/data/"),
+    *("GET /api/tasks/{id}/data/meta", "PATCH /api/tasks/{id}/data/meta"),
+    *("GET /api/jobs", "POST /api/jobs", "PATCH /api/jobs/{id}", "GET /api/jobs/{id}/data/meta"),
     *("GET /api/jobs/{id}/annotations/", "PUT /api/jobs/{id}/annotations/"),
+    *("GET /api/issues", "POST /api/issues", "PATCH /api/issues/{id}"),
+    *("GET /api/comments", "POST /api/comments"),
 )
 
 #: (name, content, media type) of a file to upload; the name is all that the server learns of it.

@@ -8,7 +8,18 @@ from what the server holds, so a run that was killed is finished by the next.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from annotation.cvat.changes import Change, Json, Plan, Stake, Use, changes, count, plan, stakes
+from annotation.cvat.changes import (
+    Change,
+    Json,
+    Plan,
+    Stake,
+    Use,
+    changes,
+    count,
+    limits,
+    plan,
+    stakes,
+)
 from annotation.cvat.connection import AnswerError, Connection
 from annotation.cvat.guide import is_current, read_guide, upload_guide
 from annotation.schema import LabelSchema, cvat_labels
@@ -51,7 +62,7 @@ def difference(connection: Connection, schema: LabelSchema) -> Difference:
         )
     return Difference(
         project_id=project["id"],
-        plan=_planned(connection, project["id"], wanted)[0],
+        plan=_planned(connection, project["id"], schema)[0],
         is_guide_current=is_current(connection, project, guide),
     )
 
@@ -68,7 +79,7 @@ def apply(connection: Connection, schema: LabelSchema) -> Applied:
     made = changes(wanted, []) if project is None else []
     if project is None:
         project = _made(connection, schema, wanted)
-    planned, left = _brought_up(connection, project["id"], wanted, schema)
+    planned, left = _brought_up(connection, project["id"], schema)
     return Applied(
         project_id=project["id"],
         is_new=bool(made),
@@ -123,10 +134,11 @@ def labels(connection: Connection, project_id: int) -> list[dict[str, Any]]:
 
 
 def _brought_up(
-    connection: Connection, project_id: int, wanted: Sequence[Json], schema: LabelSchema
+    connection: Connection, project_id: int, schema: LabelSchema
 ) -> tuple[Plan, tuple[Change, ...]]:
     """Make the changes; returns what was planned and what still differs and harms nothing."""
-    first, there = _planned(connection, project_id, wanted)
+    wanted = cvat_labels(schema)
+    first, there = _planned(connection, project_id, schema)
     planned = first
     while not planned.broken:
         if not planned.done:
@@ -137,18 +149,18 @@ def _brought_up(
         except AnswerError:
             # A call whose answer was lost and that was made again is refused for what it has done.
             before = planned.done
-            planned, there = _planned(connection, project_id, wanted)
+            planned, there = _planned(connection, project_id, schema)
             if planned.done == before:
                 raise
     raise SettingsError(_refusal(planned, schema, project_id))
 
 
 def _planned(
-    connection: Connection, project_id: int, wanted: Sequence[Json]
+    connection: Connection, project_id: int, schema: LabelSchema
 ) -> tuple[Plan, list[dict[str, Any]]]:
-    """The plan and the labels it is for. Annotations are read only where a change may harm some."""
+    """The plan and the labels it is for. Annotations are read only where some may be harmed."""
     there = labels(connection, project_id)
-    listed = changes(wanted, there)
+    listed = [*changes(cvat_labels(schema), there), *limits(schema, there)]
     return plan(listed, _uses(connection, project_id, there, stakes(listed))), there
 
 
@@ -247,8 +259,8 @@ def _refusal(planned: Plan, schema: LabelSchema, project_id: int) -> str:
     )
     return (
         f"{schema.version} would break what is annotated in project {project_id}: {broken}: take "
-        f"that back in {schema.name}.yaml, or give the schema another file name, and so a project "
-        "of its own."
+        f"that back in {schema.name}.yaml, put the annotations right there, or give the schema "
+        "another file name, and so a project of its own."
     )
 
 

@@ -245,6 +245,26 @@ def test_an_option_in_use_is_not_taken_away(connection: Connection, schema: Labe
     assert apply(connection, unused).done == ("face: attribute glasses: option clear goes",)
 
 
+@pytest.mark.parametrize("default", ["1", "0.5"])
+def test_a_range_that_leaves_values_outside_is_refused(
+    connection: Connection, schema: LabelSchema, default: str
+) -> None:
+    """Trap: a number with fractions is text to CVAT, so the server's words tell no range."""
+    project = apply(connection, schema).project_id
+    annotate(connection, schema, project)
+    narrow = with_attribute(schema, "score", values=("0", "0.5", "0.0001"), default=default)
+    before = labels(connection, project)
+    outside = r"face: attribute score: values outside 0…0.5 \(2 annotations on 2 images\)"
+    with pytest.raises(SettingsError, match=outside):
+        apply(connection, narrow)
+    ((change, use),) = difference(connection, narrow).plan.broken
+    assert (change.label, use.annotations, use.images) == ("face", 2, 2)
+    assert labels(connection, project) == before
+    fits = with_attribute(schema, "score", values=("0.5", "1", "0.0001"), default="0.9")
+    assert apply(connection, fits).done == ("face: attribute score: default '1' becomes '0.9'",)
+    assert apply(connection, fits).done == ()
+
+
 def test_what_only_a_ground_truth_job_has_counts(
     connection: Connection, schema: LabelSchema
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from annotation.cvat.changes import Stake, Use, changes, count, plan, stakes
+from annotation.cvat.changes import Stake, Use, changes, count, limits, plan, stakes
 from annotation.schema import LabelSchema, cvat_labels, load_label_schema
 
 Labels = list[dict[str, Any]]
@@ -24,6 +24,8 @@ def on_server(labels: Labels) -> Labels:
             attribute["id"] = next(ids)
         for point in label.setdefault("sublabels", []):
             point["id"] = next(ids)
+            for attribute in point["attributes"]:
+                attribute["id"] = next(ids)
             if "svg" in label:
                 name, by_id = f'data-label-name="{point["name"]}"', f'data-label-id="{point["id"]}"'
                 label["svg"] = label["svg"].replace(name, by_id)
@@ -207,6 +209,74 @@ def test_another_shape_is_refused_where_something_is_drawn(wanted: Labels) -> No
     named(wanted, "person")["type"] = "polygon"
     ((change, _),) = planned(wanted, there, drawn(shape(named(there, "person")))).broken
     assert str(change) == "person: mask becomes polygon"
+
+
+def ranged(schema: LabelSchema, label: str, field: str, name: str, *values: str) -> LabelSchema:
+    """The schema with another range of one number."""
+    labels = []
+    for one in schema.labels:
+        attributes = tuple(
+            each.model_copy(update={"values": values}) if each.name == name else each
+            for each in getattr(one, field)
+        )
+        labels.append(one.model_copy(update={field: attributes}) if one.name == label else one)
+    return schema.model_copy(update={"labels": tuple(labels)})
+
+
+def held_to(schema: LabelSchema, there: Labels, *shapes: dict[str, Any]) -> list[tuple[str, Use]]:
+    """What the schema's limits would break; no limit is ever a thing to be done."""
+    listed = limits(schema, there)
+    result = plan(listed, count(stakes(listed), there, drawn(*shapes)))
+    assert result.done == result.kept == ()
+    return [(str(change), use) for change, use in result.broken]
+
+
+def test_a_range_with_fractions_is_held_though_the_server_has_text(
+    schema: LabelSchema, wanted: Labels
+) -> None:
+    there = on_server(wanted)
+    face = named(there, "face")
+    shapes = shape(face, score="0.87"), shape(face, 1, score="0.5"), shape(face, 2, score="1")
+    assert held_to(schema, there, *shapes) == []
+    narrow = ranged(schema, "face", "attributes", "score", "0", "0.5", "0.0001")
+    assert changes(cvat_labels(narrow), there) == []
+    assert held_to(narrow, there, *shapes) == [
+        ("face: attribute score: values outside 0…0.5", Use(annotations=2, images=2))
+    ]
+    assert held_to(narrow, there, shapes[1]) == []
+
+
+def test_an_attribute_that_becomes_a_fraction_is_held_to_it(
+    schema: LabelSchema, wanted: Labels
+) -> None:
+    attribute(wanted, "face", "score").update(
+        input_type="select", values=["low", "1"], default_value="1"
+    )
+    there = on_server(wanted)
+    face = named(there, "face")
+    assert held_to(schema, there, shape(face, score="low"), shape(face, score="1")) == [
+        ("face: attribute score: values outside 0…1", Use(annotations=1, images=1))
+    ]
+
+
+def test_a_skeleton_and_its_points_have_ranges_of_their_own(
+    schema: LabelSchema, wanted: Labels
+) -> None:
+    there = on_server(wanted)
+    skeleton = named(there, "ibug68")
+    points = [shape(point, confidence="0.9") for point in skeleton["sublabels"][:2]]
+    whole = {**shape(skeleton, confidence="0.4"), "elements": points}
+    for field, low, high, owner in (
+        ("attributes", "0.5", "1", "attribute"),
+        ("point_attributes", "0", "0.5", "points' attribute"),
+    ):
+        narrow = ranged(schema, "ibug68", field, "confidence", low, high, "0.0001")
+        assert held_to(narrow, there, whole) == [
+            (
+                f"ibug68: {owner} confidence: values outside {low}…{high}",
+                Use(annotations=1, images=1),
+            )
+        ]
 
 
 # --- what a real server did --------------------------------------------------------------------

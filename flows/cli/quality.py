@@ -1,6 +1,7 @@
 """How far annotation is, and how good: `mirrorset annotate status` and `annotate qa`."""
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -71,24 +72,43 @@ def status(
     Jobs are as the CVAT server has them now, agreement as the last `annotate qa` found it. With
     --watch and --json, one object a line.
     """
+    if is_watching:
+        with suppress(KeyboardInterrupt):
+            _watch(home, every, is_json)
+        return
     from rich.console import Console
-    from rich.live import Live
 
     from annotation.status_table import render
     from flows.status import status as run
+
+    # A server that is away takes a while to be given up; only a terminal shows this.
+    with Console(stderr=True).status("Asking for the jobs as they are now …"):
+        now = run(home)
+    if is_json:
+        show(now, is_json, "")
+    else:
+        console = Console()
+        console.print(render(now, console))
+
+
+def _watch(home: Path, every_s: float, is_json: bool) -> None:
+    """Screens on a terminal, what is known before the server answers first; else one by one."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from annotation.status_table import render, screen
+    from flows.status import status as run
     from flows.status import watch
 
-    if not is_watching:
-        now = run(home)
-        if is_json:
-            show(now, is_json, "")
-        else:
-            Console().print(render(now))
-        return
-    with suppress(KeyboardInterrupt):
-        if is_json:
-            for now in watch(home, every):
-                typer.echo(now.model_dump_json())
-        with Live(auto_refresh=False) as live:
-            for now in watch(home, every):
-                live.update(render(now), refresh=True)
+    console = Console()
+    if is_json:
+        for now in watch(home, every_s):
+            typer.echo(now.model_dump_json())
+    elif not console.is_terminal:
+        for now in watch(home, every_s):
+            console.print(render(now, console))
+    else:
+        with Live(console=console, auto_refresh=False) as live:
+            live.update(screen(run(home, is_asking=False), console), refresh=True)
+            for turn, now in enumerate(watch(home, every_s)):
+                live.update(screen(now, console, turn), refresh=True)

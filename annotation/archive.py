@@ -174,6 +174,8 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 
 def _read_member(path: Path, name: str) -> bytes:
+    if path.exists() and not path.is_file():
+        raise MalformedXmlError("it is no file")
     try:
         with zipfile.ZipFile(path) as archive:
             _refuse_hostile(archive)

@@ -1,6 +1,7 @@
 """The label schema: what annotators can draw and set, and the same in CVAT's words."""
 
 import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -105,7 +106,7 @@ class LabelSchema(Record):
 
     name: str
     version: str
-    guides: tuple[str, ...] = ()
+    guides: tuple[Annotated[str, Field(pattern=r"^[\w-]+\.md$")], ...] = ()
     labels: tuple[LabelSpec, ...]
     point_names: tuple[str, ...]
     edges: tuple[tuple[int, int], ...]
@@ -114,8 +115,8 @@ class LabelSchema(Record):
     @model_validator(mode="after")
     def _is_whole(self) -> "LabelSchema":
         names = [label.name for label in self.labels]
-        if len(set(names)) != len(names):
-            raise ValueError("two labels have one name")
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            raise ValueError(f"two labels are named {twice[0]}")
         for shape in ("rectangle", "skeleton"):
             if sum(label.shape == shape for label in self.labels) != 1:
                 raise ValueError(f"exactly one {shape} label is wanted")

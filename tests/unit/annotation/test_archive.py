@@ -1,3 +1,4 @@
+import os
 import re
 import zipfile
 from collections.abc import Callable
@@ -163,6 +164,10 @@ META = "<meta><task/><dumped>2026-11-22 13:42:41+00:00</dumped></meta>"
             "nan is no coordinate",
         ),
         (
+            IMAGE.format('<box label="face" xtl="0" ytl="0" xbr="1e308" ybr="1"/>'),
+            "1e308 is no coordinate",
+        ),
+        (
             IMAGE.format('<skeleton label="s"><points label="p" points="3"/></skeleton>'),
             "a number of a.jpg cannot be read",
         ),
@@ -186,6 +191,9 @@ def test_bad_zips_are_one_sentence(
     (tmp_path / "text.zip").write_text("no zip")
     with pytest.raises(InputError, match="damaged or not whole"):
         read_archive(tmp_path / "text.zip")
+    os.mkfifo(tmp_path / "pipe.zip")
+    with pytest.raises(InputError, match="it is no file"):
+        read_archive(tmp_path / "pipe.zip")
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("person_keypoints.json", "{}")
     with pytest.raises(InputError, match="it holds no annotations"):

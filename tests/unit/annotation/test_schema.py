@@ -149,6 +149,11 @@ def test_a_label_that_the_server_would_not_draw_is_refused(fields: dict) -> None
             "extends: selfie\nlabels: [{name: scar, shape: tag, colour: red}]",
             "mine.yaml: label 'scar': colour: ",
         ),
+        ("extends: selfie\nguides: [../../README.md]\nlabels: []", "mine.yaml: guides"),
+        (
+            "extends: selfie\nlabels: [{name: person, shape: mask, colour: '#abcdef'}]",
+            "two labels are named person",
+        ),
         ("version: x-1\nlayout: []\nlabels: []", "exactly one rectangle"),
     ],
 )

@@ -1,4 +1,6 @@
-"""A finished demo, made once a session by the real command, for all tests that look at one."""
+"""What takes long to make and is made once a session: a finished demo, a server of Prefect's."""
+
+from collections.abc import Iterator
 
 import pytest
 from demo_run import Demo, run_demo
@@ -8,3 +10,22 @@ from demo_run import Demo, run_demo
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     """The small demo, run once without interruption."""
     return run_demo(tmp_path_factory.mktemp("demo") / "demo")
+
+
+@pytest.fixture(scope="session")
+def _prefect_url() -> Iterator[str]:
+    # Prefect reads its settings, those of ours too, when it is imported.
+    import flows.engine  # noqa: F401, I001
+    from prefect.server.api.server import SubprocessASGIServer
+
+    with SubprocessASGIServer() as server:
+        yield server.api_url
+
+
+@pytest.fixture
+def prefect(_prefect_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands of this test run on one server instead of each starting its own for 10 seconds.
+
+    The embedded server is what the demo runs on, which passes this address by.
+    """
+    monkeypatch.setenv("PREFECT_API_URL", _prefect_url)

@@ -148,6 +148,7 @@ def start(home: Path, cvat: Cvat) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.usefixtures("prefect")
 def test_the_command_is_killed_while_it_uploads_and_while_it_puts_labels(
     cvat: Cvat, tmp_path: Path
 ) -> None:

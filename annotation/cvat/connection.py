@@ -20,7 +20,7 @@ from cvat_sdk.api_client import ApiClient, Configuration
 from pydantic_core import from_json, to_json
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
-from mirrorset.errors import InputError, SettingsError, UnavailableError
+from mirrorset.errors import InputError, OverdueError, SettingsError, UnavailableError
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ PATIENCE_S = 60.0
 
 _CONNECT_S = 10.0
 _READ_S = 120.0
+# A wait that is over sooner needs no words.
+_WORTH_A_WARNING_S = 5.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 # A 500 is mostly the server's answer to what it was sent: asked again twice, then believed.
@@ -92,6 +94,7 @@ class Connection:
         self.version = ""
         self.requests = 0
         self._patience_s = patience_s
+        self._is_away = False
         self._counting = threading.Lock()
         configuration = Configuration(host=self.url, access_token=token)
         configuration.connection_pool_maxsize = PARALLEL
@@ -130,10 +133,12 @@ class Connection:
 
         A lost connection, a 5xx and a 429 are tried again with back-off. A call that makes
         something is made again only where the first surely came to nothing, or `find` finds
-        nothing, or it is repeatable; otherwise it is then an error.
+        nothing, or it is repeatable; otherwise it is then an error. The first time that a server
+        which was there is away, a warning says so.
 
         Raises AnswerError for an error status, SettingsError where the token is refused,
-        UnavailableError where the server is not reached within the connection's patience.
+        UnavailableError where an answer is lost and the call cannot be made again, OverdueError
+        where the server is not reached within the connection's patience.
         """
         is_making = method == "POST" or (method == "PATCH" and "action" in (query or {}))
         give_up_at = time.monotonic() + self._patience_s
@@ -143,6 +148,7 @@ class Connection:
                 if method == "DELETE" and tries > 1 and response.status == 404:
                     return None
                 if not _is_trouble(response, tries):
+                    self._is_away = False
                     return self._answer(method, path, response, also)
             if is_making and not is_repeatable and _may_have_worked(response, lost):
                 made = find() if find else None
@@ -152,7 +158,8 @@ class Connection:
                     raise self._lost(method, path, response, lost)
             pause_s = max(own_pause_s, _asked_pause_s(response))
             if time.monotonic() + pause_s > give_up_at:
-                raise self._lost(method, path, response, lost)
+                raise OverdueError(str(self._lost(method, path, response, lost)))
+            self._warn_of_outage(response, lost)
             time.sleep(pause_s)
         raise AssertionError("pauses have no end")
 
@@ -241,6 +248,24 @@ class Connection:
         else:
             sentence += f": {_said(content)}."
         raise AnswerError(sentence, response.status, content)
+
+    def _warn_of_outage(
+        self, response: urllib3.BaseHTTPResponse | None, lost: HTTPError | None
+    ) -> None:
+        """Say once that the server is away, so that nobody waits without knowing for what."""
+        if response is not None and response.status == 500:
+            return  # believed before long
+        with self._counting:
+            is_known, self._is_away = self._is_away, True
+        if not is_known and self._patience_s > _WORTH_A_WARNING_S:
+            _log.warning(
+                "CVAT at %s %s; trying again for up to %.0f s.",
+                self.url,
+                f"cannot be reached ({_told(lost)})"
+                if response is None
+                else f"answers with {response.status}",
+                self._patience_s,
+            )
 
     def _lost(
         self,

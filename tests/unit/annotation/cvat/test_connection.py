@@ -10,7 +10,7 @@ from scripted_server import DROPPED, Scripted, Told, scripted
 
 from annotation.cvat import connection
 from annotation.cvat.connection import AnswerError, Connection, connect
-from mirrorset.errors import InputError, SettingsError, UnavailableError
+from mirrorset.errors import InputError, OverdueError, SettingsError, UnavailableError
 
 ABOUT = Told({"name": "Computer Vision Annotation Tool", "version": "2.54.1"})
 SCHEMA = Path(__file__).parents[4].parent / "shared/data/cvat/schema.yml"
@@ -146,6 +146,46 @@ def test_where_nobody_listens_making_is_tried_again_until_patience_ends() -> Non
     with pytest.raises(UnavailableError, match=f"{server.url} cannot be reached") as error:
         Connection(server.url, "t", patience_s=0.1).call("POST", "/api/tasks", body={})
     assert "object at" not in str(error.value)
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
+
+
+def test_a_server_that_is_down_is_warned_of_once_an_outage(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answers = [DROPPED, DROPPED, Told(status=502), Told([]), Told(status=503), Told(status=503)]
+    with serving(*answers, Told([])) as server:
+        cvat = Connection(server.url, "t")
+        cvat.call("GET", "/api/jobs")
+        (first,) = warnings(caplog)
+        cvat.call("GET", "/api/jobs")
+    assert len(server.heard) == 7
+    begins, ends = f"CVAT at {server.url} cannot be reached (", "); trying again for up to 60 s."
+    assert first.startswith(begins)
+    assert first.endswith(ends)
+    assert len(first) > len(begins + ends)
+    assert warnings(caplog)[1:] == [
+        f"CVAT at {server.url} answers with 503; trying again for up to 60 s."
+    ]
+
+
+def test_a_wait_of_a_moment_needs_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(DROPPED, Told([])) as server:
+        Connection(server.url, "t", patience_s=3).call("GET", "/api/jobs")
+    with serving(Told(status=500), Told([])) as server:
+        Connection(server.url, "t").call("GET", "/api/jobs")
+    assert len(server.heard) == 2
+    assert warnings(caplog) == []
+
+
+def test_where_patience_is_spent_the_error_says_so_by_its_kind() -> None:
+    with (
+        serving(Told(status=503)) as server,
+        pytest.raises(OverdueError, match="answered GET /api/jobs with 503"),
+    ):
+        Connection(server.url, "t", patience_s=0.05).call("GET", "/api/jobs")
 
 
 def test_a_deletion_that_was_done_before_the_line_dropped_is_done() -> None:

@@ -1,15 +1,8 @@
-"""What takes long to make and is made once a session: a finished demo, a server of Prefect's."""
+"""A server of Prefect's, started once a session, for commands that would each start their own."""
 
 from collections.abc import Iterator
 
 import pytest
-from demo_run import Demo, run_demo
-
-
-@pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """The small demo, run once without interruption."""
-    return run_demo(tmp_path_factory.mktemp("demo") / "demo")
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from cvat_sdk.api_client import ApiClient, Configuration
 from pydantic_core import from_json, to_json
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 
+from annotation.cvat.answers import lacking
 from mirrorset.errors import InputError, OverdueError, SettingsError, UnavailableError
 
 _log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ _YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class AnswerError(UnavailableError):
-    """The server answered a call with an error.
+    """The server answered a call with an error, or with what cannot be read.
 
     status: HTTP's. answer: what it said, as JSON where it was, else None.
     """
@@ -136,9 +137,10 @@ class Connection:
         nothing, or it is repeatable; otherwise it is then an error. The first time that a server
         which was there is away, a warning says so.
 
-        Raises AnswerError for an error status, SettingsError where the token is refused,
-        UnavailableError where an answer is lost and the call cannot be made again, OverdueError
-        where the server is not reached within the connection's patience.
+        Raises AnswerError for an error status, and for an answer that lacks what is read of it
+        (`annotation.cvat.answers`), SettingsError where the token is refused, UnavailableError
+        where an answer is lost and the call cannot be made again, OverdueError where the server is
+        not reached within the connection's patience.
         """
         is_making = method == "POST" or (method == "PATCH" and "action" in (query or {}))
         give_up_at = time.monotonic() + self._patience_s
@@ -171,17 +173,9 @@ class Connection:
         following: Mapping[str, object] | None = {"page_size": _PAGE_SIZE, **(query or {})}
         while following is not None:
             page = self.call("GET", path, query=following)
-            if not isinstance(page, dict) or not isinstance(page.get("results"), list):
-                raise AnswerError(
-                    f"{self.name} answered GET {path} with no list: see that it is a CVAT server "
-                    "and that no proxy changes its answers.",
-                    200,
-                    page,
-                )
             for result in page["results"]:
-                key = result.get("id", id(result))
-                if key not in seen:
-                    seen.add(key)
+                if result["id"] not in seen:
+                    seen.add(result["id"])
                     yield result
             # The server's own idea of its address may be another than ours: only the query counts.
             following = dict(parse_qsl(urlsplit(page["next"]).query)) if page.get("next") else None
@@ -235,6 +229,14 @@ class Connection:
                 response.status,
                 None,
             ) from None
+        if response.status < 400 and (problem := lacking(method, path, content)):
+            known = ".".join(map(str, KNOWN_VERSION))
+            raise AnswerError(
+                f"{self.name} answered {method} {path} with {problem}: see that no proxy changes "
+                f"its answers, and that it is a CVAT server as {known} is.",
+                response.status,
+                content,
+            )
         if response.status < 400 or response.status in also:
             return content
         if response.status == 401:

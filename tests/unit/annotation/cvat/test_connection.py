@@ -57,7 +57,7 @@ def test_half_an_answer_and_a_list_that_is_none_are_the_servers_fault() -> None:
         cvat = Connection(server.url, "t")
         with pytest.raises(UnavailableError, match="GET /api/jobs with what is no whole JSON"):
             cvat.call("GET", "/api/jobs")
-        with pytest.raises(UnavailableError, match="GET /api/jobs with no list"):
+        with pytest.raises(UnavailableError, match="GET /api/jobs with no `results`"):
             list(cvat.pages("/api/jobs"))
 
 
@@ -82,15 +82,15 @@ def test_files_go_as_one_form_under_the_names_given() -> None:
 @pytest.mark.parametrize("trouble", [DROPPED, Told(status=502), Told(status=503), Told(status=429)])
 def test_what_may_be_asked_twice_is_asked_again(trouble: Told | str) -> None:
     with serving(trouble, trouble, Told([1])) as server:
-        assert Connection(server.url, "t").call("GET", "/api/jobs") == [1]
-    assert server.calls == ["GET /api/jobs"] * 3
+        assert Connection(server.url, "t").call("GET", "/api/x") == [1]
+    assert server.calls == ["GET /api/x"] * 3
 
 
 def test_the_pause_that_a_server_asks_for_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(connection.time, "sleep", slept.append)
     with serving(Told(status=429, headers={"Retry-After": "7"}), Told([])) as server:
-        Connection(server.url, "t").call("GET", "/api/jobs")
+        Connection(server.url, "t").call("GET", "/api/x")
     assert slept == [7.0]
 
 
@@ -127,10 +127,10 @@ def test_what_was_made_before_the_line_dropped_is_found() -> None:
     with serving(DROPPED, Told({"results": [{"id": 5}]})) as server:
         cvat = Connection(server.url, "t")
         task = cvat.call(
-            "POST", "/api/tasks", body={}, find=lambda: cvat.call("GET", "/api/tasks")["results"][0]
+            "POST", "/api/tasks", body={}, find=lambda: cvat.call("GET", "/api/x")["results"][0]
         )
     assert task == {"id": 5}
-    assert server.calls == ["POST /api/tasks", "GET /api/tasks"]
+    assert server.calls == ["POST /api/tasks", "GET /api/x"]
 
 
 def test_what_is_not_found_is_made_again() -> None:
@@ -224,12 +224,12 @@ def test_a_conflict_is_an_answer_where_it_is_asked_for() -> None:
 
 
 def test_pages_are_read_to_the_end_and_each_result_once() -> None:
-    first = {"results": [{"id": 2}, {"id": 1}], "next": "http://inside:8080/api/jobs?page=2&x=1"}
+    first = {"results": [{"id": 2}, {"id": 1}], "next": "http://inside:8080/api/x?page=2&x=1"}
     last = {"results": [{"id": 1}, {"id": 0}], "next": None}
     with serving(Told(first), Told(last)) as server:
-        found = list(Connection(server.url, "t").pages("/api/jobs", {"x": 1}))
+        found = list(Connection(server.url, "t").pages("/api/x", {"x": 1}))
     assert [one["id"] for one in found] == [2, 1, 0]
-    assert server.calls == ["GET /api/jobs?page_size=1000&x=1", "GET /api/jobs?page=2&x=1"]
+    assert server.calls == ["GET /api/x?page_size=1000&x=1", "GET /api/x?page=2&x=1"]
 
 
 @pytest.mark.parametrize("url", ["", "cvat.example.org", "ftp://cvat.example.org"])

@@ -20,7 +20,7 @@ Against = Literal["gold", "honeypot", "replica"]
 Axis = Literal["all", "annotator", "job", "pose", "lighting", "selfie"]
 
 #: Answers in an order, of which near ones agree more: outside, occluded, visible.
-_ORDERED: frozenset[Kappa] = frozenset({"visibility_kappa", "point_visibility_kappa"})
+_ORDERED: frozenset[Kappa] = frozenset({"visibility_kappa"})
 
 
 class Work(NamedTuple):
@@ -52,10 +52,10 @@ class AgreementRow(Record):
     """One measure of one label, over the images of one place.
 
     measure: nme (share of the interocular distance), oks, box_iou, mask_iou, faces_matched (share
-    of all faces either names), pose_error_deg, and Cohen's kappas, those of visibility with linear
-    weights; of single points (point_visibility_kappa) over all images alone. value: mean of the
-    images' values, or the kappa of all answers; None where a kappa has no meaning since nothing but
-    one answer was given. low, high: 95 %. same_share: of a kappa, how many answers are the same.
+    of all faces either names), pose_error_deg, and Cohen's kappas, that of visibility with linear
+    weights. value: mean of the images' values, or the kappa of all answers; None where a kappa has
+    no meaning since nothing but one answer was given. low, high: 95 %. same_share: of a kappa, how
+    many answers are the same.
     """
 
     against: Against
@@ -109,8 +109,6 @@ def agreement(compared: Iterable[Comparison]) -> list[AgreementRow]:
                 of_value = values.setdefault((one.against, axis, name, label, measure), {})
                 of_value.setdefault(one.image_id, []).append(value)
             for (label, kind), table in one.compared.tables.items():
-                if kind == "point_visibility_kappa" and axis != "all":
-                    continue  # a point's answers in one job are too few to say anything
                 of_kappa = tables.setdefault((one.against, axis, name, label, kind), {})
                 of_kappa[one.image_id] = of_kappa.get(one.image_id, 0.0) + table
     rows = [

@@ -22,7 +22,7 @@ from mirrorset.metrics import mask_iou, nme, oks
 from mirrorset.records import Annotation, Face, Landmarks, Mask
 
 Value = Literal["nme", "oks", "pose_error_deg", "box_iou", "mask_iou", "faces_matched"]
-Kappa = Literal["visibility_kappa", "point_visibility_kappa", "tag_kappa", "attribute_kappa"]
+Kappa = Literal["visibility_kappa", "tag_kappa", "attribute_kappa"]
 Floats = NDArray[np.float64]
 
 ABSENT = "absent"
@@ -33,8 +33,8 @@ _POSED = "ibug68"
 @dataclass(frozen=True)
 class Compared:
     """values, tables: by label and measure. A label is one of the schema's, a part of its skeleton
-    ("ibug68.jaw") or a point of it ("ibug68.nose_tip"), or an attribute of its face
-    ("face.glasses"). tables: (C, C), rows the first annotation's, classes in the schema's order.
+    ("ibug68.jaw") or an attribute of its face ("face.glasses"). tables: (C, C), rows the first
+    annotation's, classes in the schema's order.
     """
 
     values: Mapping[tuple[str, Value], float]
@@ -115,10 +115,6 @@ def _visibility(
         table = np.zeros((3, 3))
         np.add.at(table, (first[list(indices)], second[list(indices)]), 1)
         yield (part, "visibility_kappa"), table
-    for point, a, b in zip(schema.point_names, first, second, strict=True):
-        table = np.zeros((3, 3))
-        table[a, b] = 1
-        yield (f"{name}.{point}", "point_visibility_kappa"), table
 
 
 def _visibilities(landmarks: Landmarks | None, schema: LabelSchema) -> NDArray[np.int64]:

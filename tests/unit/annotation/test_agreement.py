@@ -91,30 +91,6 @@ def test_rows_are_by_annotator_job_and_slice(make_annotation, schema) -> None:
     assert (visible.value, visible.same_share) == (None, 1)  # all said "visible" of every point
 
 
-def test_points_whose_visibility_is_in_doubt_are_told(make_annotation, schema) -> None:
-    works = []
-    for number in range(8):
-        sent = make_annotation(f"{number:064x}")
-        for name in ("a", "b"):
-            seen = [2] * 68
-            seen[0] = 1 if number % 2 else 2  # both see the same
-            seen[1] = 1 if (number % 2) == (name == "a") else 2  # each the opposite
-            (face,) = sent.faces
-            points = face.landmarks["ibug68"].model_copy(update={"visibility": tuple(seen)})
-            other = face.model_copy(update={"landmarks": {"ibug68": points}})
-            works.append(person(sent.model_copy(update={"faces": (other,)}), name, "replica"))
-    rows = [
-        one
-        for one in agreement(comparisons(works, schema))
-        if one.measure == "point_visibility_kappa"
-    ]
-    assert {one.axis for one in rows} == {"all"}
-    assert len(rows) == 68
-    values = {one.label: one.value for one in rows}
-    assert (values["ibug68.jaw_0"], values["ibug68.jaw_1"]) == (1, -1)
-    assert values["ibug68.jaw_2"] is None
-
-
 def test_three_looks_at_one_image_are_one_image(make_annotation, schema) -> None:
     annotation = make_annotation()
     works = [

@@ -232,10 +232,38 @@ def test_pages_are_read_to_the_end_and_each_result_once() -> None:
     assert server.calls == ["GET /api/x?page_size=1000&x=1", "GET /api/x?page=2&x=1"]
 
 
-@pytest.mark.parametrize("url", ["", "cvat.example.org", "ftp://cvat.example.org"])
+@pytest.mark.parametrize("repeated", [{"results": [{"id": 1}]}, {"results": []}])
+def test_pages_that_bring_nothing_new_have_an_end(repeated: dict[str, object]) -> None:
+    first = Told({"results": [{"id": 1}], "next": "http://inside/api/x?page=2"})
+    again = Told({**repeated, "next": "http://inside/api/x?page=3"})
+    with (
+        serving(first, again) as server,
+        pytest.raises(AnswerError, match="GET /api/x with a page that brings nothing new"),
+    ):
+        list(Connection(server.url, "t").pages("/api/x"))
+    assert len(server.heard) == 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "cvat.example.org", "ftp://cvat.example.org", "http://"),
+        *("http://127.0.0.1:99999", "http://127.0.0.1:port", "http://[::1", "http://[nine]/"),
+        *("http://cvat example.org", "http://cvat\u2100.org"),
+    ],
+)
 def test_what_is_no_address_is_refused(url: str) -> None:
-    with pytest.raises(SettingsError, match="cvat_url"):
+    with pytest.raises(SettingsError, match="is no server's address: write https://"):
         connect(url, "t")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://ann:hush@127.0.0.1/", "http://ann:hush@127.0.0.1:99999", "http://ann:hush@[::1"]
+)
+def test_a_password_in_an_address_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(SettingsError, match="cvat_url holds a user or a password") as refusal:
+        connect(url, "t")
+    assert "hush" not in str(refusal.value)
 
 
 def test_a_token_is_wanted() -> None:
@@ -244,8 +272,30 @@ def test_a_token_is_wanted() -> None:
 
 
 def test_what_is_no_cvat_is_said_to_be_none() -> None:
-    with serving(Told(b"<html>")) as server, pytest.raises(InputError, match="is no CVAT server"):
+    with serving(Told(b"<html>\n <h1>Hi")) as server, pytest.raises(InputError) as error:
         connect(server.url, "t")
+    assert str(error.value) == (
+        f"{server.url} is no CVAT server: it answered GET /api/server/about with `<html> <h1>Hi`, "
+        "which names no version of CVAT."
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (Told(b"<html>"), "answered GET /api/jobs with no JSON object"),
+        (Told({"detail": "No."}, 403), "answered GET /api/jobs with 403: may the token's owner"),
+        (Told(b"<html>", 403), "answered GET /api/jobs with 403: may the token's owner"),
+    ],
+)
+def test_what_one_call_is_answered_says_nothing_of_the_whole_server(
+    answer: Told, told: str
+) -> None:
+    with serving(ABOUT, answer) as server:
+        cvat = connect(server.url, "t")
+        with pytest.raises(AnswerError, match=told) as error:
+            list(cvat.pages("/api/jobs"))
+    assert "(CVAT 2.54.1)" in str(error.value)
 
 
 # --- versions ---------------------------------------------------------------------------------

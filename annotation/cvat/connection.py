@@ -55,6 +55,8 @@ PATIENCE_S = 60.0
 
 _CONNECT_S = 10.0
 _READ_S = 120.0
+# How a server says that it has none of that slug, whatever it was asked for.
+_NO_ORGANISATION = "organization does not exist"
 # A wait that is over sooner needs no words.
 _WORTH_A_WARNING_S = 5.0
 _FIRST_PAUSE_S = 0.1
@@ -140,9 +142,9 @@ class Connection:
         which was there is away, a warning says so.
 
         Raises AnswerError for an error status, and for an answer that lacks what is read of it
-        (`annotation.cvat.answers`), SettingsError where the token is refused, UnavailableError
-        where an answer is lost and the call cannot be made again, OverdueError where the server is
-        not reached within the connection's patience.
+        (`annotation.cvat.answers`), SettingsError where the token is refused or there is no such
+        organisation, UnavailableError where an answer is lost and the call cannot be made again,
+        OverdueError where the server is not reached within the connection's patience.
         """
         is_making = method == "POST" or (method == "PATCH" and "action" in (query or {}))
         give_up_at = time.monotonic() + self._patience_s
@@ -257,6 +259,11 @@ class Connection:
             raise SettingsError(
                 f"{self.name} does not accept the token: make an access token there, in the "
                 "profile, and set MIRRORSET_CVAT_TOKEN."
+            )
+        if response.status == 404 and self.organisation and _NO_ORGANISATION in _said(content):
+            raise SettingsError(
+                f"{self.name} has no organisation {self.organisation!r}: set cvat_organisation to "
+                "the slug of one that the token's owner is in, or leave it out."
             )
         sentence = f"{self.name} answered {method} {path} with {response.status}"
         if response.status == 403:

@@ -143,6 +143,7 @@ async def _arrived(request: Request) -> Call:
 
 async def _authenticated(call: Annotated[Call, Depends(_arrived)]) -> Call:
     call.state.actor = call.user
+    _ = call.organisation  # one that is not there is refused, whatever is asked
     return call
 
 

@@ -312,7 +312,7 @@ def interrupted(home: Path, step: str, is_under_way: Callable[[Path], bool]) -> 
 def await_step(
     process: subprocess.Popen[str], home: Path, step: str, is_under_way: Callable[[Path], bool]
 ) -> None:
-    until = time.monotonic() + 200
+    until = time.monotonic() + 400
     while not is_under_way(home):
         assert process.poll() is None, f"{step}: ended by itself"
         assert time.monotonic() < until, f"{step}: never seen"

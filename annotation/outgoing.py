@@ -1,7 +1,8 @@
-"""What may be sent to annotators: pictures that can be shown, with labels that can be drawn.
+"""What may be sent to annotators: the pictures that were once looked at, with labels that fit.
 
 A CVAT server checks neither. One picture that it cannot read fails the task of all, and labels
-that do not fit are taken and spoil what is exported later. So both are judged before they leave.
+that do not fit are taken and spoil what is exported later. So both are judged before they leave: a
+picture by its checksum, for it was decoded when its record was made.
 """
 
 import math

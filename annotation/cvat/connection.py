@@ -192,9 +192,7 @@ class Connection:
             seen.update(new)
             yield from new.values()
             # The server's own idea of its address may be another than ours: only the query counts.
-            following = (
-                dict(parse_qsl(page["next"].partition("?")[2])) if page.get("next") else None
-            )
+            following = dict(parse_qsl(next_url.partition("?")[2])) if next_url else None
 
     def _try(
         self,
@@ -374,10 +372,10 @@ def _refuse_lacking(connection: Connection) -> None:
         has = {f"{method.upper()} {path}" for path, calls in paths.items() for method in calls}
     except (AnswerError, yaml.YAMLError, AttributeError, KeyError, TypeError):
         has = set()
-    if lacking := [call for call in NEEDED if call not in has]:
+    if absent := [call for call in NEEDED if call not in has]:
         known = ".".join(map(str, KNOWN_VERSION))
         raise InputError(
-            f"{connection.name} has no `{lacking[0]}`, which is needed here: update it to "
+            f"{connection.name} has no `{absent[0]}`, which is needed here: update it to "
             f"{known} or later."
         )
 

@@ -14,10 +14,9 @@ from annotation.exchange import Contents, image_name
 from annotation.schema import LabelSchema
 from annotation.shapes import ImageShapes, Rectangle, Skeleton
 from mirrorset.errors import InputError, IntegrityError
-from mirrorset.pixels import refuse_undecodable
 from mirrorset.records import Annotation, Batch, ImageRecord, Reason, Record, Rejected
 
-# Decoding by Pillow leaves Python's lock: a second thread halves the time.
+# Bytes are read from a store that may be far, and hashed, while Python's lock is free.
 _PARALLEL = 4
 _MAX_OVERHANG = CheckParams().max_overhang
 
@@ -60,16 +59,16 @@ def sendable(
 ) -> tuple[Batch, list[Rejected]]:
     """The batch without what cannot be sent, and why that stays: one image never holds up others.
 
-    Rejected are: bytes that are gone, have changed or cannot be decoded (CHECKSUM, which a new
-    crawl may mend; NOT_AN_IMAGE), and labels that are no legal shapes inside the image
-    (CHECK_FAILED).
+    Rejected are: bytes that are gone or have changed (CHECKSUM, which a new crawl may mend), and
+    labels that are no legal shapes inside the image (CHECK_FAILED). Unchanged bytes need no look:
+    all of them were decoded when their record was made.
     """
+    frames = outgoing(batch, images, annotations, schema)
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        judged = pool.map(
-            lambda one: _refusal(one, contents, schema),
-            outgoing(batch, images, annotations, schema),
-        )
-        refused = [one for one in judged if one is not None]
+        missing = pool.map(lambda one: _missing(one.image.image_id, contents), frames)
+        misdrawn = [_misdrawn(one, schema) for one in frames]
+        pairs = zip(misdrawn, missing, strict=True)
+        refused = [one for pair in pairs if (one := pair[0] or pair[1])]
     if not refused:
         return batch, []
     ids = {one.item_id for one in refused}
@@ -99,18 +98,18 @@ def _outgoing(image: ImageRecord, label: Annotation, schema: LabelSchema) -> Out
     return Outgoing(image=image, label=label, shapes=shapes)
 
 
-def _refusal(one: Outgoing, contents: Contents, schema: LabelSchema) -> Rejected | None:
-    image_id = one.image.image_id
-    if fault := unfit(one.shapes, schema):
-        return _rejected(image_id, Reason.CHECK_FAILED, f"Its labels are unfit: {fault}")
+def _misdrawn(one: Outgoing, schema: LabelSchema) -> Rejected | None:
+    fault = unfit(one.shapes, schema)
+    if fault is None:
+        return None
+    return _rejected(one.image.image_id, Reason.CHECK_FAILED, f"Its labels are unfit: {fault}")
+
+
+def _missing(image_id: str, contents: Contents) -> Rejected | None:
     try:
-        content = contents.get(image_id)
+        contents.get(image_id)
     except (InputError, IntegrityError) as error:
         return _rejected(image_id, Reason.CHECKSUM, str(error))
-    try:
-        refuse_undecodable(content)
-    except InputError as error:
-        return _rejected(image_id, Reason.NOT_AN_IMAGE, str(error))
     return None
 
 

@@ -1,6 +1,7 @@
 """The label schema: what annotators can draw and set, and the same in CVAT's words."""
 
 import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -50,6 +51,9 @@ class AttributeSpec(Record):
     def _has_legal_default(self) -> "AttributeSpec":
         if self.kind == "number" and len(self.values) != 3:
             raise ValueError(f"{self.name} is a number: give lowest, highest and step")
+        # The server keeps them as lines of one text.
+        if bad := [one for one in self.values if one != " ".join(one.split()) or not one]:
+            raise ValueError(f"{self.name} has a value {bad[0]!r}: one line without margins")
         if not self.accepts(self.default):
             raise ValueError(f"{self.name} may not have its own default {self.default!r}")
         return self
@@ -105,7 +109,7 @@ class LabelSchema(Record):
 
     name: str
     version: str
-    guides: tuple[str, ...] = ()
+    guides: tuple[Annotated[str, Field(pattern=r"^[\w-]+\.md$")], ...] = ()
     labels: tuple[LabelSpec, ...]
     point_names: tuple[str, ...]
     edges: tuple[tuple[int, int], ...]
@@ -114,8 +118,8 @@ class LabelSchema(Record):
     @model_validator(mode="after")
     def _is_whole(self) -> "LabelSchema":
         names = [label.name for label in self.labels]
-        if len(set(names)) != len(names):
-            raise ValueError("two labels have one name")
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            raise ValueError(f"two labels are named {twice[0]}")
         for shape in ("rectangle", "skeleton"):
             if sum(label.shape == shape for label in self.labels) != 1:
                 raise ValueError(f"exactly one {shape} label is wanted")

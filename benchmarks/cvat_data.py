@@ -11,6 +11,7 @@ from PIL import Image
 
 from annotation.exchange import image_name
 from annotation.schema import LabelSchema, cvat_labels, load_label_schema
+from mirrorset.blobs import BlobStore
 from mirrorset.files import write_records
 from mirrorset.records import Annotation, Face, ImageRecord, Landmarks, Mask
 
@@ -37,7 +38,7 @@ def write(folder: Path, images: int, schema: LabelSchema) -> None:
     """
     draw = np.random.default_rng(7)
     (folder / "peer" / "images").mkdir(parents=True)
-    (folder / "blobs").mkdir()
+    blobs = BlobStore(str(folder / "blobs"))
     records, labels = [], []
     for number in range(images):
         content = _picture(draw)
@@ -53,7 +54,7 @@ def write(folder: Path, images: int, schema: LabelSchema) -> None:
         )
         records.append(record)
         labels.append(_label(image_id, schema, draw, number))
-        (folder / "blobs" / image_id).write_bytes(content)
+        blobs.put(content)
         (folder / "peer" / "images" / image_name(record)).write_bytes(content)
     write_records(folder / "images.jsonl", records)
     write_records(folder / "labels.jsonl", labels)

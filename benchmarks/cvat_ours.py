@@ -21,19 +21,9 @@ from annotation.cvat.exchange import ServerExchange
 from annotation.outgoing import sendable
 from annotation.pseudonyms import Pseudonyms
 from annotation.schema import REVIEWED
+from mirrorset.blobs import BlobStore
 from mirrorset.files import read_records, write_records
 from mirrorset.records import Annotation, Batch, ImageRecord
-
-
-class Blobs:
-    """The bytes of pictures by id, in a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def get(self, image_id: str) -> bytes:
-        """The bytes of `image_id`."""
-        return (self._folder / image_id).read_bytes()
 
 
 def main() -> None:
@@ -49,7 +39,7 @@ def main() -> None:
     if verb == "push":
         images = list(read_records(folder / "images.jsonl", ImageRecord))
         batch = make_batch([one.image_id for one in images], schema.version)
-        blobs = Blobs(folder / "blobs")
+        blobs = BlobStore(str(folder / "blobs"))
         ready, rejected = sendable(batch, images, blobs, labels, schema)
         if rejected:
             raise SystemExit(rejected[0].detail)

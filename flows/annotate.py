@@ -243,8 +243,8 @@ def exchange_with(workspace: Workspace, server: str, patience_s: float | None = 
     settings = workspace.settings
     if server != _server(workspace):
         raise SettingsError(
-            f"Batches are on {server}, but cvat_url is {settings.cvat_url!r}: set "
-            "MIRRORSET_CVAT_URL to that server to pull them."
+            f"Batches are on {server}, but cvat_url names another server or none: set "
+            "MIRRORSET_CVAT_URL to that one to pull them."
         )
     from annotation.cvat.exchange import ServerExchange
 

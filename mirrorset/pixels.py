@@ -96,16 +96,6 @@ def decode(content: bytes) -> NDArray[np.uint8]:
         raise InputError(f"This picture cannot be decoded: {unusable.detail}") from None
 
 
-def refuse_undecodable(content: bytes) -> None:
-    """Raise InputError where `decode` does, sooner: of a JPEG an eighth of the size is decoded."""
-    try:
-        with _opened(content, PixelParams(min_side_px=1)) as (_, image):
-            image.draft("L", (1, 1))
-            image.load()
-    except UnusableImageError as unusable:
-        raise InputError(f"This picture cannot be decoded: {unusable.detail}") from None
-
-
 def _pixel_hash(rgb: NDArray[np.uint8]) -> str:
     """BLAKE3 over the shape (H, W, 3) and the bytes of an RGB picture, in 64 hex digits.
 

@@ -120,7 +120,6 @@ class ServerExchange:
     def _project(self, schema: LabelSchema) -> tuple[int, ServerLabels]:
         """The schema's project and its labels, asked for once."""
         if schema.version not in self._projects:
-            project_id = project.project_id(self._connection, schema)
-            labels = ServerLabels(project.labels(self._connection, project_id))
-            self._projects[schema.version] = project_id, labels
+            project_id, labels = project.ready(self._connection, schema)
+            self._projects[schema.version] = project_id, ServerLabels(labels)
         return self._projects[schema.version]

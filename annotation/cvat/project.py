@@ -89,22 +89,24 @@ def apply(connection: Connection, schema: LabelSchema) -> Applied:
     )
 
 
-def project_id(connection: Connection, schema: LabelSchema) -> int:
-    """The id of the schema's project, which is made, guide and all, where there is none.
+def ready(connection: Connection, schema: LabelSchema) -> tuple[int, list[dict[str, Any]]]:
+    """The schema's project, which is made, guide and all, where there is none: its id and labels.
 
     Raises SettingsError where its labels are not the schema's, as far as annotations need it: what
     is drawn under them is changed by nobody but who applies the schema. Raises as `apply` does.
     """
     project = find(connection, schema)
     if project is None:
-        return apply(connection, schema).project_id
-    found = changes(cvat_labels(schema), labels(connection, project["id"]))
+        made = apply(connection, schema).project_id
+        return made, labels(connection, made)
+    there = labels(connection, project["id"])
+    found = changes(cvat_labels(schema), there)
     if lacking := [change for change in found if not _is_tolerable(change)]:
         raise SettingsError(
             f"Project {project['id']} on {connection.name} is not what {schema.version} says "
             f"({_listed(lacking)}): run `mirrorset annotate schema diff`, then `apply`."
         )
-    return int(project["id"])
+    return int(project["id"]), there
 
 
 def find(connection: Connection, schema: LabelSchema) -> dict[str, Any] | None:

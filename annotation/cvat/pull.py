@@ -98,9 +98,10 @@ def pull_task(
     changed = [one for one in listed if _has_changed(one, before.get(str(one["id"])))]
     if not changed:
         return None
-    meta = connection.call("GET", f"/api/tasks/{batch.task}/data/meta")
-    frames = read_frames(meta, batch.image_ids)
-    labels = ServerLabels(connection.pages("/api/labels", {"task_id": batch.task}))
+    with ThreadPoolExecutor(2) as pool:
+        meta = pool.submit(connection.call, "GET", f"/api/tasks/{batch.task}/data/meta")
+        labels = ServerLabels(connection.pages("/api/labels", {"task_id": batch.task}))
+    frames = read_frames(meta.result(), batch.image_ids)
     jobs = [
         _annotators_own(_job(connection, one, batch, frames, pseudonyms), before) for one in listed
     ]
@@ -266,9 +267,13 @@ def _read(
 def _hashed(
     job: AnnotationJob, copies: Sequence[_Copy] | None, before: Mapping[str, AnnotationJob]
 ) -> AnnotationJob:
-    """The job with the hash of its labels: of those just read, or as it was known."""
-    known = before[job.job_id].content_sha256 if copies is None else _content_sha256(copies)
-    return job.model_copy(update={"content_sha256": known})
+    """The job with the hash of its labels: of those just read, or as it was known.
+
+    One that is new and was not read has no image left, and so no labels.
+    """
+    if copies is None and job.job_id in before:
+        return job.model_copy(update={"content_sha256": before[job.job_id].content_sha256})
+    return job.model_copy(update={"content_sha256": _content_sha256(copies or ())})
 
 
 def _content_sha256(copies: Sequence[_Copy]) -> str:
@@ -389,13 +394,15 @@ def _returned(
 
 
 def _by(copy: _Copy, copies: Sequence[_Copy]) -> str:
-    """Whose labels they are. While nobody is assigned two replicas are two people all the same, by
-    their order: a task that is made anew has other jobs.
+    """Whose labels they are. While nobody is assigned, ground truth and each replica are other
+    people's than the job they repeat; replicas by their order, for a task made anew has other jobs.
     """
     if any(shape.source == _MERGED for shape in copy.shapes.every()):
         return CONSENSUS
-    if copy.job.annotator or copy.job.kind != "replica":
+    if copy.job.annotator or copy.job.kind == "annotation":
         return copy.job.annotator or UNNAMED
+    if copy.job.kind == "ground_truth":
+        return f"{UNNAMED} of ground truth"
     jobs = sorted(int(one.job.job_id) for one in copies if one.job.kind == "replica")
     return f"{UNNAMED} of replica {jobs.index(int(copy.job.job_id)) + 1}"
 

@@ -16,6 +16,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from pydantic import AwareDatetime
 from pydantic_core import from_json
+from starlette.requests import ClientDisconnect
 
 from mirrorset.records import Record, utc_now
 
@@ -75,7 +76,7 @@ def receiver(
     async def deliver(request: Request) -> Response:
         body = await _body(request)
         if body is None:
-            return _answer(413, "too large for a delivery")
+            return _answer(413, "too large for a delivery, or broken off")
         if not is_signed(body, request.headers.get(SIGNATURE, ""), secret):
             return _answer(401, "the signature is missing or wrong")
         try:
@@ -107,12 +108,15 @@ def is_signed(body: bytes, signature: str, secret: str) -> bool:
 
 
 async def _body(request: Request) -> bytes | None:
-    """The raw body, or None where it is too large: it is not read to its end."""
+    """The raw body, or None where it has no end, or one too far away to be read to."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LARGEST_BYTES:
-            return None
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _LARGEST_BYTES:
+                return None
+    except ClientDisconnect:
+        return None
     return body
 
 

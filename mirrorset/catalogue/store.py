@@ -228,9 +228,13 @@ def _upsert_rows(connection: Connection, table: Table, rows: Iterable[dict[str, 
         for column in table.columns
         if not column.primary_key
     }
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=keys, set_=replaced), list(by_key.values())
+    # A table that is all key has nothing to replace.
+    statement = (
+        statement.on_conflict_do_update(index_elements=keys, set_=replaced)
+        if replaced
+        else statement.on_conflict_do_nothing()
     )
+    connection.execute(statement, list(by_key.values()))
 
 
 def _clear_rejections(connection: Connection, records: Sequence[Record]) -> None:

@@ -8,7 +8,14 @@ import pytest
 from cvat_room import Room
 from standin.server import Cvat, standing_in
 
+from annotation.cvat import connection
 from annotation.cvat.connection import connect
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that fails on purpose needs no time to recover."""
+    monkeypatch.setattr(connection, "_FIRST_PAUSE_S", 0.005)
 
 
 @pytest.fixture(scope="session")
@@ -40,18 +47,18 @@ def cvat(real: Cvat | None) -> Iterator[Cvat]:
             yield server
         return
     yield real
-    connection = connect(real.url, real.token)
+    server = connect(real.url, real.token)
     for path in _everything(real):
-        connection.call("DELETE", path, also=(404,))
+        server.call("DELETE", path, also=(404,))
 
 
 def _everything(server: Cvat) -> list[str]:
     """Every project and task on a server, in whatever organisation."""
-    connection = connect(server.url, server.token)
+    there = connect(server.url, server.token)
     return [
         f"{kind}/{one['id']}"
         for kind in ("/api/projects", "/api/tasks")
-        for one in connection.pages(kind)
+        for one in there.pages(kind)
     ]
 
 

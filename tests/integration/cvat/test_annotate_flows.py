@@ -20,6 +20,7 @@ from standin.faults import Kind
 from standin.server import Cvat
 
 import flows.annotate as flow
+import flows.qa
 from annotation.cvat.connection import connect
 from annotation.cvat.webhook import SIGNATURE
 from annotation.pseudonyms import ANNOTATORS
@@ -37,6 +38,7 @@ from mirrorset.records import (
     AnnotationJob,
     Batch,
     Evidence,
+    Honeypot,
     Licence,
     ModelRef,
     Record,
@@ -118,6 +120,7 @@ def house(cvat: Cvat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     # The steps without Prefect's server, which takes its time to start.
     monkeypatch.setattr(flow, "push_batch", flow.push_batch.fn)
     monkeypatch.setattr(flow, "pull_batch", flow.pull_batch.fn)
+    monkeypatch.setattr(flows.qa, "judge", flows.qa.judge.fn)
     made = House(tmp_path, cvat)
     yield made
     for batch in made.read(Batch):
@@ -200,6 +203,46 @@ def test_people_correct_what_they_were_sent_whatever_models_say_since(house: Hou
     with house.catalogue() as catalogue:
         (labels,) = (one for one in of_images(catalogue) if one[0].image_id == reviewed)
     assert [one for one in labels if one.origin == "model"] == [sent]
+
+
+def test_known_truth_is_drawn_into_ordinary_jobs_and_measured(house: House) -> None:
+    params = house.home / "params.yaml"
+    params.write_text("dataset: {name: faces}\nannotate: {size: 6, honeypots: 2}\n")
+    *known, fresh = house.shown
+    with house.catalogue() as catalogue:
+        catalogue.upsert(
+            [label_of(one).model_copy(update={"origin": "gold", "by": "expert"}) for one in known]
+        )
+    flow.push.fn(house.home)
+    batch = house.batch()
+    drawn = {one.image_id for one in house.read(Honeypot)}
+    assert len(drawn & set(known)) == len(drawn) == 2
+    assert set(batch.image_ids) == drawn | {fresh}
+    (job,) = house.annotator().jobs(batch)
+    for frame in range(len(batch.image_ids)):
+        house.annotator().tag(job, frame, "reviewed")
+        (face,) = house.annotator().shapes(job, frame, "face")
+        house.annotator().change(job, face, lambda shape: shape["points"].__setitem__(0, 3.0))
+    house.annotator().finish(job)
+    flow.pull.fn(house.home)
+    flow.push.fn(house.home)
+    assert house.batch() == batch.model_copy(update={"state": "returned"})
+
+    by_image = {one: [] for one in batch.image_ids}
+    for label in house.read(Annotation):
+        if label.image_id in by_image and label.origin != "model":
+            by_image[label.image_id].append((label.origin, label.by))
+    assert by_image.pop(fresh) == [("human", "annotator")]
+    for made in by_image.values():
+        assert sorted(made) == [("gold", "expert"), ("replica", "annotator")]
+    report = flows.qa.qa.fn(house.home, is_reopening=False).report
+    (row,) = (
+        row
+        for row in report.agreement
+        if (row.against, row.axis, row.label, row.measure) == ("honeypot", "all", "face", "box_iou")
+    )
+    assert row.images == 2
+    assert 0 < row.value < 1
 
 
 def test_labels_of_the_profile_that_is_named_go_out(house: House) -> None:

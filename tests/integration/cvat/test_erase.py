@@ -186,6 +186,20 @@ def test_one_after_another(room: MakeRoom) -> None:
     assert names == ["erased-000000.png", "erased-000001.png", *(f"{x[:16]}.png" for x in rest)]
 
 
+def test_a_job_of_which_nothing_is_left_keeps_no_pull_back(room: MakeRoom) -> None:
+    here = room(segment_size=2)
+    here.batch = erase_from_task(
+        here.connection, here.batch, here.batch.image_ids[:2], here.pictures
+    )
+    second = here.annotator.jobs(here.batch)[1]
+    here.annotator.tag(second, 3, "reviewed")
+    here.annotator.finish(second)
+    returned = here.pull()
+    assert returned is not None
+    assert [one.image_id for one in returned.images] == [here.batch.image_ids[1]]
+    assert here.pull() is None
+
+
 def test_nothing_left_is_no_task(room: MakeRoom) -> None:
     here = room(images=2)
     batch = erase_from_task(here.connection, here.batch, here.batch.image_ids, here.pictures)

@@ -221,7 +221,7 @@ def test_replicas_and_ground_truth_come_back_as_such(room: MakeRoom) -> None:
     here.annotator.finish(gold)
     returned = here.pull()
     assert sorted((image.origin, image.by) for image in returned.images) == [
-        ("gold", "annotator"),
+        ("gold", "annotator of ground truth"),
         ("replica", "annotator of replica 1"),
         ("replica", "annotator of replica 2"),
     ]

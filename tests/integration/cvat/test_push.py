@@ -16,6 +16,7 @@ from annotation.cvat import tasks
 from annotation.cvat.connection import connect
 from annotation.exchange import image_name
 from annotation.outgoing import sendable
+from mirrorset.blobs import BlobStore
 from mirrorset.errors import SettingsError
 from mirrorset.records import Annotation, Face, Reason
 
@@ -202,14 +203,16 @@ def test_a_batch_without_images_leaves_nothing_half_made(pusher) -> None:
     assert push.tasks() == []
 
 
-def test_one_broken_picture_is_rejected_and_the_others_go(pusher) -> None:
+def test_one_broken_picture_is_rejected_and_the_others_go(pusher, tmp_path: Path) -> None:
     push = pusher()
     image_id = push.planned.image_ids[0]
-    push.pictures[image_id] = push.pictures[image_id][:-20]
-    ready, rejected = sendable(
-        push.planned, push.pictures.records(), push.pictures, push.labels, SCHEMA
-    )
-    assert [(one.item_id, one.reason) for one in rejected] == [(image_id, Reason.NOT_AN_IMAGE)]
+    blobs = BlobStore(str(tmp_path))
+    for content in push.pictures.values():
+        blobs.put(content)
+    (file,) = tmp_path.rglob(image_id)
+    file.write_bytes(file.read_bytes()[:-20])
+    ready, rejected = sendable(push.planned, push.pictures.records(), blobs, push.labels, SCHEMA)
+    assert [(one.item_id, one.reason) for one in rejected] == [(image_id, Reason.CHECKSUM)]
     batch = push.push(ready)
     assert sorted(batch.image_ids) == sorted(set(push.planned.image_ids) - {image_id})
     assert push.held(f"/api/tasks/{batch.task}", batch) == push.sent(batch)

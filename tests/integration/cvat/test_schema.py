@@ -17,7 +17,7 @@ from urllib3.exceptions import ProtocolError
 from annotation.batches import make_batch
 from annotation.cvat import guide as guides
 from annotation.cvat.connection import AnswerError, Connection, connect
-from annotation.cvat.project import Applied, apply, difference, find, labels, mark, project_id
+from annotation.cvat.project import Applied, apply, difference, find, labels, mark, ready
 from annotation.schema import AttributeSpec, LabelSchema, LabelSpec, load_label_schema
 from mirrorset.errors import IntegrityError, MirrorsetError, SettingsError, UnavailableError
 from mirrorset.records import Annotation, Face, Landmarks, Mask
@@ -152,7 +152,7 @@ def test_the_project_is_found_by_its_mark_whatever_it_is_called(
     made = apply(connection, schema).project_id
     other = connection.call("POST", "/api/projects", body={"name": f"mirrorset {schema.name}"})
     connection.call("PATCH", f"/api/projects/{made}", body={"name": "Faces of spring"})
-    assert project_id(connection, schema) == made
+    assert ready(connection, schema)[0] == made
     connection.call("DELETE", f"/api/projects/{other['id']}")
 
 
@@ -173,10 +173,10 @@ def test_an_organisation_has_a_project_of_its_own(cvat: Cvat, schema: LabelSchem
     organisation = personal.call("POST", "/api/organizations", body={"slug": slug})
     inside = connect(cvat.url, cvat.token, slug)
     try:
-        shared = project_id(inside, schema)
-        own = project_id(personal, schema)
+        shared = ready(inside, schema)[0]
+        own = ready(personal, schema)[0]
         assert shared != own
-        assert (project_id(inside, schema), project_id(personal, schema)) == (shared, own)
+        assert (ready(inside, schema)[0], ready(personal, schema)[0]) == (shared, own)
         inside.call("DELETE", f"/api/projects/{shared}")
     finally:
         personal.call("DELETE", f"/api/organizations/{organisation['id']}")
@@ -186,7 +186,7 @@ def test_an_organisation_that_is_not_there_is_refused(cvat: Cvat, schema: LabelS
     """Even while the server holds no project at all."""
     slug = f"o{secrets.token_hex(4)}"
     outside = connect(cvat.url, cvat.token, slug)
-    for ask in (difference, apply, project_id):
+    for ask in (difference, apply, ready):
         with pytest.raises(SettingsError, match=f"has no organisation '{slug}': set cvat_organ"):
             ask(outside, schema)
 
@@ -213,7 +213,7 @@ def test_what_harms_nothing_is_done_and_loses_no_annotation(
     }
     assert annotations(connection, task) == before
     assert apply(connection, wider).done == ()
-    assert project_id(connection, wider) == project
+    assert ready(connection, wider)[0] == project
 
 
 def test_a_label_in_use_is_not_deleted(connection: Connection, schema: LabelSchema) -> None:
@@ -325,7 +325,7 @@ def test_points_of_skeletons_in_use_neither_come_nor_go(
         apply(connection, schema)
     assert connection.call("GET", f"/api/tasks/{task}/annotations/") == before
     with pytest.raises(SettingsError, match="schema diff"):
-        project_id(connection, schema)
+        ready(connection, schema)[0]
 
 
 def test_a_skeleton_without_annotations_is_made_anew(
@@ -351,7 +351,7 @@ def test_a_drawing_that_the_server_ignores_is_kept_and_said(
         assert result.kept == ("ibug68: drawing of the template changes",)
         assert result.done == ()
     assert annotations(connection, task) == before
-    assert project_id(connection, moved) == project
+    assert ready(connection, moved)[0] == project
 
 
 class Deaf(Connection):

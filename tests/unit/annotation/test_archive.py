@@ -1,3 +1,4 @@
+import os
 import re
 import zipfile
 from collections.abc import Callable
@@ -163,6 +164,10 @@ META = "<meta><task/><dumped>2026-11-22 13:42:41+00:00</dumped></meta>"
             "nan is no coordinate",
         ),
         (
+            IMAGE.format('<box label="face" xtl="0" ytl="0" xbr="1e308" ybr="1"/>'),
+            "1e308 is no coordinate",
+        ),
+        (
             IMAGE.format('<skeleton label="s"><points label="p" points="3"/></skeleton>'),
             "a number of a.jpg cannot be read",
         ),
@@ -186,6 +191,9 @@ def test_bad_zips_are_one_sentence(
     (tmp_path / "text.zip").write_text("no zip")
     with pytest.raises(InputError, match="damaged or not whole"):
         read_archive(tmp_path / "text.zip")
+    os.mkfifo(tmp_path / "pipe.zip")
+    with pytest.raises(InputError, match="it is no file"):
+        read_archive(tmp_path / "pipe.zip")
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("person_keypoints.json", "{}")
     with pytest.raises(InputError, match="it holds no annotations"):
@@ -234,9 +242,16 @@ def test_an_encoding_that_no_export_has_is_refused(encoding: str) -> None:
         parse_xml(f'<?xml version="1.0" encoding="{encoding}"?><annotations/>'.encode())
 
 
-@pytest.mark.parametrize("moment", ["9999-12-31 23:59:59-12:00", "0001-01-01 00:00:00+12:00"])
-def test_a_time_that_is_none_in_utc_is_refused(
-    tmp_path: Path, shapes: ImageShapes, schema: LabelSchema, moment: str
+@pytest.mark.parametrize(
+    ("moment", "said"),
+    [
+        ("9999-12-31 23:59:59-12:00", "is no time"),
+        ("0001-01-01 00:00:00+12:00", "is no time"),
+        ("9998-01-01 00:00:00+00:00", "yet to come"),
+    ],
+)
+def test_a_time_that_no_export_has_is_refused(
+    tmp_path: Path, shapes: ImageShapes, schema: LabelSchema, moment: str, said: str
 ) -> None:
     path = tmp_path / "t.zip"
     write_archive(path, [shapes], [], schema, name="t", at=AT)
@@ -246,7 +261,7 @@ def test_a_time_that_is_none_in_utc_is_refused(
     assert dumped
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("annotations.xml", xml.replace(dumped[0], f"<dumped>{moment}</dumped>"))
-    with pytest.raises(InputError, match="is no time"):
+    with pytest.raises(InputError, match=said):
         read_archive(path)
 
 

@@ -110,6 +110,8 @@ def test_parsing_masks_have_labels_beside_all_of_selfie(schema: LabelSchema) -> 
     ("fields", "reason"),
     [
         ({"kind": "select", "values": ["a"], "default": "b"}, "own default"),
+        ({"kind": "select", "values": ["a", " b"], "default": "a"}, "one line without margins"),
+        ({"kind": "select", "values": ["a", "b\nc"], "default": "a"}, "one line without margins"),
         ({"kind": "number", "values": ["0", "1"], "default": "0"}, "lowest, highest and step"),
         ({"kind": "number", "values": ["0", "1", "1"], "default": "2"}, "own default"),
     ],
@@ -148,6 +150,11 @@ def test_a_label_that_the_server_would_not_draw_is_refused(fields: dict) -> None
         (
             "extends: selfie\nlabels: [{name: scar, shape: tag, colour: red}]",
             "mine.yaml: label 'scar': colour: ",
+        ),
+        ("extends: selfie\nguides: [../../README.md]\nlabels: []", "mine.yaml: guides"),
+        (
+            "extends: selfie\nlabels: [{name: person, shape: mask, colour: '#abcdef'}]",
+            "two labels are named person",
         ),
         ("version: x-1\nlayout: []\nlabels: []", "exactly one rectangle"),
     ],

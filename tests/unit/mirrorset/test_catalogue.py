@@ -18,7 +18,7 @@ from sqlalchemy.schema import CreateTable
 
 import mirrorset.catalogue
 from mirrorset.catalogue import Catalogue
-from mirrorset.catalogue.tables import metadata, rejected, sightings
+from mirrorset.catalogue.tables import TABLE_OF, metadata, rejected, sightings
 from mirrorset.errors import InputError, SettingsError, UnavailableError
 from mirrorset.records import (
     Annotation,
@@ -27,21 +27,35 @@ from mirrorset.records import (
     Decision,
     Evidence,
     Face,
+    Honeypot,
     ImageRecord,
     LedgerEntry,
     Licence,
     Lighting,
     Provenance,
+    Quarantine,
     Reason,
     Record,
     Rejected,
+    Sent,
     Sighting,
     Verdict,
+    Verification,
 )
 from mirrorset.spool import ingest, write_shard
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 IMAGE_ID = "ab" * 32
+
+
+ANNOTATION = Annotation(
+    image_id=IMAGE_ID,
+    faces=(Face(face_id="0", box=(0, 0, 1.5, 2), score=0.9),),
+    origin="model",
+    by="research",
+    schema_version="1",
+    made_at=NOON,
+)
 
 
 def records() -> list[Record]:
@@ -65,14 +79,7 @@ def records() -> list[Record]:
             pixel_hash="cd" * 32,
             phash="0" * 16,
         ),
-        Annotation(
-            image_id=IMAGE_ID,
-            faces=(Face(face_id="0", box=(0, 0, 1.5, 2), score=0.9),),
-            origin="model",
-            by="research",
-            schema_version="1",
-            made_at=NOON,
-        ),
+        ANNOTATION,
         Verdict(image_id=IMAGE_ID, check="adult", passed=True),
         Rejected(item_id="commons:7", step="crawl", reason=Reason.ROBOTS),
         Batch(
@@ -99,17 +106,36 @@ def records() -> list[Record]:
     ]
 
 
+def records_of_no_shard() -> list[Record]:
+    """Those that are written into the catalogue alone."""
+    of_sighting = {"image_id": IMAGE_ID, "source": "commons", "source_item_id": "42"}
+    return [
+        Verification(**of_sighting, verified_at=NOON),
+        Quarantine(
+            **of_sighting, reason=Reason.LICENCE_MISSING, detail="gone", since=NOON, expires_at=NOON
+        ),
+        Decision(
+            image_id=IMAGE_ID, gate="adult", action="drop", by="Jo", reason="x", decided_at=NOON
+        ),
+        Honeypot(batch_id="b1", image_id=IMAGE_ID),
+        Sent(batch_id="b1", image_id=IMAGE_ID, annotation=ANNOTATION),
+    ]
+
+
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Catalogue:
     return Catalogue(f"sqlite:///{tmp_path}/c.sqlite")
 
 
 def test_every_kind_comes_back_equal_and_once(catalogue: Catalogue, tmp_path: Path) -> None:
+    every = [*records(), *records_of_no_shard()]
+    assert {type(record) for record in every} == set(TABLE_OF)
     for _ in range(2):
         write_shard(tmp_path / "spool", records())
         assert ingest(tmp_path / "spool", catalogue) == len(records())
+        catalogue.upsert(records_of_no_shard())
     assert not list((tmp_path / "spool").iterdir())
-    for record in records():
+    for record in every:
         assert list(catalogue.read(type(record))) == [record]
         assert catalogue.count(type(record)) == 1
 

@@ -1,3 +1,4 @@
+import asyncio
 import hashlib
 import hmac
 import json
@@ -206,3 +207,20 @@ def test_recorded_deliveries_are_understood(shared_data: Path) -> None:
 def test_news_waits_no_longer_than_told() -> None:
     wait: Callable[[float], bool] = News().wait
     assert not wait(0.01)
+
+
+def test_who_hangs_up_in_the_middle_is_no_error() -> None:
+    told: list[Json] = []
+    pieces = iter(
+        [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+    )
+
+    async def receive() -> Json:
+        return next(pieces)
+
+    async def send(message: Json) -> None:
+        told.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": []}
+    asyncio.run(receiver(SECRET, lambda: {7}, News())(scope, receive, send))
+    assert told[0]["status"] == 413

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,22 +79,23 @@ def annotated(
 ) -> Annotated:
     """A task with these frames and labels, annotated by the driver through the SDK's client."""
     connection = connect(cvat.url, cvat.token)
+    project = {"name": "by a function", "labels": list(labels)}
+    project_id = connection.call("POST", "/api/projects", body=project)["id"]
     paths = [folder / name for name in frames]
     for path in paths:
         path.write_bytes(frames[path.name])
     config = Config(status_check_period=0.05, cache_dir=folder / "cache")
     with Client(cvat.url, config=config, check_server_version=False) as client:
         client.login(AccessTokenCredentials(cvat.token))
-        project = client.projects.create({"name": "by a function", "labels": labels})
         task = client.tasks.create_from_data(
-            spec={"name": "t", "project_id": project.id},
+            spec={"name": "t", "project_id": project_id},
             resources=paths,
             data_params={"image_quality": 95, "sorting_method": "predefined"},
         )
         cvataa.annotate_task(client, task.id, function, **options)
         held = connection.call("GET", f"/api/tasks/{task.id}/annotations/")
         return Annotated(
-            labels=list(connection.pages("/api/labels", {"project_id": project.id})),
+            labels=list(connection.pages("/api/labels", {"project_id": project_id})),
             frames={
                 name: task.get_frame(number, quality="original").read()
                 for number, name in enumerate(frames)
@@ -163,7 +163,7 @@ def in_order(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         | ({"elements": in_order(row["elements"])} if "elements" in row else {})
         for row in rows
     ]
-    return sorted(sorted_, key=lambda row: json.dumps(row, sort_keys=True))
+    return sorted(sorted_, key=lambda row: (row["label_id"], row.get("points", [])))
 
 
 def bare(shape: dict[str, Any]) -> dict[str, Any]:

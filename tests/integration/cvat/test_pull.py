@@ -4,10 +4,12 @@ import logging
 from collections.abc import Callable
 
 import pytest
+from cvat_annotator import HEIGHT, WIDTH, put
 from cvat_labels import SCHEMA, label_of
 from cvat_room import Room
 
 from annotation.agreement import Work, comparisons
+from annotation.conversion import to_shapes
 from annotation.cvat import waiting
 from annotation.cvat.pull import Stage
 from annotation.review import ReviewParams, accept
@@ -236,7 +238,10 @@ def test_a_merge_of_replicas_is_not_one_more_look(room: MakeRoom) -> None:
     (parent,) = here.annotator.jobs(here.batch)
     replicas = here.annotator.jobs(here.batch, "consensus_replica")
     here.annotator.set(parent, assignee=users["annotator1"])
+    one = here.batch.image_ids[1]
+    shapes = to_shapes(label_of(one), "1.png", WIDTH, HEIGHT, SCHEMA)
     for replica in replicas:
+        put(here.connection, f"/api/jobs/{replica['id']}", here.project, {1: shapes})
         (box,) = here.annotator.shapes(replica, 1, "face")
         here.annotator.change(replica, box, lambda shape: shape.update(points=[9, 4, 48, 44]))
         here.annotator.tag(replica, 1, "reviewed")
@@ -245,7 +250,6 @@ def test_a_merge_of_replicas_is_not_one_more_look(room: MakeRoom) -> None:
     waiting.run(here.connection, "/api/consensus/merges", "a merge", body=body)
     here.annotator.finish(parent)
     returned = here.pull()
-    one = here.batch.image_ids[1]
     back = [image for image in returned.images if image.image_id == one]
     assert sorted((image.origin, image.by) for image in back) == [
         ("human", "consensus"),

@@ -372,9 +372,9 @@ def test_push_and_pull_are_killed_at_moments_that_nobody_chose(
     """Processes, ended by SIGKILL: one task, and every label once and whole."""
     draw = random.Random(seed)
     # So that there is something to be killed, however fast the machine is.
-    cvat.faults.at_random(1, seed, (Kind.SLOW,), seconds=0.04)
+    cvat.faults.at_random(1, seed, (Kind.SLOW,), seconds=0.1)
     kills = sum(
-        killed_after(draw.uniform(0.1, 2), lambda: flow.push.fn(house.home)) for _ in range(4)
+        killed_after(draw.uniform(0.05, 1.5), lambda: flow.push.fn(house.home)) for _ in range(4)
     )
     assert_no_half_file(house)
     flow.push.fn(house.home)
@@ -389,9 +389,9 @@ def test_push_and_pull_are_killed_at_moments_that_nobody_chose(
         house.annotator().tag(job, frame, "reviewed")
         house.annotator().finish(job)
     for _ in range(4):
-        kills += killed_after(draw.uniform(0.1, 1), lambda: flow.pull.fn(house.home))
+        kills += killed_after(draw.uniform(0.05, 0.5), lambda: flow.pull.fn(house.home))
         assert_no_half_file(house)
-    assert kills
+    assert kills > 2
     assert flow.pull.fn(house.home).reviewed == 4
     people = [one for one in house.read(Annotation) if one.origin != "model"]
     assert sorted(one.image_id for one in people) == sorted(house.shown)

@@ -167,11 +167,12 @@ def in_order(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def bare(shape: dict[str, Any]) -> dict[str, Any]:
-    """A shape without what the driver and the SDK's defaults add."""
+    """A shape without what the SDK and a server add."""
     kept = ("type", "label_id", "points", "attributes", "elements", "occluded", "outside")
     row = {name: value for name, value in shape.items() if name in kept}
-    if "elements" in row:
+    if row.get("elements"):
         row["elements"] = [bare(one) for one in row["elements"]]
+        row.pop("points", None)
     if shape["type"] != "points":
         row.pop("occluded", None)
         row.pop("outside", None)

@@ -19,10 +19,11 @@ def server() -> Iterator[StandIn]:
         yield made
 
 
-def ran(server: StandIn, token_name: str) -> "subprocess.CompletedProcess[str]":
-    """A run of one test in an environment that names the server, and a token under that name."""
+def ran(server: StandIn, token_name: str, *tests: str) -> "subprocess.CompletedProcess[str]":
+    """A run of tests in an environment that names the server, and a token under that name."""
+    here = Path(__file__).parent
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-n0", str(Path(__file__).parent / ONE_TEST)],
+        [sys.executable, "-m", "pytest", "-n0", *(str(here / one) for one in tests or (ONE_TEST,))],
         env={
             **{k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")},
             "MIRRORSET_CVAT_URL": server.url,
@@ -39,9 +40,15 @@ def is_touched(server: StandIn) -> bool:
     return any(token.last_used_at is not None for token in server.state.tokens.values())
 
 
+def test_nothing_in_the_environment_names_a_server() -> None:
+    """So that no command that is tested works with one; said of a run where something did."""
+    assert [name for name in os.environ if name.startswith("MIRRORSET_CVAT_")] == []
+
+
 def test_settings_of_a_server_to_work_with_do_not_reach_tests(server: StandIn) -> None:
-    run = ran(server, "MIRRORSET_CVAT_TOKEN")
-    assert "1 passed" in run.stdout, run.stdout + run.stderr
+    of_commands = f"{Path(__file__).name}::test_nothing_in_the_environment_names_a_server"
+    run = ran(server, "MIRRORSET_CVAT_TOKEN", ONE_TEST, of_commands)
+    assert "2 passed" in run.stdout, run.stdout + run.stderr
     assert not is_touched(server)
 
 

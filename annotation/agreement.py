@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from annotation.comparing import Compared, Floats, Kappa, Value, compare
+from annotation.pseudonyms import CONSENSUS
 from annotation.schema import LabelSchema
 from faces.schema import load_schema
 from mirrorset.metrics import (
@@ -86,8 +87,9 @@ def comparisons(
     Each person's work is held against the image's newest gold, and every two people's against each
     other, but for honeypots: there gold says more. Nobody is held against their own. Two people's
     work of origin "human" is one and then its correction, which agree wherever nothing was to be
-    corrected: of two people who have not seen each other's, one at least did a replica. slices:
-    where each image counts besides.
+    corrected: of two people who have not seen each other's, one at least did a replica. What was
+    merged from replicas is no further opinion: it is held against gold alone. slices: where each
+    image counts besides.
     """
     for image_id, of_image in _by_image(works):
         places = tuple((slices or {}).get(image_id, ()))
@@ -99,7 +101,10 @@ def comparisons(
                 against: Against = "honeypot" if work.is_honeypot else "gold"
                 if work.annotation.by != gold.annotation.by:
                     yield _comparison(work, gold, against, places, schema)
-        for one, other in combinations([work for work in people if not work.is_honeypot], 2):
+        opinions = [
+            work for work in people if not work.is_honeypot and work.annotation.by != CONSENSUS
+        ]
+        for one, other in combinations(opinions, 2):
             is_replica = "replica" in (one.annotation.origin, other.annotation.origin)
             if is_replica and one.annotation.by != other.annotation.by:
                 yield _comparison(one, other, "replica", places, schema)

@@ -7,6 +7,8 @@ from mirrorset.errors import InputError
 from mirrorset.files import write_text
 
 UNNAMED = "annotator"
+#: Whose labels those are that a server merged from several people's: nobody's own.
+CONSENSUS = "consensus"
 #: The file in the exchange folder; it is private.
 ANNOTATORS = "annotators.json"
 

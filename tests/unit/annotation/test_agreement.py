@@ -55,6 +55,17 @@ def test_people_are_held_against_gold_and_against_each_other(make_annotation, sc
     }
 
 
+def test_what_was_merged_from_replicas_is_no_opinion_beside_them(make_annotation, schema) -> None:
+    annotation = make_annotation()
+    replicas = [person(annotation, "a", "replica"), person(annotation, "b", "replica", dx=2.0)]
+    merged = person(annotation, "consensus", dx=1.0)
+    (only,) = comparisons([*replicas, merged], schema)
+    assert only.places[:2] == (("annotator", "a"), ("annotator", "b"))
+    expert = person(annotation, "expert", "gold")
+    held = list(comparisons([merged, expert], schema))
+    assert [one.against for one in held] == ["gold"]
+
+
 def test_a_correction_is_not_held_against_what_it_corrects(make_annotation, schema) -> None:
     """Whoever takes a job over sees the labels of whoever had it before."""
     annotation = make_annotation()

@@ -5,6 +5,7 @@ user's own (PREFECT_API_URL), flows run on Prefect's embedded one.
 """
 
 import os
+from typing import Any
 
 _SETTINGS = {
     # The embedded server takes 8 to 60 s to start on a busy 2-core machine; 20 is the default.
@@ -21,5 +22,16 @@ for _name, _value in _SETTINGS.items():
     os.environ.setdefault(_name, _value)
 
 from prefect import flow, task  # noqa: E402  (after the settings it reads)
+from prefect.client.schemas import State, TaskRun  # noqa: E402
 
-__all__ = ["flow", "task"]
+from mirrorset.errors import UnavailableError  # noqa: E402
+
+__all__ = ["flow", "has_not_been_waited_for", "task"]
+
+
+def has_not_been_waited_for(_task: object, _run: TaskRun, state: State[Any]) -> bool:
+    """A condition for another try: not where a server was away, or at work, for all our patience.
+
+    To try again would be to wait as long once more.
+    """
+    return not isinstance(state.data, UnavailableError)

@@ -57,6 +57,8 @@ _CONNECT_S = 10.0
 _READ_S = 120.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
+# A shorter pause is no outage that anybody need know of; the pauses before add up to as much.
+_TOLD_PAUSE_S = 1.0
 # A 500 is mostly the server's answer to what it was sent: asked again twice, then believed.
 _TRIES_AT_500 = 3
 #: Calls that are under way at once.
@@ -96,6 +98,8 @@ class Connection:
         self.requests = 0
         self._patience_s = patience_s
         self._counting = threading.Lock()
+        self._telling = threading.Lock()
+        self._is_outage_told = False
         configuration = Configuration(host=self.url, access_token=token)
         configuration.connection_pool_maxsize = PARALLEL
         self._client = ApiClient(configuration)
@@ -147,6 +151,7 @@ class Connection:
                 if method == "DELETE" and tries > 1 and response.status == 404:
                     return None
                 if not _is_trouble(response, tries):
+                    self._is_outage_told = False
                     return self._answer(method, path, response, also)
             if is_making and not is_repeatable and _may_have_worked(response, lost):
                 made = find() if find else None
@@ -157,6 +162,8 @@ class Connection:
             pause_s = max(own_pause_s, _asked_pause_s(response))
             if time.monotonic() + pause_s > give_up_at:
                 raise self._lost(method, path, response, lost)
+            if pause_s >= _TOLD_PAUSE_S:
+                self._tell_outage(response, lost)
             time.sleep(pause_s)
         raise AssertionError("pauses have no end")
 
@@ -257,6 +264,20 @@ class Connection:
         else:
             sentence += f": {_said(content)}."
         raise AnswerError(sentence, response.status, content)
+
+    def _tell_outage(
+        self, response: urllib3.BaseHTTPResponse | None, lost: HTTPError | None
+    ) -> None:
+        """Warn whoever waits, once an outage, whichever thread comes upon it first."""
+        with self._telling:
+            is_told, self._is_outage_told = self._is_outage_told, True
+        if not is_told:
+            what = (
+                f"cannot be reached ({_told(lost)})"
+                if response is None
+                else f"answers with {response.status}"
+            )
+            _log.warning("%s %s; trying again for up to %.0f s.", self.name, what, self._patience_s)
 
     def _lost(
         self,

@@ -31,12 +31,16 @@ class GoneError(UnavailableError):
     """The server does not know the request: it never did, or it has expired."""
 
 
+class UnfinishedError(UnavailableError):
+    """The server is still at it after all the time that we wait."""
+
+
 def wait(
     connection: Connection, request_id: str, what: str, timeout_s: float = _TIMEOUT_S
 ) -> dict[str, Any]:
     """Wait until a background request has finished; returns what the server says of it.
 
-    what: for messages, "making task 3". Raises FailedError, GoneError, and UnavailableError where
+    what: for messages, "making task 3". Raises FailedError, GoneError, and UnfinishedError where
     it takes longer than `timeout_s`: it goes on all the same, and the same wait may begin again.
     """
     path = request_path(request_id)
@@ -57,7 +61,7 @@ def wait(
             said = " ".join(str(request.get("message", "")).split())
             raise FailedError(f"{connection.name} failed at {what}: {said[:300]}.", said)
         if time.monotonic() + pause_s > give_up_at:
-            raise UnavailableError(
+            raise UnfinishedError(
                 f"{connection.name} has not finished {what} after {timeout_s:.0f} s (it is "
                 f"{request['status']}): it goes on there; run this again to take up its result."
             )

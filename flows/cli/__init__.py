@@ -1,5 +1,6 @@
 """The command `mirrorset`: thin and lazy, and the one place where errors become exit codes."""
 
+import logging
 import sys
 import tempfile
 import traceback
@@ -26,6 +27,7 @@ def main() -> None:
 
     Ours say what to do. Anything else is a bug: its traceback goes to a file.
     """
+    logging.getLogger("annotation.cvat.connection").addHandler(_Told(logging.WARNING))
     try:
         app()
     except MirrorsetError as error:
@@ -42,6 +44,16 @@ def main() -> None:
         what = " ".join(f"{type(error).__name__}: {error}".split())
         _say(f"This is a bug ({what[:200]}): please report it with {log.name}.")
         sys.exit(_BUG)
+
+
+class _Told(logging.Handler):
+    """Says at once what is wrong with the way to a server; Prefect keeps other warnings to itself.
+
+    Whoever waits for a server that is down would otherwise wait in silence.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _say(record.getMessage())
 
 
 def _say(sentence: str) -> None:

@@ -148,6 +148,34 @@ def test_where_nobody_listens_making_is_tried_again_until_patience_ends() -> Non
     assert "object at" not in str(error.value)
 
 
+def test_an_outage_is_told_once_and_a_new_one_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connection, "_FIRST_PAUSE_S", 1.0)
+    monkeypatch.setattr(connection.time, "sleep", lambda _: None)
+    monkeypatch.setattr(connection.random, "uniform", lambda *_: 1.0)
+    away = Told(status=503)
+    with serving(away, away, away, DROPPED, Told([]), DROPPED, DROPPED, Told([])) as server:
+        cvat = Connection(server.url, "t")
+        cvat.call("GET", "/api/x")
+        told = [one.getMessage() for one in caplog.records]
+        assert told == [f"{server.url} answers with 503; trying again for up to 60 s."]
+        cvat.call("GET", "/api/x")
+    _, second = (one.getMessage() for one in caplog.records)
+    assert second.startswith(f"{server.url} cannot be reached (")
+    assert second.endswith("; trying again for up to 60 s.")
+
+
+def test_a_short_drop_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(DROPPED, DROPPED, Told([])) as server:
+        Connection(server.url, "t").call("GET", "/api/x")
+    with serving(Told()) as server:
+        pass
+    with pytest.raises(UnavailableError):
+        Connection(server.url, "t", patience_s=0.5).call("GET", "/api/x")
+    assert not caplog.records
+
+
 def test_a_deletion_that_was_done_before_the_line_dropped_is_done() -> None:
     with serving(DROPPED, Told({"detail": "No Task"}, 404)) as server:
         assert Connection(server.url, "t").call("DELETE", "/api/tasks/1") is None

@@ -303,8 +303,8 @@ def connect(
 
     organisation: the slug of the one to work in; "" for the user's own space. A version newer than
     KNOWN_VERSION is warned of. Raises SettingsError where `url` is none or holds a password and
-    where `token` is missing, InputError where there is no CVAT or one that lacks a call, and as
-    `Connection.call` does.
+    where `token` is missing or the server has no such organisation, InputError where there is no
+    CVAT or one that lacks a call, and as `Connection.call` does.
     """
     if "@" in url:
         raise SettingsError(
@@ -326,6 +326,11 @@ def connect(
         raise SettingsError(
             f"MIRRORSET_CVAT_TOKEN holds characters that no token of {url} has: copy it anew."
         )
+    if not organisation.isascii() or not organisation.isprintable():
+        raise SettingsError(
+            f"cvat_organisation {organisation!r} holds characters that no slug has: write it as "
+            f"{url} does."
+        )
     connection = Connection(url, token, organisation, patience_s)
     about = connection.call("GET", "/api/server/about")
     if not isinstance(about, dict) or not about.get("version"):
@@ -340,6 +345,8 @@ def connect(
         _log.warning("%s is newer than %s, the version known here.", connection.name, known)
     elif version < KNOWN_VERSION:
         _refuse_lacking(connection)
+    if organisation:
+        _refuse_unknown_organisation(connection)
     return connection
 
 
@@ -350,6 +357,19 @@ def _is_address(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and bool(parts.netloc and host)
+
+
+def _refuse_unknown_organisation(connection: Connection) -> None:
+    """Raise SettingsError where the server has no such organisation: it answers lists with 404."""
+    try:
+        connection.call("GET", "/api/tasks", query={"page_size": 1})
+    except AnswerError as error:
+        if error.status != 404:
+            raise
+        raise SettingsError(
+            f"cvat_organisation names {connection.organisation!r}, which {connection.name} does "
+            "not know: mend the slug, or leave it out for the token owner's own space."
+        ) from None
 
 
 def _refuse_lacking(connection: Connection) -> None:

@@ -124,6 +124,10 @@ class Call:
             raise RefusedError(404, {"detail": f"{given} organization does not exist."})
         return True
 
+    def refuse_unknown_organisation(self) -> None:
+        """As the recorded server does, also where there is nothing to list."""
+        _ = self.organisation
+
     def is_in_scope(self, organisation: Organisation | None) -> bool:
         wanted = self.organisation
         return wanted is True or wanted is organisation

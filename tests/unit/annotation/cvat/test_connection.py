@@ -26,12 +26,13 @@ def serving(*answers: Told | str) -> AbstractContextManager[Scripted]:
 
 
 def test_calls_carry_token_organisation_and_origin_over_one_connection() -> None:
-    with serving(ABOUT, Told({"id": 1}, 201), Told(None, 204)) as server:
+    nothing_yet = Told({"results": [], "next": None})
+    with serving(ABOUT, nothing_yet, Told({"id": 1}, 201), Told(None, 204)) as server:
         cvat = connect(server.url, "secret", "lab")
         assert cvat.call("POST", "/api/tasks", body={"name": "é"}) == {"id": 1}
         assert cvat.call("DELETE", "/api/tasks/1") is None
-        assert (cvat.version, cvat.requests, server.connections) == ("2.54.1", 3, 1)
-    posted = server.heard[1]
+        assert (cvat.version, cvat.requests, server.connections) == ("2.54.1", 4, 1)
+    posted = server.heard[2]
     assert json.loads(posted.body) == {"name": "é"}
     assert posted.headers["authorization"] == "Bearer secret"
     assert posted.headers["x-organization"] == "lab"
@@ -257,6 +258,18 @@ def test_a_password_in_an_address_is_refused_and_not_repeated(url: str) -> None:
 def test_a_token_is_wanted() -> None:
     with pytest.raises(SettingsError, match="MIRRORSET_CVAT_TOKEN"):
         connect("https://cvat.example.org", "")
+
+
+def test_an_organisation_that_is_not_there_is_a_setting() -> None:
+    unknown = Told({"detail": "nope organization does not exist."}, 404)
+    with serving(ABOUT, unknown) as server, pytest.raises(SettingsError) as error:
+        connect(server.url, "t", "nope")
+    assert str(error.value) == (
+        f"cvat_organisation names 'nope', which {server.url} (CVAT 2.54.1) does not know: mend the "
+        "slug, or leave it out for the token owner's own space."
+    )
+    with pytest.raises(SettingsError, match="holds characters that no slug has"):
+        connect(server.url, "t", "l\u00e4b")
 
 
 def test_what_is_no_cvat_is_said_to_be_none() -> None:

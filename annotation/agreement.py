@@ -13,14 +13,20 @@ import numpy as np
 
 from annotation.comparing import Compared, Floats, Kappa, Value, compare
 from annotation.schema import LabelSchema
-from mirrorset.metrics import bootstrap_interval, kappa, kappa_interval
+from faces.schema import load_schema
+from mirrorset.metrics import (
+    bootstrap_interval,
+    kappa,
+    percentile_interval,
+    resampled_kappa,
+)
 from mirrorset.records import Annotation, Record
 
 Against = Literal["gold", "honeypot", "replica"]
 Axis = Literal["all", "annotator", "job", "pose", "lighting", "selfie"]
 
 #: Answers in an order, of which near ones agree more: outside, occluded, visible.
-_ORDERED: frozenset[Kappa] = frozenset({"visibility_kappa"})
+_ORDERED: frozenset[Kappa] = frozenset({"visibility_kappa", "point_visibility_kappa"})
 
 
 class Work(NamedTuple):
@@ -52,10 +58,10 @@ class AgreementRow(Record):
     """One measure of one label, over the images of one place.
 
     measure: nme (share of the interocular distance), oks, box_iou, mask_iou, faces_matched (share
-    of all faces either names), pose_error_deg, and Cohen's kappas, that of visibility with linear
-    weights. value: mean of the images' values, or the kappa of all answers; None where a kappa has
-    no meaning since nothing but one answer was given. low, high: 95 %. same_share: of a kappa, how
-    many answers are the same.
+    of all faces either names), pose_error_deg, and Cohen's kappas, those of visibility with linear
+    weights; point_visibility_kappa is of one point, the label "ibug68.jaw_0". value: mean of the
+    images' values, or the kappa of all answers; None where a kappa has no meaning since nothing but
+    one answer was given. low, high: 95 %. same_share: of a kappa, how many answers are the same.
     """
 
     against: Against
@@ -113,7 +119,7 @@ def agreement(compared: Iterable[Comparison]) -> list[AgreementRow]:
                 of_kappa[one.image_id] = of_kappa.get(one.image_id, 0.0) + table
     rows = [
         *(_mean_row(key, by_image) for key, by_image in values.items()),
-        *(_kappa_row(key, by_image) for key, by_image in tables.items()),
+        *(row for key, by_image in tables.items() for row in _kappa_rows(key, by_image)),
     ]
     return sorted(
         rows, key=lambda row: (row.against, row.axis != "all", row.axis, row.name, row.label)
@@ -205,27 +211,33 @@ def _mean_row(
     )
 
 
-def _kappa_row(
+def _kappa_rows(
     key: tuple[Against, Axis, str, str, Kappa], by_image: Mapping[str, Floats]
-) -> AgreementRow:
+) -> Iterator[AgreementRow]:
+    """One row, or one for each point, of tables (C, C) or (K, C, C)."""
     against, axis, name, label, measure = key
     is_weighted = measure in _ORDERED
     each = np.stack(list(by_image.values()))
+    if measure == "point_visibility_kappa":
+        labels = [f"{label}.{point}" for point in load_schema(label).names]
+    else:
+        labels, each = [label], each[:, np.newaxis]
     whole = each.sum(axis=0)
-    value = float(kappa(whole, is_weighted))
-    low, high = kappa_interval(each, is_weighted)
-    return AgreementRow(
-        against=against,
-        axis=axis,
-        name=name,
-        label=label,
-        measure=measure,
-        value=known(value),
-        low=known(low),
-        high=known(high),
-        same_share=float(np.trace(whole) / whole.sum()),
-        images=len(by_image),
-    )
+    values, drawn = kappa(whole, is_weighted), resampled_kappa(each, is_weighted)
+    for index, one in enumerate(labels):
+        low, high = percentile_interval(drawn[:, index])
+        yield AgreementRow(
+            against=against,
+            axis=axis,
+            name=name,
+            label=one,
+            measure=measure,
+            value=known(float(values[index])),
+            low=known(low),
+            high=known(high),
+            same_share=float(np.trace(whole[index]) / whole[index].sum()),
+            images=len(by_image),
+        )
 
 
 def known(value: float) -> float | None:

@@ -7,7 +7,7 @@ content gives the same bytes: members are ordered, times are the caller's, and t
 import zipfile
 import zlib
 from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from xml.etree.ElementTree import Element, indent, tostring
 
@@ -25,7 +25,7 @@ from annotation.schema import LabelSchema
 from annotation.shapes import ImageShapes
 from mirrorset.errors import InputError
 from mirrorset.files import written_aside
-from mirrorset.records import Record
+from mirrorset.records import Record, utc_now
 
 ANNOTATIONS = "annotations.xml"
 IMAGES = "images"
@@ -222,6 +222,10 @@ def _time(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
         # A time at the calendar's end may be out of it in UTC, in which times are kept.
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise MalformedXmlError(f"{text!r} is no time") from None
+    # The latest export counts: one from the future would count for ever. Clocks differ by zones.
+    if moment > utc_now() + timedelta(days=1):
+        raise MalformedXmlError(f"it was exported at {text}, which is yet to come")
+    return moment

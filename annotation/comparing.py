@@ -22,7 +22,7 @@ from mirrorset.metrics import mask_iou, nme, oks
 from mirrorset.records import Annotation, Face, Landmarks, Mask
 
 Value = Literal["nme", "oks", "pose_error_deg", "box_iou", "mask_iou", "faces_matched"]
-Kappa = Literal["visibility_kappa", "tag_kappa", "attribute_kappa"]
+Kappa = Literal["visibility_kappa", "point_visibility_kappa", "tag_kappa", "attribute_kappa"]
 Floats = NDArray[np.float64]
 
 ABSENT = "absent"
@@ -34,7 +34,8 @@ _POSED = "ibug68"
 class Compared:
     """values, tables: by label and measure. A label is one of the schema's, a part of its skeleton
     ("ibug68.jaw") or an attribute of its face ("face.glasses"). tables: (C, C), rows the first
-    annotation's, classes in the schema's order.
+    annotation's, classes in the schema's order; or, of "point_visibility_kappa", (K, 3, 3), a table
+    a point.
     """
 
     values: Mapping[tuple[str, Value], float]
@@ -108,13 +109,14 @@ def _visibility(
     one: Face, other: Face, schema: LabelSchema
 ) -> Iterator[tuple[tuple[str, Kappa], Floats]]:
     name = schema.skeleton.name
-    first, second = (_visibilities(face.landmarks.get(name), schema) for face in (one, other))
     if name not in one.landmarks and name not in other.landmarks:
         return
+    first, second = (_visibilities(face.landmarks.get(name), schema) for face in (one, other))
+    points = np.zeros((len(first), 3, 3))
+    points[np.arange(len(first)), first, second] = 1
+    yield (name, "point_visibility_kappa"), points
     for part, indices in skeleton_parts(load_schema(name)).items():
-        table = np.zeros((3, 3))
-        np.add.at(table, (first[list(indices)], second[list(indices)]), 1)
-        yield (part, "visibility_kappa"), table
+        yield (part, "visibility_kappa"), points[list(indices)].sum(axis=0)
 
 
 def _visibilities(landmarks: Landmarks | None, schema: LabelSchema) -> NDArray[np.int64]:

@@ -51,6 +51,9 @@ class AttributeSpec(Record):
     def _has_legal_default(self) -> "AttributeSpec":
         if self.kind == "number" and len(self.values) != 3:
             raise ValueError(f"{self.name} is a number: give lowest, highest and step")
+        # The server keeps them as lines of one text.
+        if bad := [one for one in self.values if one != " ".join(one.split()) or not one]:
+            raise ValueError(f"{self.name} has a value {bad[0]!r}: one line without margins")
         if not self.accepts(self.default):
             raise ValueError(f"{self.name} may not have its own default {self.default!r}")
         return self

@@ -13,7 +13,7 @@ from annotation.prelabel import PrelabelParams
 from annotation.pseudonyms import ANNOTATORS, Pseudonyms
 from annotation.review import ReviewParams, accept, superseded
 from annotation.schema import LabelSchema, load_label_schema
-from flows.engine import flow, has_not_been_waited_for, task
+from flows.engine import flow, is_worth_a_retry, task
 from flows.progress import bar
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.receipts import find_image
@@ -179,7 +179,7 @@ def erase(home: Path, images: Sequence[str]) -> EraseSummary:
         )
 
 
-@task(name="push-batch", retries=1, retry_condition_fn=has_not_been_waited_for)
+@task(name="push-batch", retries=1, retry_condition_fn=is_worth_a_retry)
 def push_batch(
     workspace: Workspace,
     catalogue: Catalogue,
@@ -204,7 +204,7 @@ def push_batch(
     catalogue.upsert([pushed, *rejected, *refused])
 
 
-@task(name="pull-batch", retries=1, retry_condition_fn=has_not_been_waited_for)
+@task(name="pull-batch", retries=1, retry_condition_fn=is_worth_a_retry)
 def pull_batch(
     workspace: Workspace,
     catalogue: Catalogue,

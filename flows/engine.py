@@ -22,16 +22,16 @@ for _name, _value in _SETTINGS.items():
     os.environ.setdefault(_name, _value)
 
 from prefect import flow, task  # noqa: E402  (after the settings it reads)
-from prefect.client.schemas import State, TaskRun  # noqa: E402
+from prefect.client.schemas.objects import State  # noqa: E402
 
-from mirrorset.errors import UnavailableError  # noqa: E402
+from mirrorset.errors import OverdueError  # noqa: E402
 
-__all__ = ["flow", "has_not_been_waited_for", "task"]
+__all__ = ["flow", "is_worth_a_retry", "task"]
 
 
-def has_not_been_waited_for(_task: object, _run: TaskRun, state: State[Any]) -> bool:
-    """A condition for another try: not where a server was away, or at work, for all our patience.
+def is_worth_a_retry(_task: object, _run: object, state: State[Any]) -> bool:
+    """Whether a task that failed is tried again: not where all patience was spent in it already.
 
-    To try again would be to wait as long once more.
+    For `task(retry_condition_fn=...)`.
     """
-    return not isinstance(state.data, UnavailableError)
+    return not isinstance(state.result(raise_on_failure=False), OverdueError)

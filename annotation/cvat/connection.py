@@ -22,7 +22,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, Ne
 from urllib3.util import parse_url
 
 from annotation.cvat.answers import lacking
-from mirrorset.errors import InputError, SettingsError, UnavailableError
+from mirrorset.errors import InputError, OverdueError, SettingsError, UnavailableError
 
 _log = logging.getLogger(__name__)
 
@@ -55,10 +55,12 @@ PATIENCE_S = 60.0
 
 _CONNECT_S = 10.0
 _READ_S = 120.0
+# How a server says that it has none of that slug, whatever it was asked for.
+_NO_ORGANISATION = "organization does not exist"
+# A wait that is over sooner needs no words.
+_WORTH_A_WARNING_S = 5.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
-# A shorter pause is no outage that anybody need know of; the pauses before add up to as much.
-_TOLD_PAUSE_S = 1.0
 # A 500 is mostly the server's answer to what it was sent: asked again twice, then believed.
 _TRIES_AT_500 = 3
 #: Calls that are under way at once.
@@ -97,9 +99,8 @@ class Connection:
         self.version = ""
         self.requests = 0
         self._patience_s = patience_s
+        self._is_away = False
         self._counting = threading.Lock()
-        self._telling = threading.Lock()
-        self._is_outage_told = False
         configuration = Configuration(host=self.url, access_token=token)
         configuration.connection_pool_maxsize = PARALLEL
         self._client = ApiClient(configuration)
@@ -137,11 +138,13 @@ class Connection:
 
         A lost connection, a 5xx and a 429 are tried again with back-off. A call that makes
         something is made again only where the first surely came to nothing, or `find` finds
-        nothing, or it is repeatable; otherwise it is then an error.
+        nothing, or it is repeatable; otherwise it is then an error. The first time that a server
+        which was there is away, a warning says so.
 
         Raises AnswerError for an error status, and for an answer that lacks what is read of it
-        (`annotation.cvat.answers`), SettingsError where the token is refused,
-        UnavailableError where the server is not reached within the connection's patience.
+        (`annotation.cvat.answers`), SettingsError where the token is refused or there is no such
+        organisation, UnavailableError where an answer is lost and the call cannot be made again,
+        OverdueError where the server is not reached within the connection's patience.
         """
         is_making = method == "POST" or (method == "PATCH" and "action" in (query or {}))
         give_up_at = time.monotonic() + self._patience_s
@@ -151,7 +154,7 @@ class Connection:
                 if method == "DELETE" and tries > 1 and response.status == 404:
                     return None
                 if not _is_trouble(response, tries):
-                    self._is_outage_told = False
+                    self._is_away = False
                     return self._answer(method, path, response, also)
             if is_making and not is_repeatable and _may_have_worked(response, lost):
                 made = find() if find else None
@@ -161,9 +164,8 @@ class Connection:
                     raise self._lost(method, path, response, lost)
             pause_s = max(own_pause_s, _asked_pause_s(response))
             if time.monotonic() + pause_s > give_up_at:
-                raise self._lost(method, path, response, lost)
-            if pause_s >= _TOLD_PAUSE_S:
-                self._tell_outage(response, lost)
+                raise OverdueError(str(self._lost(method, path, response, lost)))
+            self._warn_of_outage(response, lost)
             time.sleep(pause_s)
         raise AssertionError("pauses have no end")
 
@@ -258,6 +260,11 @@ class Connection:
                 f"{self.name} does not accept the token: make an access token there, in the "
                 "profile, and set MIRRORSET_CVAT_TOKEN."
             )
+        if response.status == 404 and self.organisation and _NO_ORGANISATION in _said(content):
+            raise SettingsError(
+                f"{self.name} has no organisation {self.organisation!r}: set cvat_organisation to "
+                "the slug of one that the token's owner is in, or leave it out."
+            )
         sentence = f"{self.name} answered {method} {path} with {response.status}"
         if response.status == 403:
             sentence += ": may the token's owner do this, and is the token not a read-only one?"
@@ -265,19 +272,23 @@ class Connection:
             sentence += f": {_said(content)}."
         raise AnswerError(sentence, response.status, content)
 
-    def _tell_outage(
+    def _warn_of_outage(
         self, response: urllib3.BaseHTTPResponse | None, lost: HTTPError | None
     ) -> None:
-        """Warn whoever waits, once an outage, whichever thread comes upon it first."""
-        with self._telling:
-            is_told, self._is_outage_told = self._is_outage_told, True
-        if not is_told:
-            what = (
+        """Say once that the server is away, so that nobody waits without knowing for what."""
+        if response is not None and response.status == 500:
+            return  # believed before long
+        with self._counting:
+            is_known, self._is_away = self._is_away, True
+        if not is_known and self._patience_s > _WORTH_A_WARNING_S:
+            _log.warning(
+                "CVAT at %s %s; trying again for up to %.0f s.",
+                self.url,
                 f"cannot be reached ({_told(lost)})"
                 if response is None
-                else f"answers with {response.status}"
+                else f"answers with {response.status}",
+                self._patience_s,
             )
-            _log.warning("%s %s; trying again for up to %.0f s.", self.name, what, self._patience_s)
 
     def _lost(
         self,
@@ -303,8 +314,8 @@ def connect(
 
     organisation: the slug of the one to work in; "" for the user's own space. A version newer than
     KNOWN_VERSION is warned of. Raises SettingsError where `url` is none or holds a password and
-    where `token` is missing or the server has no such organisation, InputError where there is no
-    CVAT or one that lacks a call, and as `Connection.call` does.
+    where `token` is missing, InputError where there is no CVAT or one that lacks a call, and as
+    `Connection.call` does.
     """
     if "@" in url:
         raise SettingsError(
@@ -345,8 +356,6 @@ def connect(
         _log.warning("%s is newer than %s, the version known here.", connection.name, known)
     elif version < KNOWN_VERSION:
         _refuse_lacking(connection)
-    if organisation:
-        _refuse_unknown_organisation(connection)
     return connection
 
 
@@ -357,19 +366,6 @@ def _is_address(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and bool(parts.netloc and host)
-
-
-def _refuse_unknown_organisation(connection: Connection) -> None:
-    """Raise SettingsError where the server has no such organisation: it answers lists with 404."""
-    try:
-        connection.call("GET", "/api/tasks", query={"page_size": 1})
-    except AnswerError as error:
-        if error.status != 404:
-            raise
-        raise SettingsError(
-            f"cvat_organisation names {connection.organisation!r}, which {connection.name} does "
-            "not know: mend the slug, or leave it out for the token owner's own space."
-        ) from None
 
 
 def _refuse_lacking(connection: Connection) -> None:

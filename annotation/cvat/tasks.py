@@ -19,10 +19,10 @@ from pydantic_core import to_json
 
 from annotation.batches import BatchParams
 from annotation.cvat.connection import PARALLEL, AnswerError, Connection, Upload
-from annotation.cvat.waiting import FailedError, GoneError, UnfinishedError, request_path, wait
+from annotation.cvat.waiting import FailedError, GoneError, request_path, wait
 from annotation.exchange import Contents
 from annotation.outgoing import Outgoing
-from mirrorset.errors import UnavailableError
+from mirrorset.errors import OverdueError, UnavailableError
 from mirrorset.records import Record
 
 _log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def stand(connection: Connection, plan: TaskPlan, contents: Contents) -> Frames:
 
     A picture that the server says it cannot read is left out: its frame is missing. Raises
     UnavailableError where the server does not make the task, as often as it is tried, and
-    UnfinishedError where it is still at it.
+    OverdueError where it takes too long: the next push takes up what it has made by then.
     """
     frames = plan.frames
     for tries in range(1, _TRIES + 1):
@@ -138,8 +138,7 @@ def stand(connection: Connection, plan: TaskPlan, contents: Contents) -> Frames:
                 remove(connection, task_id)
                 raise
             _log.warning("%s It is made anew.", failure)
-        except UnfinishedError:
-            # No lost connection: to look for the task would be to wait as long once more.
+        except OverdueError:
             raise
         except UnavailableError as error:
             if tries == _TRIES or (isinstance(error, AnswerError) and error.status == 403):

@@ -21,13 +21,17 @@ app.add_typer(stages.app, name="stage", hidden=True)
 
 _BUG = 70  # EX_SOFTWARE of sysexits.h
 
+# Whose warnings are meant for who runs a command; libraries speak to programmers.
+_OURS = ("flows", "crawlers", "annotation", "curation", "parity", "reports", "faces", "mirrorset")
+
 
 def main() -> None:
     """Run the command line; an error ends as one sentence and its exit code.
 
     Ours say what to do. Anything else is a bug: its traceback goes to a file.
     """
-    logging.getLogger("annotation.cvat.connection").addHandler(_Told(logging.WARNING))
+    for name in _OURS:
+        logging.getLogger(name).addHandler(_Warnings(logging.WARNING))
     try:
         app()
     except MirrorsetError as error:
@@ -46,14 +50,13 @@ def main() -> None:
         sys.exit(_BUG)
 
 
-class _Told(logging.Handler):
-    """Says at once what is wrong with the way to a server; Prefect keeps other warnings to itself.
-
-    Whoever waits for a server that is down would otherwise wait in silence.
-    """
+class _Warnings(logging.Handler):
+    """Shows warnings on stderr: Prefect, whose own log stays in its database, would hide them."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _say(record.getMessage())
+        # Where bars are shown, sys.stderr is theirs and writes above them.
+        sys.stderr.write(f"mirrorset: {record.getMessage()}\n")
+        sys.stderr.flush()
 
 
 def _say(sentence: str) -> None:

@@ -8,6 +8,14 @@ import pytest
 from cvat_room import Room
 from standin.server import Cvat, standing_in
 
+from annotation.cvat import connection
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that fails on purpose needs no time to recover."""
+    monkeypatch.setattr(connection, "_FIRST_PAUSE_S", 0.005)
+
 
 @pytest.fixture
 def cvat() -> Iterator[Cvat]:

@@ -12,9 +12,8 @@ from PIL import Image
 from standin.server import Cvat
 
 from annotation.batches import make_batch
-from annotation.cvat import tasks, waiting
-from annotation.cvat.connection import Connection, connect
-from annotation.cvat.waiting import UnfinishedError
+from annotation.cvat import tasks
+from annotation.cvat.connection import connect
 from annotation.exchange import image_name
 from annotation.outgoing import sendable
 from mirrorset.blobs import BlobStore
@@ -44,28 +43,6 @@ def test_a_batch_becomes_one_task_that_holds_what_was_sent(pusher) -> None:
     assert task["bug_tracker"] == f"mirrorset:{batch.batch_id}"
     assert str(task["project_id"]) == batch.project
     assert push.held(f"/api/tasks/{batch.task}", batch) == push.sent(batch)
-
-
-def test_a_server_that_is_still_at_it_is_waited_for_once(
-    pusher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    push = pusher()
-    waits: list[str] = []
-
-    def wait(connection: Connection, request_id: str, what: str) -> dict[str, object]:
-        waits.append(what)
-        return waiting.wait(connection, request_id, what, timeout_s=0.3)
-
-    monkeypatch.setattr(tasks, "wait", wait)
-    push.cvat.stand_in.takes_at_least(2.0)
-    with pytest.raises(UnfinishedError, match="has not finished making task"):
-        push.push()
-    assert len(waits) == 1
-    monkeypatch.undo()
-    batch = push.push()  # takes up what the server went on with
-    (task,) = push.tasks()
-    assert batch.task == str(task["id"])
-    assert waits[0] == f"making task {task['id']}"
 
 
 def test_the_worst_labelled_frame_is_shown_first(pusher) -> None:

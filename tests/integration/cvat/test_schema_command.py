@@ -77,7 +77,7 @@ def test_an_organisation_that_is_not_there_is_refused(
     monkeypatch.setenv("MIRRORSET_CVAT_ORGANISATION", "nope")
     result = run(home, "diff")
     assert isinstance(result.exception, SettingsError)
-    assert "cvat_organisation names 'nope'" in str(result.exception)
+    assert "has no organisation 'nope'" in str(result.exception)
 
 
 def test_a_program_reads_json_and_names_the_schema(home: Path) -> None:

@@ -110,6 +110,8 @@ def test_parsing_masks_have_labels_beside_all_of_selfie(schema: LabelSchema) -> 
     ("fields", "reason"),
     [
         ({"kind": "select", "values": ["a"], "default": "b"}, "own default"),
+        ({"kind": "select", "values": ["a", " b"], "default": "a"}, "one line without margins"),
+        ({"kind": "select", "values": ["a", "b\nc"], "default": "a"}, "one line without margins"),
         ({"kind": "number", "values": ["0", "1"], "default": "0"}, "lowest, highest and step"),
         ({"kind": "number", "values": ["0", "1", "1"], "default": "2"}, "own default"),
     ],

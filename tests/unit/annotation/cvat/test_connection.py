@@ -10,7 +10,7 @@ from scripted_server import DROPPED, Scripted, Told, scripted
 
 from annotation.cvat import connection
 from annotation.cvat.connection import AnswerError, Connection, connect
-from mirrorset.errors import InputError, SettingsError, UnavailableError
+from mirrorset.errors import InputError, OverdueError, SettingsError, UnavailableError
 
 ABOUT = Told({"name": "Computer Vision Annotation Tool", "version": "2.54.1"})
 SCHEMA = Path(__file__).parents[4].parent / "shared/data/cvat/schema.yml"
@@ -26,13 +26,12 @@ def serving(*answers: Told | str) -> AbstractContextManager[Scripted]:
 
 
 def test_calls_carry_token_organisation_and_origin_over_one_connection() -> None:
-    nothing_yet = Told({"results": [], "next": None})
-    with serving(ABOUT, nothing_yet, Told({"id": 1}, 201), Told(None, 204)) as server:
+    with serving(ABOUT, Told({"id": 1}, 201), Told(None, 204)) as server:
         cvat = connect(server.url, "secret", "lab")
         assert cvat.call("POST", "/api/tasks", body={"name": "é"}) == {"id": 1}
         assert cvat.call("DELETE", "/api/tasks/1") is None
-        assert (cvat.version, cvat.requests, server.connections) == ("2.54.1", 4, 1)
-    posted = server.heard[2]
+        assert (cvat.version, cvat.requests, server.connections) == ("2.54.1", 3, 1)
+    posted = server.heard[1]
     assert json.loads(posted.body) == {"name": "é"}
     assert posted.headers["authorization"] == "Bearer secret"
     assert posted.headers["x-organization"] == "lab"
@@ -149,32 +148,44 @@ def test_where_nobody_listens_making_is_tried_again_until_patience_ends() -> Non
     assert "object at" not in str(error.value)
 
 
-def test_an_outage_is_told_once_and_a_new_one_again(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
+
+
+def test_a_server_that_is_down_is_warned_of_once_an_outage(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(connection, "_FIRST_PAUSE_S", 1.0)
-    monkeypatch.setattr(connection.time, "sleep", lambda _: None)
-    monkeypatch.setattr(connection.random, "uniform", lambda *_: 1.0)
-    away = Told(status=503)
-    with serving(away, away, away, DROPPED, Told([]), DROPPED, DROPPED, Told([])) as server:
+    answers = [DROPPED, DROPPED, Told(status=502), Told([]), Told(status=503), Told(status=503)]
+    with serving(*answers, Told([])) as server:
         cvat = Connection(server.url, "t")
-        cvat.call("GET", "/api/x")
-        told = [one.getMessage() for one in caplog.records]
-        assert told == [f"{server.url} answers with 503; trying again for up to 60 s."]
-        cvat.call("GET", "/api/x")
-    _, second = (one.getMessage() for one in caplog.records)
-    assert second.startswith(f"{server.url} cannot be reached (")
-    assert second.endswith("; trying again for up to 60 s.")
+        cvat.call("GET", "/api/anything")
+        (first,) = warnings(caplog)
+        cvat.call("GET", "/api/anything")
+    assert len(server.heard) == 7
+    begins, ends = f"CVAT at {server.url} cannot be reached (", "); trying again for up to 60 s."
+    assert first.startswith(begins)
+    assert first.endswith(ends)
+    assert len(first) > len(begins + ends)
+    assert warnings(caplog)[1:] == [
+        f"CVAT at {server.url} answers with 503; trying again for up to 60 s."
+    ]
 
 
-def test_a_short_drop_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
-    with serving(DROPPED, DROPPED, Told([])) as server:
-        Connection(server.url, "t").call("GET", "/api/x")
-    with serving(Told()) as server:
-        pass
-    with pytest.raises(UnavailableError):
-        Connection(server.url, "t", patience_s=0.5).call("GET", "/api/x")
-    assert not caplog.records
+def test_a_wait_of_a_moment_needs_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(DROPPED, Told([])) as server:
+        Connection(server.url, "t", patience_s=3).call("GET", "/api/anything")
+    with serving(Told(status=500), Told([])) as server:
+        Connection(server.url, "t").call("GET", "/api/anything")
+    assert len(server.heard) == 2
+    assert warnings(caplog) == []
+
+
+def test_where_patience_is_spent_the_error_says_so_by_its_kind() -> None:
+    with (
+        serving(Told(status=503)) as server,
+        pytest.raises(OverdueError, match="answered GET /api/jobs with 503"),
+    ):
+        Connection(server.url, "t", patience_s=0.05).call("GET", "/api/jobs")
 
 
 def test_a_deletion_that_was_done_before_the_line_dropped_is_done() -> None:
@@ -260,16 +271,10 @@ def test_a_token_is_wanted() -> None:
         connect("https://cvat.example.org", "")
 
 
-def test_an_organisation_that_is_not_there_is_a_setting() -> None:
-    unknown = Told({"detail": "nope organization does not exist."}, 404)
-    with serving(ABOUT, unknown) as server, pytest.raises(SettingsError) as error:
-        connect(server.url, "t", "nope")
-    assert str(error.value) == (
-        f"cvat_organisation names 'nope', which {server.url} (CVAT 2.54.1) does not know: mend the "
-        "slug, or leave it out for the token owner's own space."
-    )
+@pytest.mark.parametrize("slug", ["l\u00e4b", "\u5b9f", "la\nb"])
+def test_an_organisation_that_no_server_can_be_told_is_a_setting(slug: str) -> None:
     with pytest.raises(SettingsError, match="holds characters that no slug has"):
-        connect(server.url, "t", "l\u00e4b")
+        connect("http://127.0.0.1:1", "t", slug)
 
 
 def test_what_is_no_cvat_is_said_to_be_none() -> None:

@@ -53,11 +53,15 @@ class PushSummary(Record):
 
 
 class EraseSummary(Record):
-    """Images taken away from annotators; the batches that held them; those left without images."""
+    """Images taken away from annotators; the batches that held them; those left without images.
+
+    in_no_batch: of the images, those that no batch held, so that nothing had to be taken away.
+    """
 
     images: int
     batches: int
     ended: int
+    in_no_batch: int
 
 
 class PullSummary(Record):
@@ -171,6 +175,7 @@ def erase(home: Path, images: Sequence[str]) -> EraseSummary:
             images=len(ids),
             batches=len(batches),
             ended=sum(not (set(one.image_ids) - ids) for one in batches),
+            in_no_batch=len(ids.difference(*(one.image_ids for one in batches))),
         )
 
 

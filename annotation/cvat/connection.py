@@ -335,6 +335,11 @@ def connect(
         raise SettingsError(
             f"MIRRORSET_CVAT_TOKEN holds characters that no token of {url} has: copy it anew."
         )
+    if not organisation.isascii() or not organisation.isprintable():
+        raise SettingsError(
+            f"cvat_organisation {organisation!r} holds characters that no slug has: write it as "
+            f"{url} does."
+        )
     connection = Connection(url, token, organisation, patience_s)
     about = connection.call("GET", "/api/server/about")
     if not isinstance(about, dict) or not about.get("version"):

@@ -18,6 +18,7 @@ from cvat_annotator import Annotator, Pictures
 from cvat_labels import label_of
 from standin.faults import Kind
 from standin.server import Cvat
+from typer.testing import CliRunner
 
 import flows.annotate as flow
 import flows.qa
@@ -26,6 +27,7 @@ from annotation.cvat.webhook import SIGNATURE
 from annotation.pseudonyms import ANNOTATORS
 from curation.select import SelectParams, select
 from flows.annotate import PullSummary
+from flows.cli import app
 from flows.listen import listen
 from flows.prelabel import doubted
 from flows.qa import of_images
@@ -336,11 +338,25 @@ def test_an_image_is_erased_from_archives(house: House, monkeypatch: pytest.Monk
     gone = house.batch().image_ids[0]
     outbox = house.workspace.exchange / "outbox" / house.batch().batch_id
     assert gone[:16].encode() in (outbox / "task.zip").read_bytes()
-    flow.erase.fn(house.home, [gone])
+    assert flow.erase.fn(house.home, [gone]).in_no_batch == 0
     assert gone[:16].encode() not in (outbox / "task.zip").read_bytes()
     assert gone not in (outbox / "batch.json").read_text()
     assert gone not in house.batch().image_ids
     assert flow.push.fn(house.home).new_batches == 0
+
+
+def test_an_erasure_says_what_no_batch_holds(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIRRORSET_CVAT_URL", "")
+    flow.push.fn(house.home)
+    held = house.batch().image_ids[0]
+    summary = flow.erase.fn(house.home, [held, house.doubtful])
+    assert (summary.images, summary.batches, summary.in_no_batch) == (2, 1, 1)
+    monkeypatch.setattr(flow, "erase", flow.erase.fn)
+    again = CliRunner().invoke(app, ["annotate", "erase", held, "--home", str(house.home)])
+    assert again.exit_code == 0, again.output
+    assert again.stdout.splitlines()[-1] == (
+        "No batch holds 1 of 1 images: there was nothing to take away, and they will not be pushed."
+    )
 
 
 # --- killed -----------------------------------------------------------------------------------

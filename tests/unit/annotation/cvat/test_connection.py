@@ -271,6 +271,12 @@ def test_a_token_is_wanted() -> None:
         connect("https://cvat.example.org", "")
 
 
+@pytest.mark.parametrize("slug", ["l\u00e4b", "\u5b9f", "la\nb"])
+def test_an_organisation_that_no_server_can_be_told_is_a_setting(slug: str) -> None:
+    with pytest.raises(SettingsError, match="holds characters that no slug has"):
+        connect("http://127.0.0.1:1", "t", slug)
+
+
 def test_what_is_no_cvat_is_said_to_be_none() -> None:
     with serving(Told(b"<html>\n <h1>Hi")) as server, pytest.raises(InputError) as error:
         connect(server.url, "t")

@@ -2,22 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from annotation.batches import BatchParams, plan_batches, sent_with, showable
 from annotation.exchange import Exchange
-from annotation.folder import FOLDER, FolderExchange
+from annotation.folder import FOLDER
 from annotation.honeypots import disguised, drawn
 from annotation.outgoing import sendable
 from annotation.prelabel import PrelabelParams
-from annotation.pseudonyms import ANNOTATORS, Pseudonyms
 from annotation.review import ReviewParams, accept, superseded
-from annotation.schema import LabelSchema, load_label_schema
+from annotation.schema import LabelSchema
 from flows.engine import flow, is_worth_a_retry, task
+from flows.exchanges import exchange_with, label_schema, server_of
 from flows.progress import bar
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.receipts import find_image
-from mirrorset.errors import SettingsError
 from mirrorset.records import (
     Annotation,
     AnnotationJob,
@@ -34,9 +32,6 @@ from mirrorset.records import (
 )
 from mirrorset.spool import ingest, write_shard
 from mirrorset.workspace import Workspace, open_workspace
-
-if TYPE_CHECKING:
-    from annotation.cvat.connection import Connection
 
 
 class PushSummary(Record):
@@ -82,7 +77,7 @@ def push(home: Path) -> PushSummary:
     """
     workspace = open_workspace(home)
     schema = label_schema(workspace)
-    server = _server(workspace)
+    server = server_of(workspace)
     exchange = exchange_with(workspace, server)
     with workspace.locked(), workspace.catalogue() as catalogue:
         ingest(workspace.spool, catalogue)
@@ -166,7 +161,7 @@ def erase(home: Path, images: Sequence[str]) -> EraseSummary:
         catalogue.upsert(kept_out)
         batches = [one for one in catalogue.read(Batch) if ids.intersection(one.image_ids)]
         for batch in batches:
-            exchange = exchange_with(workspace, batch.server or _server(workspace))
+            exchange = exchange_with(workspace, batch.server or server_of(workspace))
             without = exchange.erase(batch, ids, workspace.blobs)
             # In this order: jobs that are forgotten too early are only read once more.
             catalogue.forget_jobs(batch.batch_id)
@@ -232,63 +227,9 @@ def pull_batch(
         write_shard(workspace.spool, [*records, *returned.jobs])
 
 
-def label_schema(workspace: Workspace) -> LabelSchema:
-    """The label schema that params.yaml names."""
-    return load_label_schema(workspace.params("prelabel", PrelabelParams).schema_name)
-
-
-def exchange_with(workspace: Workspace, server: str, patience_s: float | None = None) -> Exchange:
-    """What carries batches to `server`: "folder", or the address of the one that settings name.
-
-    patience_s: how long a server that does not answer is asked again; None for the usual time.
-    Raises SettingsError for another server, and as `annotation.cvat.connection.connect` does.
-    """
-    if server == FOLDER:
-        return FolderExchange(workspace.exchange)
-    settings = workspace.settings
-    if server != _server(workspace):
-        raise SettingsError(
-            f"Batches are on {server}, but cvat_url names another server or none: set "
-            "MIRRORSET_CVAT_URL to that one to pull them."
-        )
-    from annotation.cvat.exchange import ServerExchange
-
-    return ServerExchange(
-        connection(workspace, patience_s),
-        Pseudonyms(workspace.exchange / ANNOTATORS),
-        workspace.params("annotate", BatchParams),
-        assignees=settings.cvat_assignees,
-        title=workspace.dataset.name,
-    )
-
-
 def _ended(batch: Batch) -> Batch:
     """A batch that no image is left of: nobody waits for it."""
     return batch.model_copy(update={"state": "returned"})
-
-
-def connection(workspace: Workspace, patience_s: float | None = None) -> "Connection":
-    """The CVAT server that settings name; raises SettingsError where they name none."""
-    # CVAT's SDK takes most of a second to import.
-    from annotation.cvat.connection import PATIENCE_S, connect
-
-    settings = workspace.settings
-    if not settings.cvat_url:
-        raise SettingsError(
-            f"No CVAT server is named: set cvat_url in {workspace.home / 'mirrorset.toml'}, and "
-            "MIRRORSET_CVAT_TOKEN to an access token of it."
-        )
-    return connect(
-        settings.cvat_url,
-        settings.cvat_token.get_secret_value(),
-        settings.cvat_organisation,
-        PATIENCE_S if patience_s is None else patience_s,
-    )
-
-
-def _server(workspace: Workspace) -> str:
-    """Where new batches go."""
-    return workspace.settings.cvat_url.rstrip("/") or FOLDER
 
 
 def _labels(workspace: Workspace, catalogue: Catalogue) -> list[Annotation]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from annotation.checks import Finding
 from annotation.qa import Assessment, QaParams, QaReport, Suspicious, assess
 from annotation.review import ReviewParams
-from flows.annotate import exchange_with, label_schema
 from flows.engine import flow, is_worth_a_retry, task
+from flows.exchanges import exchange_with, label_schema
 from mirrorset.catalogue import Catalogue
 from mirrorset.files import write_text
 from mirrorset.records import Annotation, Batch, Honeypot, ImageRecord, Record, Sent

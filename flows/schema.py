@@ -5,7 +5,7 @@ from pathlib import Path
 from annotation.cvat import project
 from annotation.cvat.project import Applied, Difference
 from annotation.schema import LabelSchema, load_label_schema
-from flows.annotate import connection, label_schema
+from flows.exchanges import connection, label_schema
 from mirrorset.workspace import Workspace, open_workspace
 
 

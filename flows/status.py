@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from annotation.folder import FOLDER
 from annotation.qa import QaReport
 from annotation.status import Status, status_of
-from flows.annotate import exchange_with, label_schema
+from flows.exchanges import exchange_with, label_schema
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.looks import looks
 from mirrorset.errors import InputError, MirrorsetError

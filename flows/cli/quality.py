@@ -36,7 +36,7 @@ def qa(
     from rich.console import Console
 
     from annotation.qa_table import tables
-    from flows.annotate import label_schema
+    from flows.exchanges import label_schema
     from mirrorset.workspace import open_workspace
 
     schema = label_schema(open_workspace(home))

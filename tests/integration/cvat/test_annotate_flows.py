@@ -28,6 +28,7 @@ from annotation.pseudonyms import ANNOTATORS
 from curation.select import SelectParams, select
 from flows.annotate import PullSummary
 from flows.cli import app
+from flows.exchanges import exchange_with
 from flows.listen import listen
 from flows.prelabel import doubted
 from flows.qa import of_images
@@ -295,7 +296,7 @@ def test_only_pseudonyms_leave(house: House) -> None:
     assert {one.annotator for one in house.read(AnnotationJob)} == {"annotator-1"}
     assert all(one.provenance is not None for one in by_people)
     # What the catalogue keeps of the jobs is enough to know that nothing has changed since.
-    exchange = flow.exchange_with(house.workspace, house.connection.url)
+    exchange = exchange_with(house.workspace, house.connection.url)
     assert exchange.pull(house.batch(), house.read(AnnotationJob)) is None
     with house.catalogue() as catalogue:
         write_snapshot(house.workspace, catalogue)

@@ -1,5 +1,7 @@
 """The status while its server goes away and comes back."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -146,3 +148,8 @@ def test_into_a_pipe_go_plain_tables(
     assert "annotator-1" in result.stdout
     assert "0 of 1 images reviewed by people" in result.stdout
     assert "\x1b" not in result.output
+
+
+def test_what_only_looks_does_not_wait_for_prefect() -> None:
+    program = "import sys, flows.status, flows.schema; sys.exit('prefect' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -18,6 +18,7 @@ then ignores), so it is thought out here before anything is sent.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf
 from typing import Any, Literal
 
 from annotation.schema import AttributeSpec, LabelSchema, is_text_there
@@ -284,13 +285,23 @@ def _narrowed(before: Json, after: Json) -> str:
         kinds = f"{before['input_type']} becomes {after['input_type']}"
         return "" if after["input_type"] == "text" else kinds
     if after["input_type"] == "number":
-        old, new = before["values"], after["values"]
-        is_wider = float(new[0]) <= float(old[0]) and float(old[1]) <= float(new[1])
-        return "" if is_wider else f"range {'…'.join(old[:2])} becomes {'…'.join(new[:2])}"
+        (low, high), (new_low, new_high) = _range(before["values"]), _range(after["values"])
+        if new_low <= low and high <= new_high:
+            return ""
+        old, new = ("…".join(one["values"][:2]) or "none" for one in (before, after))
+        return f"range {old} becomes {new}"
     gone = [value for value in before["values"] if value not in after["values"]]
     if after["input_type"] == "text" or not gone:
         return ""
     return f"options {', '.join(gone)} go" if len(gone) > 1 else f"option {gone[0]} goes"
+
+
+def _range(values: Sequence[str]) -> tuple[float, float]:
+    """The lowest and the highest of a number; a server may hold none, and so bound nothing."""
+    try:
+        return float(values[0]), float(values[1])
+    except (IndexError, ValueError):
+        return -inf, inf
 
 
 def _widened(before: Json, after: Json) -> str:
@@ -308,8 +319,9 @@ def _accepts(input_type: str, values: Sequence[str], value: str) -> bool:
     if input_type == "checkbox":
         return value in ("true", "false")
     if input_type == "number":
+        low, high = _range(values)
         try:
-            return float(values[0]) <= float(value) <= float(values[1])
+            return low <= float(value) <= high
         except ValueError:
             return False
     return True

@@ -25,6 +25,7 @@ from typing import Any
 from PIL import Image
 
 from annotation.cvat.connection import Connection, Upload
+from annotation.cvat.jobs import GROUND_TRUTH, frames_of
 from annotation.cvat.tasks import Picture, creation, find, mark, marked, remove, upload
 from annotation.cvat.waiting import wait
 from annotation.exchange import Contents
@@ -41,7 +42,6 @@ _EMPTY_SIDE_PX = 16
 # What a picture is taken to weigh, so that a request of several stays of a size.
 _ASSUMED_BYTES = 2_000_000
 _EMPTY = "erased-"
-_GOLD = "ground_truth"
 #: What a task is made with, apart from its mark.
 _KEPT_OF_TASK = ("name", "project_id", "segment_size", "overlap", "subset")
 
@@ -155,12 +155,12 @@ def _read(connection: Connection, task_id: int, gone: set[int]) -> _Task:
     )
     gold: Sequence[int] = ()
     for job in jobs:
-        if job["type"] == _GOLD:
-            gold = connection.call("GET", f"/api/jobs/{job['id']}/data/meta")["included_frames"]
+        if job["type"] == GROUND_TRUTH:
+            gold = frames_of(connection, job)
     gold = [frame for frame in gold if frame not in gone]
     if not gold:
         # The job of known truth goes with its last frame.
-        jobs = [job for job in jobs if job["type"] != _GOLD]
+        jobs = [job for job in jobs if job["type"] != GROUND_TRUTH]
     places = {job["id"]: place for place, job in enumerate(jobs)}
     issues = [
         (places[issue["job"]], issue, _messages(connection, issue))
@@ -279,13 +279,13 @@ def _stand(
             "POST",
             "/api/jobs",
             body={
-                "type": _GOLD,
+                "type": GROUND_TRUTH,
                 "task_id": task_id,
                 "frame_selection_method": "manual",
                 "frames": list(before.gold),
             },
             find=lambda: next(
-                (job for job in _jobs_of(connection, task_id) if job["type"] == _GOLD), None
+                (job for job in _jobs_of(connection, task_id) if job["type"] == GROUND_TRUTH), None
             ),
         )
     return task_id

@@ -15,7 +15,8 @@ from mirrorset.errors import IntegrityError, SettingsError, UnavailableError
 
 Json = dict[str, Any]
 
-_REPLICA, _GOLD = "consensus_replica", "ground_truth"
+GROUND_TRUTH = "ground_truth"
+_REPLICA = "consensus_replica"
 
 
 def furnish(connection: Connection, plan: TaskPlan, there: Frames, labels: ServerLabels) -> None:
@@ -43,10 +44,10 @@ def _jobs(connection: Connection, there: Frames, plan: TaskPlan) -> list[Json]:
     """
     params = plan.params
     jobs = _listed(connection, there.task_id)
-    gold = [job for job in jobs if job["type"] == _GOLD]
+    gold = [job for job in jobs if job["type"] == GROUND_TRUTH]
     if params.gold_frames and not gold:
         body = {
-            "type": _GOLD,
+            "type": GROUND_TRUTH,
             "task_id": there.task_id,
             "frame_selection_method": "manual",
             "frames": sorted(_gold(there, params)),
@@ -69,7 +70,20 @@ def _listed(connection: Connection, task_id: int) -> list[Json]:
 
 
 def _gold_job(connection: Connection, task_id: int) -> Json | None:
-    return next((job for job in _listed(connection, task_id) if job["type"] == _GOLD), None)
+    return next((job for job in _listed(connection, task_id) if job["type"] == GROUND_TRUTH), None)
+
+
+def frames_of(connection: Connection, listed: Mapping[str, Any]) -> Sequence[int]:
+    """The numbers of the frames in a job that `GET /api/jobs` lists.
+
+    Those of ground truth are picked from the whole task, and only the job itself says which.
+    """
+    every = range(listed["start_frame"], listed["stop_frame"] + 1)
+    if listed["type"] != GROUND_TRUTH:
+        return every
+    meta = connection.call("GET", f"/api/jobs/{listed['id']}/data/meta")
+    picked: list[int] | None = meta.get("included_frames")
+    return every if picked is None else picked
 
 
 def _gold(there: Frames, params: BatchParams) -> set[int]:
@@ -81,7 +95,7 @@ def _gold(there: Frames, params: BatchParams) -> set[int]:
 def _within(job: Json, shapes: Mapping[int, ImageShapes], gold: set[int]) -> dict[int, ImageShapes]:
     """What lies on the frames of a job; those of a ground-truth job are not in a row."""
     row = range(job["start_frame"], job["stop_frame"] + 1)
-    chosen = gold if job["type"] == _GOLD else row
+    chosen = gold if job["type"] == GROUND_TRUTH else row
     return {frame: one for frame, one in shapes.items() if frame in chosen}
 
 

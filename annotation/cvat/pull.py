@@ -28,6 +28,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from annotation.cvat.connection import PARALLEL, Connection
+from annotation.cvat.jobs import frames_of
 from annotation.cvat.shape_json import Frame, ServerLabels, from_annotations
 from annotation.exchange import Returned, ReturnedImage, is_annotated, returned_rejected
 from annotation.pseudonyms import CONSENSUS, UNNAMED, Pseudonyms
@@ -206,16 +207,15 @@ def _job(
 ) -> AnnotationJob:
     kind = _KINDS.get(listed.get("type") or "annotation", "annotation")
     assignee = listed.get("assignee")
-    numbers: Sequence[int] = range(listed["start_frame"], listed["stop_frame"] + 1)
-    if kind == "ground_truth":
-        # Its frames are picked from the whole task; the list does not say which.
-        meta = connection.call("GET", f"/api/jobs/{listed['id']}/data/meta")
-        numbers = meta.get("included_frames") or numbers
     return AnnotationJob(
         batch_id=batch.batch_id,
         job_id=str(listed["id"]),
         kind=kind,
-        image_ids=tuple(frames.image_ids[one] for one in numbers if one in frames.image_ids),
+        image_ids=tuple(
+            frames.image_ids[one]
+            for one in frames_of(connection, listed)
+            if one in frames.image_ids
+        ),
         stage=listed["stage"],
         state=listed["state"],
         annotator=pseudonyms.of(assignee["username"]) if assignee else "",

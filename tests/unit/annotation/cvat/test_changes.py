@@ -279,6 +279,18 @@ def test_a_skeleton_and_its_points_have_ranges_of_their_own(
         ]
 
 
+def test_a_number_without_a_range_on_the_server_is_any_number(wanted: Labels) -> None:
+    number = {"input_type": "number", "values": ["0", "10", "1"], "default_value": "0"}
+    attribute(wanted, "face", "glasses").update(number)
+    there = on_server(wanted)
+    attribute(there, "face", "glasses")["values"] = []
+    inside, outside = (shape(named(there, "face"), glasses=value) for value in ("10", "11"))
+    assert planned(wanted, there, drawn(inside)).broken == ()
+    ((change, use),) = planned(wanted, there, drawn(inside, outside)).broken
+    assert str(change) == "face: attribute glasses: range none becomes 0…10"
+    assert use == Use(annotations=1, images=1)
+
+
 # --- what a real server did --------------------------------------------------------------------
 
 

@@ -19,7 +19,8 @@ import flows.annotate as flow
 import flows.qa
 from annotation.cvat.connection import connect
 from annotation.cvat.webhook import SIGNATURE
-from curation.select import SelectParams, select
+from curation.gates import SelectParams
+from curation.select import select
 from flows.annotate import PullSummary
 from flows.listen import listen
 from flows.prelabel import doubted

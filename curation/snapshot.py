@@ -1,6 +1,6 @@
 """Reading a snapshot: sorted files of records, joined image by image without loading them whole."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
@@ -87,10 +87,13 @@ def read_ledger(snapshot: Path) -> dict[str, LedgerEntry]:
 
 
 def read_rejected(snapshot: Path) -> Iterator[Rejected]:
-    """What the steps before curation rejected: this room judges its own part anew each time."""
-    for rejected in read_records(snapshot / "rejected.jsonl", Rejected):
-        if rejected.step not in ("select", "group", "split"):
-            yield rejected
+    """What the steps before curation rejected, as the snapshot says."""
+    return before_curation(read_records(snapshot / "rejected.jsonl", Rejected))
+
+
+def before_curation(rejected: Iterable[Rejected]) -> Iterator[Rejected]:
+    """Those of earlier steps: this room judges its own part anew each time."""
+    return (one for one in rejected if one.step not in ("select", "group", "split"))
 
 
 def best_annotation(annotations: Sequence[Annotation]) -> Annotation | None:

@@ -256,7 +256,7 @@ def _values_around(limit: Limit, params: SelectParams) -> Sequence[float | str]:
         return tuple(reversed(limit.degrees))
     others = (
         [now + step for step in _STEPS]
-        if isinstance(now, int)
+        if SelectParams.model_fields[limit.param].annotation is int
         else [round(now * factor, 6) for factor in _FACTORS]
     )
     allowed = {value for value in others if _is_allowed(limit.param, value)} | {now}

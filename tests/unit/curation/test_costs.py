@@ -124,7 +124,9 @@ def test_the_last_obstacle(snapshot):
     assert limits["min_sharpness"].kept_without == costs.kept + 1
     assert [step.value for step in limits["max_occlusion"].steps] == ["heavy", "partial", "none"]
     assert limits["max_occlusion"].steps[0].kept == costs.kept + 1
-    assert limits["max_faces"].steps[0].value == 5
+    assert [step.value for step in limits["max_faces"].steps] == [5, 4, 3, 2, 1]
+    yaws = [step.value for step in limits["max_abs_yaw_deg"].steps]
+    assert yaws == [67.5, 56.25, 49.5, 45, 40.5, 33.75, 22.5]
 
 
 def test_a_price_is_a_value_that_costs_no_more_than_its_share(snapshot):

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import get_args
 
+from curation.gates import main_face
 from curation.records import Attribution
-from curation.select import main_face
 from faces.schema import load_schema
 from faces.slices import Slice, selfie_slice_of, slice_of
 from mirrorset.files import write_text

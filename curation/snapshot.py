@@ -1,8 +1,8 @@
 """Reading a snapshot: sorted files of records, joined image by image without loading them whole."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from mirrorset.errors import InputError
 from mirrorset.files import read_records
@@ -19,8 +19,16 @@ from mirrorset.records import (
     Verdict,
 )
 
-R = TypeVar("R", Sighting, Annotation, Verdict, Quarantine, Decision)
+R = TypeVar("R", ImageRecord, Sighting, Annotation, Verdict, Quarantine, Decision)
 
+_FILES = {
+    ImageRecord: "images.jsonl",
+    Sighting: "sightings.jsonl",
+    Annotation: "annotations.jsonl",
+    Verdict: "verdicts.jsonl",
+    Quarantine: "quarantine.jsonl",
+    Decision: "decisions.jsonl",
+}
 _ORIGINS_BEST_FIRST = ("gold", "human", "model")
 
 
@@ -35,21 +43,33 @@ class Candidate(NamedTuple):
     decisions: Sequence[Decision] = ()
 
 
+class Reader(Protocol):
+    """Where records are kept, such as a snapshot's folder or `Catalogue.read`."""
+
+    def __call__(self, kind: type[R], /) -> Iterator[R]:
+        """All records of a kind, sorted by image_id."""
+
+
 def read_candidates(snapshot: Path) -> Iterator[Candidate]:
     """Every image of the snapshot in order of image_id, with what belongs to it.
 
     Raises InputError where a file is absent, holds another record, or is not sorted by image_id.
     """
-    sightings = _Follower(snapshot / "sightings.jsonl", Sighting)
-    annotations = _Follower(snapshot / "annotations.jsonl", Annotation)
-    verdicts = _Follower(snapshot / "verdicts.jsonl", Verdict)
-    quarantines = _Follower(snapshot / "quarantine.jsonl", Quarantine)
-    decisions = _Follower(snapshot / "decisions.jsonl", Decision)
-    previous = ""
-    for image in read_records(snapshot / "images.jsonl", ImageRecord):
-        if image.image_id <= previous:
-            raise InputError(_not_sorted(snapshot / "images.jsonl"))
-        previous = image.image_id
+
+    def read(kind: type[R], /) -> Iterator[R]:
+        return _sorted(snapshot / _FILES[kind], kind)
+
+    return join(read)
+
+
+def join(read: Reader) -> Iterator[Candidate]:
+    """Every image that `read` knows in order of image_id, with what belongs to it."""
+    sightings = _Follower(read(Sighting))
+    annotations = _Follower(read(Annotation))
+    verdicts = _Follower(read(Verdict))
+    quarantines = _Follower(read(Quarantine))
+    decisions = _Follower(read(Decision))
+    for image in read(ImageRecord):
         yield Candidate(
             image,
             sightings.of(image.image_id),
@@ -67,10 +87,13 @@ def read_ledger(snapshot: Path) -> dict[str, LedgerEntry]:
 
 
 def read_rejected(snapshot: Path) -> Iterator[Rejected]:
-    """What the steps before curation rejected: this room judges its own part anew each time."""
-    for rejected in read_records(snapshot / "rejected.jsonl", Rejected):
-        if rejected.step not in ("select", "group", "split"):
-            yield rejected
+    """What the steps before curation rejected, as the snapshot says."""
+    return before_curation(read_records(snapshot / "rejected.jsonl", Rejected))
+
+
+def before_curation(rejected: Iterable[Rejected]) -> Iterator[Rejected]:
+    """Those of earlier steps: this room judges its own part anew each time."""
+    return (one for one in rejected if one.step not in ("select", "group", "split"))
 
 
 def best_annotation(annotations: Sequence[Annotation]) -> Annotation | None:
@@ -117,12 +140,11 @@ def binding_sighting(sightings: Sequence[Sighting], use: IntendedUse) -> Sightin
 
 
 class _Follower(Generic[R]):
-    """Hands out the records of one image after another from a file sorted by image_id."""
+    """Hands out the records of one image after another from records sorted by image_id."""
 
-    def __init__(self, path: Path, kind: type[R]) -> None:
-        self._path = path
-        self._records: Iterator[R] = read_records(path, kind)
-        self._head: R | None = next(self._records, None)
+    def __init__(self, records: Iterator[R]) -> None:
+        self._records: Iterator[R] = records
+        self._head: R | None = next(records, None)
 
     def of(self, image_id: str) -> list[R]:
         """The records of `image_id`; the ids asked for must increase."""
@@ -130,11 +152,19 @@ class _Follower(Generic[R]):
         while self._head is not None and self._head.image_id <= image_id:
             if self._head.image_id == image_id:
                 found.append(self._head)
-            previous, self._head = self._head, next(self._records, None)
-            if self._head is not None and self._head.image_id < previous.image_id:
-                raise InputError(_not_sorted(self._path))
+            self._head = next(self._records, None)
         return found
 
 
-def _not_sorted(path: Path) -> str:
-    return f"{path} is not sorted by image_id: write the snapshot again with `mirrorset release`."
+def _sorted(path: Path, kind: type[R]) -> Iterator[R]:
+    """The records of a file whose ids must not fall; no image may be there twice."""
+    previous = ""
+    for record in read_records(path, kind):
+        is_twice = kind is ImageRecord and record.image_id == previous
+        if record.image_id < previous or is_twice:
+            raise InputError(
+                f"{path} is not sorted by image_id: write the snapshot again with "
+                "`mirrorset release`."
+            )
+        previous = record.image_id
+        yield record

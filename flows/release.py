@@ -5,18 +5,21 @@ import re
 from collections.abc import Set
 from pathlib import Path
 
+from curation.costs import Costs, count_costs
+from curation.gates import SelectParams
 from curation.ledger import LedgerParams, mint
 from curation.records import Attribution, GroupMember
+from curation.snapshot import before_curation, join, read_candidates, read_rejected
 from curation.split import content_digest
 from flows.engine import flow, task
 from flows.progress import bar
 from flows.release_state import ReleaseState, read_state, state_file, write_state
 from flows.sections import check_params
-from flows.snapshot import clear_leftovers, restore_catalogue, write_part, write_snapshot
+from flows.snapshot import clear_leftovers, is_cloned, restore_catalogue, write_part, write_snapshot
 from mirrorset.commands import dvc, git
 from mirrorset.errors import SettingsError
 from mirrorset.files import read_records
-from mirrorset.records import DatasetItem, LedgerEntry, Record, utc_now
+from mirrorset.records import DatasetItem, LedgerEntry, Record, Rejected, utc_now
 from mirrorset.spool import ingest
 from mirrorset.workspace import Workspace, commit, open_workspace
 
@@ -68,6 +71,30 @@ def release(home: Path, version: str | None = None) -> ReleaseSummary:
         summary = publish(workspace, state)
         progress.to(5)
     return summary
+
+
+def dry_run(home: Path) -> Costs:
+    """What a release would select from the catalogue, and what each gate and threshold costs.
+
+    Changes nothing: the catalogue is read as it is, image by image. What would be rejected after
+    the selection (a split conflict, an unreviewed test image) is not counted.
+    """
+    workspace = open_workspace(home)
+    check_params(workspace)
+    use, params = workspace.dataset.intended_use, workspace.params("select", SelectParams)
+    with workspace.catalogue() as catalogue:
+        if is_cloned(workspace, catalogue):
+            candidates = read_candidates(workspace.snapshot)
+            rejected = read_rejected(workspace.snapshot)
+        else:
+            candidates = join(catalogue.read)
+            rejected = before_curation(catalogue.read(Rejected))
+        costs = count_costs(candidates, {one.item_id for one in rejected}, use, params)
+    waiting = len(list(workspace.spool.glob("*.jsonl")))
+    if not waiting:
+        return costs
+    note = f"Not counted: {waiting} files that a stopped run left on their way to the catalogue."
+    return costs.model_copy(update={"note": note})
 
 
 @task(name="freeze")

@@ -6,9 +6,9 @@ from annotation.batches import BatchParams
 from annotation.prelabel import PrelabelParams
 from annotation.qa import QaParams
 from annotation.review import ReviewParams
+from curation.gates import SelectParams
 from curation.group import GroupParams
 from curation.ledger import LedgerParams
-from curation.select import SelectParams
 from flows.crawl import CrawlParams
 from flows.parity import ParityParams
 from mirrorset.errors import SettingsError

@@ -50,9 +50,14 @@ def restore_catalogue(workspace: Workspace, catalogue: Catalogue) -> None:
 
     The original bytes are private and stay where they were crawled.
     """
-    if catalogue.count(ImageRecord) == 0 and (workspace.snapshot / "images.jsonl").exists():
+    if is_cloned(workspace, catalogue):
         for name, kind in _FILES.items():
             catalogue.upsert(list(read_records(workspace.snapshot / name, kind)))
+
+
+def is_cloned(workspace: Workspace, catalogue: Catalogue) -> bool:
+    """Whether the snapshot knows images and the catalogue does not yet."""
+    return catalogue.count(ImageRecord) == 0 and (workspace.snapshot / "images.jsonl").exists()
 
 
 def write_part(path: Path, catalogue: Catalogue) -> None:

@@ -10,7 +10,7 @@ app = typer.Typer(help="One stage of dvc.yaml; `dvc repro` calls these.")
 @app.command()
 def select() -> None:
     """Keep the images that pass every gate."""
-    from curation.select import SelectParams
+    from curation.gates import SelectParams
     from curation.select import select as run
     from mirrorset.workspace import open_workspace
 

@@ -25,7 +25,8 @@ import flows.qa
 from annotation.cvat.connection import connect
 from annotation.cvat.webhook import SIGNATURE
 from annotation.pseudonyms import ANNOTATORS
-from curation.select import SelectParams, select
+from curation.gates import SelectParams
+from curation.select import select
 from flows.annotate import PullSummary
 from flows.cli import app
 from flows.exchanges import exchange_with

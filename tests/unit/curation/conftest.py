@@ -12,9 +12,10 @@ import pytest
 from PIL import Image, ImageOps
 
 from curation.build import build
+from curation.gates import SelectParams
 from curation.ledger import LedgerParams, mint
 from curation.records import GroupMember
-from curation.select import SelectParams, select
+from curation.select import select
 from curation.split import split
 from mirrorset.blobs import BlobStore
 from mirrorset.files import write_records
@@ -67,6 +68,8 @@ class Portrait:
     failed_checks: tuple[str, ...] = ()
     quality: dict[str, float] = field(default_factory=dict)
     pose: Pose | None = FRONTAL
+    attributes: dict[str, str] = field(default_factory=lambda: {"occlusion": "none"})
+    occluded_points: int = 0
     models: tuple[ModelRef, ...] = (MESH,)
 
     def but(self, **changes: object) -> "Portrait":
@@ -148,14 +151,16 @@ class Portrait:
             score=0.9,
             landmarks={
                 "ibug68": Landmarks(
-                    points=tuple(points), visibility=(2,) * 68, confidence=(0.75,) * 68
+                    points=tuple(points),
+                    visibility=(1,) * self.occluded_points + (2,) * (68 - self.occluded_points),
+                    confidence=(0.75,) * 68,
                 )
             },
             pose=self.pose,
             lighting=Lighting(side="left", level=0.5, evenness=0.8, colour_cast=0.0),
             quality=Quality(**measures | self.quality),
             blendshapes={"mouthSmileLeft": 0.25, "browDownLeft": 0.125},
-            attributes={"occlusion": "none"},
+            attributes=self.attributes,
         )
 
     @property

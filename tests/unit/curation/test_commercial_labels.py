@@ -3,15 +3,13 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
-
 from annotation.prelabel import PrelabelParams, prelabel
+from curation.gates import SelectParams
 from curation.records import Selected
-from curation.select import SelectParams, select
+from curation.select import select
 from faces.profiles import load_profile
-from mirrorset.errors import LicenceError
 from mirrorset.files import read_records, write_records
-from mirrorset.records import Annotation, Verdict
+from mirrorset.records import Annotation, Reason, Rejected, Verdict
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
 
@@ -43,9 +41,10 @@ def test_research_labels_do_not_and_are_named(portraits, snapshot_of, model_cach
     snapshot = snapshot_of(portraits[:2])
     labelled_by("research", model_cache, snapshot, portraits[:2])
     assert select(snapshot, tmp_path / "work", "research", SelectParams()).kept == 2
-    with pytest.raises(LicenceError) as refusal:
-        select(snapshot, tmp_path / "other", "commercial", SelectParams())
-    assert str(refusal.value).startswith(
-        "Labels of 2 images come from 2d106det (InsightFace non-commercial research), "
-        "scrfd_500m_bnkps (InsightFace non-commercial research), which may not be used "
-    )
+    counts = select(snapshot, tmp_path / "other", "commercial", SelectParams())
+    assert (counts.kept, counts.rejected) == (0, {Reason.MODEL_LICENCE: 2})
+    for rejected in read_records(tmp_path / "other/rejected.jsonl", Rejected):
+        assert rejected.detail.startswith(
+            "Its labels come from 2d106det (InsightFace non-commercial research), "
+            "scrfd_500m_bnkps (InsightFace non-commercial research), which may not be used "
+        )

@@ -4,11 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from curation.gates import SelectParams
 from curation.group import Components, GroupParams, Hashed, group, near_duplicates
 from curation.hashes import close_pairs, words
 from curation.ledger import LedgerParams, mint
 from curation.records import GroupMember
-from curation.select import SelectParams, select
+from curation.select import select
 from mirrorset.files import read_records
 from mirrorset.pixels import hamming
 from mirrorset.records import utc_now

@@ -14,14 +14,14 @@ def test_figures_are_aggregates_of_all_steps(portraits, release_of, tmp_path):
             Rejected(item_id="gallery:1", step="crawl", reason=Reason.ROBOTS),
             Rejected(item_id="gallery:2", step="crawl", reason=Reason.ROBOTS),
             # What this room said in an earlier release is judged anew, and counted once.
-            Rejected(item_id=blurred.image.image_id, step="select", reason=Reason.QUALITY),
+            Rejected(item_id=blurred.image.image_id, step="select", reason=Reason.BLURRED),
         ],
     )
     measure(tmp_path / "snapshot", tmp_path / "work", tmp_path)
     metrics = json.loads((tmp_path / "metrics" / "release.json").read_text())
     assert metrics["images"] == {"all": 5, **card.splits}
     assert metrics["groups"] == {"all": 5, "largest": 1}
-    assert metrics["rejected"] == {"quality": 1, "robots": 2}
+    assert metrics["rejected"] == {"blurred": 1, "robots": 2}
     assert metrics["unreviewed_share"] == 1.0
     assert "pose_frontal_light_left" not in metrics["slices"]
     assert metrics["slices"]["pose_left_light_front"] == 0
@@ -33,5 +33,5 @@ def test_figures_are_aggregates_of_all_steps(portraits, release_of, tmp_path):
     assert slices[0] == "pose,lighting,images"
     assert "frontal,left," in slices
     assert (tmp_path / "plots" / "rejected.csv").read_text() == (
-        "reason,images\nquality,1\nrobots,2\n"
+        "reason,images\nblurred,1\nrobots,2\n"
     )

@@ -2,9 +2,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from curation.gates import SelectParams
 from curation.records import Selected
-from curation.select import SelectParams, select
-from mirrorset.errors import InputError, LicenceError
+from curation.select import select
+from mirrorset.errors import InputError
 from mirrorset.files import read_records
 from mirrorset.records import (
     Decision,
@@ -32,6 +33,10 @@ def run(snapshot, work, use="research", **params):
     return selected, {record.item_id: record for record in rejected}
 
 
+def pose(yaw_deg, pitch_deg, roll_deg):
+    return {"pose": Pose(yaw_deg=yaw_deg, pitch_deg=pitch_deg, roll_deg=roll_deg)}
+
+
 def test_good_portraits_pass(portraits, snapshot_of, tmp_path):
     selected, rejected = run(snapshot_of(portraits[:3]), tmp_path)
     assert [record.image for record in selected] == sorted(
@@ -46,10 +51,18 @@ def test_good_portraits_pass(portraits, snapshot_of, tmp_path):
         ({"is_adult": False}, Reason.MINOR_DOUBT, "adult"),
         ({"licence": "CC BY-ND 4.0"}, Reason.NO_DERIVATIVES, "CC-BY-ND"),
         ({"failed_checks": ("box_inside",)}, Reason.CHECK_FAILED, "box_inside"),
-        ({"quality": {"sharpness": 1.0}}, Reason.QUALITY, "sharpness is 1,"),
-        ({"quality": {"inter_eye_distance_px": 9.0}}, Reason.QUALITY, "inter_eye_distance_px"),
-        ({"quality": {"over_exposure": 0.99}}, Reason.QUALITY, "over_exposure"),
-        ({"pose": Pose(yaw_deg=-80, pitch_deg=0, roll_deg=0)}, Reason.QUALITY, "yaw_deg is -80"),
+        ({"attributes": {"occlusion": "heavy"}}, Reason.OCCLUSION, "heavy, at most partial"),
+        ({"occluded_points": 35}, Reason.OCCLUSION, "occluded_points is 0.5147, at most 0.5"),
+        ({"quality": {"sharpness": 1.0}}, Reason.BLURRED, "sharpness is 1, at least 60"),
+        ({"quality": {"inter_eye_distance_px": 9.0}}, Reason.SMALL_FACE, "inter_eye_distance_px"),
+        ({"quality": {"head_size": 0.05}}, Reason.SMALL_FACE, "head_size"),
+        ({"quality": {"luminance_mean": 0.001}}, Reason.EXPOSURE, "luminance is 0.001, at least"),
+        ({"quality": {"luminance_mean": 0.9}}, Reason.EXPOSURE, "luminance is 0.9, at most"),
+        ({"quality": {"under_exposure": 0.99}}, Reason.EXPOSURE, "under_exposure"),
+        ({"quality": {"over_exposure": 0.99}}, Reason.EXPOSURE, "over_exposure"),
+        (pose(-80, 0, 0), Reason.POSE, "abs_yaw_deg is 80, at most 45"),
+        (pose(0, 40, 0), Reason.POSE, "abs_pitch_deg is 40"),
+        (pose(0, 0, -46), Reason.POSE, "abs_roll_deg is 46"),
         ({"pose": None}, Reason.QUALITY, "no head pose"),
     ],
 )
@@ -60,6 +73,43 @@ def test_each_gate_gives_its_reason(portraits, snapshot_of, tmp_path, change, re
     only = rejected[bad.image.image_id]
     assert (only.reason, only.step) == (reason, "select")
     assert detail in only.detail
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"attributes": {"occlusion": "partial"}},
+        {"attributes": {}},
+        {"occluded_points": 34},
+        {"quality": {"sharpness": 60.0, "luminance_mean": 0.79}},
+        pose(-45, 35, 45),
+    ],
+)
+def test_limits_are_inclusive_and_what_nobody_said_breaks_none(
+    portraits, snapshot_of, tmp_path, change
+):
+    assert len(run(snapshot_of([portraits[0].but(**change)]), tmp_path)[0]) == 1
+
+
+def test_a_wider_or_narrower_limit_is_obeyed(portraits, snapshot_of, tmp_path):
+    covered = portraits[0].but(attributes={"occlusion": "heavy"})
+    assert len(run(snapshot_of([covered]), tmp_path, max_occlusion="heavy")[0]) == 1
+    partly = portraits[0].but(attributes={"occlusion": "partial"})
+    _, rejected = run(snapshot_of([partly]), tmp_path, max_occlusion="none")
+    assert [one.reason for one in rejected.values()] == [Reason.OCCLUSION]
+
+
+def test_one_or_several_faces(portraits, snapshot_of, tmp_path):
+    snapshot = snapshot_of(portraits[:1], without=["annotations"])
+    one = portraits[0].annotation
+    (face,) = one.faces
+    four = [face.model_copy(update={"face_id": str(number)}) for number in range(4)]
+    for faces, reason in ([], Reason.NO_FACE), (four, Reason.SEVERAL_FACES):
+        (snapshot / "annotations.jsonl").write_text("")
+        also(snapshot, "annotations", one.model_copy(update={"faces": tuple(faces)}))
+        _, rejected = run(snapshot, tmp_path)
+        assert [record.reason for record in rejected.values()] == [reason]
+    assert len(run(snapshot, tmp_path, max_faces=4)[0]) == 1
 
 
 def decided(portrait, action: str) -> Decision:
@@ -183,6 +233,20 @@ def test_another_sighting_stands_in_only_for_what_is_gone(
     assert [record.reason for record in rejected.values()] == [reason] * (not is_in)
 
 
+def test_an_opt_out_is_counted_by_its_name_whatever_else_holds_the_image(
+    portraits, snapshot_of, tmp_path
+):
+    shown, elsewhere = portraits[0], portraits[0].but(source="wiki").sighting
+    held = [
+        quarantine(shown.sighting, Reason.NON_COMMERCIAL),
+        quarantine(elsewhere, Reason.OPT_OUT_TDM),
+    ]
+    snapshot = snapshot_of([shown], quarantines=held)
+    also(snapshot, "sightings", elsewhere)
+    _, rejected = run(snapshot, tmp_path)
+    assert [record.reason for record in rejected.values()] == [Reason.OPT_OUT_TDM]
+
+
 def by_people(portrait, by, **changes):
     return portrait.annotation.model_copy(update={"origin": "human", "by": by} | changes)
 
@@ -207,11 +271,14 @@ def test_of_several_people_the_newest_labels_count(portraits, snapshot_of, tmp_p
 
 
 def test_commercial_use_refuses_labels_by_name(portraits, snapshot_of, tmp_path):
-    snapshot = snapshot_of([portraits[0].but(models=(NON_COMMERCIAL,))])
-    assert len(run(snapshot, tmp_path)[0]) == 1
-    with pytest.raises(LicenceError, match="2d106det"):
-        run(snapshot, tmp_path / "other", use="commercial")
-    assert not (tmp_path / "other" / "selected.jsonl").exists()
+    forbidden = portraits[0].but(models=(NON_COMMERCIAL,))
+    snapshot = snapshot_of([forbidden, portraits[1]])
+    assert len(run(snapshot, tmp_path)[0]) == 2
+    ((kept,), rejected) = run(snapshot, tmp_path / "other", use="commercial")
+    assert kept.image == portraits[1].image
+    only = rejected[forbidden.image.image_id]
+    assert only.reason == Reason.MODEL_LICENCE
+    assert "2d106det (non-commercial)" in only.detail
 
 
 def test_commercial_use_takes_the_label_it_may_and_never_swaps_a_persons(
@@ -226,8 +293,8 @@ def test_commercial_use_takes_the_label_it_may_and_never_swaps_a_persons(
     assert run(snapshot, tmp_path)[0][0].annotation == newer
     assert run(snapshot, tmp_path / "other", use="commercial")[0][0].annotation == free
     also(snapshot, "annotations", newer.model_copy(update={"origin": "human", "by": "p1"}))
-    with pytest.raises(LicenceError, match="2d106det"):
-        run(snapshot, tmp_path / "third", use="commercial")
+    _, rejected = run(snapshot, tmp_path / "third", use="commercial")
+    assert [one.reason for one in rejected.values()] == [Reason.MODEL_LICENCE]
 
 
 def test_people_win_over_models_and_lend_their_measures(portraits, snapshot_of, tmp_path):

@@ -1,8 +1,9 @@
 import pytest
 
+from curation.gates import SelectParams
 from curation.ledger import LedgerParams, mint
 from curation.records import Attribution, GroupMember
-from curation.select import SelectParams, select
+from curation.select import select
 from curation.split import content_digest, split
 from mirrorset.errors import InputError
 from mirrorset.files import read_records, write_records

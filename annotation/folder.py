@@ -135,7 +135,9 @@ class FolderExchange:
         """None: an archive does not say."""
         return ()
 
-    def point_out(self, batch: Batch, found: Mapping[str, Sequence[Finding]]) -> dict[str, int]:
+    def point_out(
+        self, batch: Batch, found: Mapping[str, Sequence[Finding]], left: Sequence[Finding] = ()
+    ) -> dict[str, int]:
         """Nothing: an archive has no place for it."""
         return {}
 

@@ -88,7 +88,7 @@ def accept(
         if isinstance(labels, Rejected):
             records.append(labels)
             continue
-        annotation = _annotation(back, labels, label, schema, params)
+        annotation = _annotation(back, batch.batch_id, labels, label, schema, params)
         if annotation.origin != "replica":
             before_it = said_last.get((back.image_id, annotation.origin))
             annotation = _still(annotation, before_it)
@@ -156,6 +156,7 @@ def _labels(
 
 def _annotation(
     back: ReturnedImage,
+    batch_id: str,
     labels: Labels,
     sent: Annotation | None,
     schema: LabelSchema,
@@ -176,6 +177,7 @@ def _annotation(
         masks=tuple(sorted((*labels.masks, *unseen), key=lambda mask: masks.get(mask, len(masks)))),
         origin=back.origin,
         by=back.by,
+        batch_id=batch_id,
         # A corrected label still has its machine origin, and that model's licence.
         models=sent.models if sent else (),
         schema_version=schema.version,

@@ -102,9 +102,11 @@ class ServerExchange:
         """The jobs that the server lists for the batch's task."""
         return list_jobs(self._connection, batch, known, self._seen_only)
 
-    def point_out(self, batch: Batch, found: Mapping[str, Sequence[Finding]]) -> dict[str, int]:
+    def point_out(
+        self, batch: Batch, found: Mapping[str, Sequence[Finding]], left: Sequence[Finding] = ()
+    ) -> dict[str, int]:
         """Make the issues of the batch's task say what was found."""
-        return settle(self._connection, batch, found).model_dump()
+        return settle(self._connection, batch, found, left).model_dump()
 
     def erase(self, batch: Batch, image_ids: Collection[str], contents: Contents) -> Batch:
         """Make the batch's task anew without the images."""

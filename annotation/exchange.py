@@ -109,6 +109,9 @@ class Exchange(Protocol):
         known: as the last pull left them.
         """
 
+    def hide(self, batch: Batch, image_ids: Collection[str]) -> int:
+        """Show these images of the batch to nobody any longer; how many were on show until now."""
+
     def point_out(
         self, batch: Batch, found: Mapping[str, Sequence[Finding]], left: Sequence[Finding] = ()
     ) -> dict[str, int]:

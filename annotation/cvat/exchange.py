@@ -7,6 +7,7 @@ from annotation.checks import Finding
 from annotation.cvat import project
 from annotation.cvat.connection import Connection
 from annotation.cvat.erase import erase_from_task
+from annotation.cvat.hiding import hide
 from annotation.cvat.issues import settle
 from annotation.cvat.jobs import furnish
 from annotation.cvat.pull import list_jobs, pull_task
@@ -101,6 +102,10 @@ class ServerExchange:
     def jobs(self, batch: Batch, known: Sequence[AnnotationJob]) -> tuple[AnnotationJob, ...]:
         """The jobs that the server lists for the batch's task."""
         return list_jobs(self._connection, batch, known, self._seen_only)
+
+    def hide(self, batch: Batch, image_ids: Collection[str]) -> int:
+        """Delete the images' frames, which can be restored."""
+        return hide(self._connection, batch, image_ids)
 
     def point_out(
         self, batch: Batch, found: Mapping[str, Sequence[Finding]], left: Sequence[Finding] = ()

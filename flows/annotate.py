@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from annotation.anew import carried_over
 from annotation.batches import BatchParams, barred, plan_batches, sent_with, showable
 from annotation.exchange import Exchange
 from annotation.folder import FOLDER
@@ -175,9 +176,13 @@ def erase(home: Path, images: Sequence[str]) -> EraseSummary:
         for batch in batches:
             exchange = exchange_with(workspace, batch.server or server_of(workspace))
             without = exchange.erase(batch, ids, workspace.blobs)
+            known = list(catalogue.read(AnnotationJob, batch_id=batch.batch_id))
+            jobs = exchange.jobs(without, known) if without.task else ()
+            labels = catalogue.read(Annotation)
+            records = list(carried_over(batch, without, known, jobs, labels))
             # In this order: jobs that are forgotten too early are only read once more.
             catalogue.forget_jobs(batch.batch_id)
-            catalogue.upsert([without if without.image_ids else _ended(without)])
+            catalogue.upsert([without if without.image_ids else _ended(without), *records])
         return EraseSummary(
             images=len(ids),
             batches=len(batches),

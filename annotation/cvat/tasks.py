@@ -93,7 +93,13 @@ def find(connection: Connection, batch_id: str) -> Json | None:
         key=lambda task: (task["bug_tracker"] != mark(batch_id), task["id"]),
     )
     for double in found[1:]:
-        if double["bug_tracker"] != mark(batch_id):
+        if double["bug_tracker"] == mark(batch_id):
+            _log.warning(
+                "Tasks %s and %s on %s are both of batch %s, as when two places push it at once: "
+                "%s counts; remove the other there.",
+                *(found[0]["id"], double["id"], connection.name, batch_id, found[0]["id"]),
+            )
+        else:
             _log.warning("Task %s on %s was made twice: removed.", double["id"], connection.name)
             remove(connection, double["id"])
     return found[0] if found else None

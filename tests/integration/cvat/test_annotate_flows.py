@@ -461,7 +461,7 @@ def assert_no_half_file(house: House) -> None:
     assert not names.exists() or json.loads(names.read_text())
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(8))
 def test_push_and_pull_are_killed_at_moments_that_nobody_chose(
     house: House, cvat: Cvat, seed: int
 ) -> None:

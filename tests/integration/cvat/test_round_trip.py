@@ -429,26 +429,25 @@ class Killed(BaseException):
 
 
 def until_through(trip: Trip, ends_at: int = 0) -> None:
-    """Pull, and pull again where a fault lasted longer than the patience; nothing is half kept."""
+    """Pull, and pull again where a fault lasted longer than the patience."""
     while True:
-        before = dict(trip.kept), trip.known
         try:
             trip.pull()
         except UnavailableError:
-            assert (trip.kept, trip.known) == before
+            continue
         except Killed:
             assert ends_at
-            assert (trip.kept, trip.known) == before
-            return
-        else:
-            return
+        return
 
 
 @pytest.mark.parametrize("seed", range(25))
 def test_faults_and_kills_while_pulling_lose_and_double_nothing(
     trip: Callable[..., Trip], cvat: Cvat, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    """Random 500s and lost connections, and an end of the process at a random request."""
+    """Random 500s and lost connections, and an end at a random request.
+
+    What a killed process leaves in the catalogue: test_annotate_flows, in processes.
+    """
     faults = cvat.faults
     rng = random.Random(seed)
     here = trip(9, segment_size=4, overlap=1)

@@ -108,10 +108,6 @@ def showable(
     judged = list(verdicts)
     decided = list(decisions)
     adult = {verdict.image_id for verdict in judged if verdict.check == ADULT and verdict.passed}
-    intimate = {one.image_id for one in judged if one.check == INTIMATE and not one.passed}
-    stopped = {one.image_id for one in judged if one.check == NOT_STOPPED and not one.passed}
-    barred = intimate | stopped | dropped(decided)
-    doubted = {quarantine.image_id for quarantine in quarantines if quarantine.is_active}
     by_image: dict[str, Annotation] = {}
     seen_by_people = set()
     gold = set()
@@ -123,8 +119,25 @@ def showable(
         elif _is_newer(annotation, by_image.get(annotation.image_id)):
             by_image[annotation.image_id] = annotation
     passed = by_image.keys() & (adult | released(decided))
-    shown = passed - barred - doubted - unfit - (seen_by_people - gold)
+    kept_away = barred(judged, quarantines, decided)
+    shown = passed - kept_away - unfit - (seen_by_people - gold)
     return [by_image[image_id] for image_id in shown]
+
+
+def barred(
+    verdicts: Iterable[Verdict], quarantines: Iterable[Quarantine], decisions: Iterable[Decision]
+) -> set[str]:
+    """Images that nobody may be shown, also where somebody has been shown them before: stopped,
+    intimate, of a minor whom nobody has released, dropped, or in quarantine.
+    """
+    judged, decided = list(verdicts), list(decisions)
+
+    def failed(check: str) -> set[str]:
+        return {one.image_id for one in judged if one.check == check and not one.passed}
+
+    minors = failed(ADULT) - released(decided)
+    doubted = {quarantine.image_id for quarantine in quarantines if quarantine.is_active}
+    return failed(NOT_STOPPED) | failed(INTIMATE) | minors | doubted | dropped(decided)
 
 
 def _is_newer(annotation: Annotation, other: Annotation | None) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotation.matching import match_faces
-from annotation.schema import FACE_ID, REVIEWED, SCORE, UNKNOWN, LabelSchema
+from annotation.schema import FACE_ID, REVIEWED, SCORE, LabelSchema
 from faces.masks import decode
 from faces.pose import RIGID, angle_between, head_rotation
 from faces.schema import LandmarkSchema, load_schema
@@ -132,7 +132,7 @@ def _attributes(
     for spec in schema.face.attributes:
         if spec.kind != "select" or spec.name in (FACE_ID, SCORE):
             continue
-        first, second = (face.attributes.get(spec.name, UNKNOWN) for face in (one, other))
+        first, second = (face.attributes.get(spec.name, spec.default) for face in (one, other))
         label = f"{schema.face.name}.{spec.name}"
         yield (label, "attribute_kappa"), _answer(first, second, spec.values)
 

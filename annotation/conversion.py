@@ -22,7 +22,7 @@ from annotation.schema import (
     CONFIDENCE,
     FACE_ID,
     SCORE,
-    UNKNOWN,
+    UNSET,
     AttributeSpec,
     LabelSchema,
 )
@@ -199,13 +199,15 @@ def _faces(shapes: ImageShapes, schema: LabelSchema, sent: Sequence[Face]) -> tu
 def _face(
     face_id: str, rectangle: Rectangle, skeleton: Skeleton | None, schema: LabelSchema
 ) -> Face:
-    values = {spec.name: rectangle.attributes.get(spec.name, UNKNOWN) for spec in _free(schema)}
+    values = {
+        spec.name: rectangle.attributes.get(spec.name, spec.default) for spec in _free(schema)
+    }
     return Face(
         face_id=face_id,
         box=rectangle.box,
         score=float(rectangle.attributes.get(SCORE, "1")),
         landmarks={schema.skeleton.name: _landmarks(skeleton, schema)} if skeleton else {},
-        attributes={name: value for name, value in values.items() if value != UNKNOWN},
+        attributes={name: value for name, value in values.items() if value not in UNSET},
     )
 
 

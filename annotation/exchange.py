@@ -109,11 +109,17 @@ class Exchange(Protocol):
         known: as the last pull left them.
         """
 
-    def point_out(self, batch: Batch, found: Mapping[str, Sequence[Finding]]) -> dict[str, int]:
+    def hide(self, batch: Batch, image_ids: Collection[str]) -> int:
+        """Show these images of the batch to nobody any longer; how many were on show until now."""
+
+    def point_out(
+        self, batch: Batch, found: Mapping[str, Sequence[Finding]], left: Sequence[Finding] = ()
+    ) -> dict[str, int]:
         """Let the batch's annotators see what is suspicious, and no longer what no longer is.
 
-        found: by the id of the job whose labels it is about. Returns how much was done of what;
-        nothing where there is no way to tell them.
+        found: by the id of the job whose labels it is about. left: findings that are left as they
+        were told, because their job is not known now. Returns how much was done of what; nothing
+        where there is no way to tell them.
         """
 
     def erase(self, batch: Batch, image_ids: Collection[str], contents: Contents) -> Batch:

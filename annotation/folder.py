@@ -135,7 +135,13 @@ class FolderExchange:
         """None: an archive does not say."""
         return ()
 
-    def point_out(self, batch: Batch, found: Mapping[str, Sequence[Finding]]) -> dict[str, int]:
+    def hide(self, batch: Batch, image_ids: Collection[str]) -> int:
+        """Nothing: whoever has fetched an archive has its pictures; `erase` ends further copies."""
+        return 0
+
+    def point_out(
+        self, batch: Batch, found: Mapping[str, Sequence[Finding]], left: Sequence[Finding] = ()
+    ) -> dict[str, int]:
         """Nothing: an archive has no place for it."""
         return {}
 

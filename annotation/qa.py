@@ -1,7 +1,7 @@
 """How good people's labels are: who agrees, what was moved, what is suspicious; image by image."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,7 +26,6 @@ from mirrorset.decisions import NOT_STOPPED
 from mirrorset.geometry import area
 from mirrorset.records import (
     Annotation,
-    Batch,
     Honeypot,
     ImageRecord,
     Origin,
@@ -129,21 +128,20 @@ def assess(
     params: QaParams,
     checks: CheckParams,
     *,
-    batches: Iterable[Batch] = (),
     honeypots: Iterable[Honeypot] = (),
 ) -> Assessment:
     """Judge what people made of each image.
 
     by_image: all annotations of one image after another. images: by id; what is no longer kept is
-    passed over. batches: a batch stands for the job where labels came back in an archive.
+    passed over.
     """
     seen = _Seen()
-    out = _Out(batches, honeypots)
+    drawn = {(one.batch_id, one.image_id) for one in honeypots}
     for annotations in by_image:
         image = images.get(annotations[0].image_id) if annotations else None
         if image is None or all(one.origin == "model" for one in annotations):
             continue
-        works = [out.work(one) for one in annotations if one.origin != "model"]
+        works = [_work(one, drawn) for one in annotations if one.origin != "model"]
         slices = {image.image_id: _slices(annotations, image)}
         compared = list(comparisons(works, schema, slices))
         seen.compared += compared
@@ -169,31 +167,15 @@ def assess(
     )
 
 
-class _Out:
-    """Which batch each image went out in, for its own sake and as a honeypot."""
-
-    def __init__(self, batches: Iterable[Batch], honeypots: Iterable[Honeypot]) -> None:
-        self._drawn = {(one.batch_id, one.image_id) for one in honeypots}
-        self._batch: dict[str, str] = {}
-        self._as_honeypot: dict[str, dict[str, str]] = defaultdict(dict)
-        for batch in batches:
-            for image_id in batch.image_ids:
-                if (batch.batch_id, image_id) in self._drawn:
-                    self._as_honeypot[image_id][batch.task] = batch.batch_id
-                else:
-                    self._batch[image_id] = batch.batch_id
-
-    def work(self, annotation: Annotation) -> Work:
-        """The annotation with its job; what an archive brought has its batch for one."""
-        tasks = self._as_honeypot.get(annotation.image_id, {})
-        provenance = annotation.provenance
-        is_honeypot = annotation.origin == "replica" and (
-            bool(tasks) if provenance is None else provenance.task in tasks
-        )
-        if provenance is not None:
-            return Work(annotation, provenance.job, is_honeypot)
-        batch_id = next(iter(tasks.values())) if is_honeypot else None
-        return Work(annotation, batch_id or self._batch.get(annotation.image_id, ""), is_honeypot)
+def _work(annotation: Annotation, drawn: Collection[tuple[str, str]]) -> Work:
+    """The annotation with its job; what an archive brought has its batch for one."""
+    place = annotation.provenance
+    return Work(
+        annotation,
+        place.job if place else annotation.batch_id,
+        is_honeypot=annotation.origin == "replica"
+        and (annotation.batch_id, annotation.image_id) in drawn,
+    )
 
 
 def _look_at(

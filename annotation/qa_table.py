@@ -91,9 +91,10 @@ def _worst_points(rows: Sequence[AgreementRow], title: str) -> Iterator[Table]:
 
 def _by_place(rows: Sequence[AgreementRow], title: str, skeleton: str, face: str) -> Table:
     """One line an annotator, job or slice, of the measures that sum up a face."""
-    table = _table(title, "by", "name")
+    table = _table(title, "place")
     for heading in ("images", *_MEASURES.values()):
-        table.add_column(heading, justify="right", no_wrap=True)
+        # Words below each other, so that the names of places have room.
+        table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
     places = dict.fromkeys((row.axis, row.name) for row in rows)
     for axis, name in places:
         here = {
@@ -107,22 +108,21 @@ def _by_place(rows: Sequence[AgreementRow], title: str, skeleton: str, face: str
             _number(here[measure].value, measure) if measure in here else ""
             for measure in _MEASURES
         ]
-        table.add_row(axis, name, str(images), *cells)
+        place = name if axis == "annotator" else f"{axis} {name}".strip()
+        table.add_row(place, str(images), *cells)
     return table
 
 
 def _edits(rows: Sequence[EditRow]) -> Table:
     table = _table(
-        "How far people moved pre-labels, the one that was wrong most often first",
-        *("profile", "label", "models"),
+        "How far people moved pre-labels, the one that was wrong most often first", "pre-label"
     )
     for heading in ("labels", "median", "90 %", "untouched", "wrong"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
+        models = f" by {', '.join(row.models)}" if row.models else ""
         table.add_row(
-            row.profile,
-            row.label,
-            ", ".join(row.models),
+            f"{row.label} of {row.profile}{models}",
             str(row.labels),
             f"{row.median.value:.3f}",
             f"{row.percentile_90.value:.3f}",
@@ -133,9 +133,12 @@ def _edits(rows: Sequence[EditRow]) -> Table:
 
 
 def _table(title: str, *headings: str) -> Table:
-    table = Table(title=title, title_justify="left")
+    """Without lines, so that 80 columns hold it: what is too long folds, and nothing is cut."""
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0)
+    )
     for heading in headings:
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     return table
 
 

@@ -76,7 +76,7 @@ def accept(
     sent_by_id = {annotation.image_id: annotation for annotation in sent}
     records: list[Record] = []
     stops: list[Verdict] = []
-    said_last = {(one.image_id, one.origin): one for one in sorted(before, key=_made_at)}
+    said_last = {_look(one): one for one in sorted(before, key=_made_at)}
     accepted = {one.image_id for one in before if one.origin != "replica"}
     for back in returned.images:
         image, label = image_by_id.get(back.image_id), sent_by_id.get(back.image_id)
@@ -88,10 +88,8 @@ def accept(
         if isinstance(labels, Rejected):
             records.append(labels)
             continue
-        annotation = _annotation(back, labels, label, schema, params)
-        if annotation.origin != "replica":
-            before_it = said_last.get((back.image_id, annotation.origin))
-            annotation = _still(annotation, before_it)
+        annotation = _annotation(back, batch.batch_id, labels, label, schema, params)
+        annotation = _still(annotation, said_last.get(_look(annotation)))
         records.append(annotation)
         if annotation.origin != "replica":
             records += verdicts(
@@ -119,23 +117,27 @@ def _still(annotation: Annotation, before: Annotation | None) -> Annotation:
 
 
 def superseded(records: Iterable[Record], before: Iterable[Annotation]) -> list[Annotation]:
-    """The replicas among `before` whose jobs `records` give to somebody else: a job is one look."""
+    """The replicas among `before` that `records` give to somebody else: a job is one look."""
     owners = {
         _look(one): one.by
         for one in records
-        if isinstance(one, Annotation) and one.origin == "replica" and one.provenance
+        if isinstance(one, Annotation) and one.origin == "replica"
     }
     return [
         one
         for one in before
-        if one.origin == "replica" and one.provenance and owners.get(_look(one), one.by) != one.by
+        if one.origin == "replica" and owners.get(_look(one), one.by) != one.by
     ]
 
 
 def _look(annotation: Annotation) -> tuple[str, ...]:
-    """One image in one job."""
+    """Of what later labels take the place: the image's, or those of one job that is a replica."""
+    if annotation.origin != "replica":
+        return annotation.image_id, annotation.origin
     place = annotation.provenance
-    return (annotation.image_id, *((place.server, place.task, place.job) if place else ()))
+    # An archive does not say which job it is of.
+    where = (place.server, place.task, place.job) if place else (annotation.batch_id, annotation.by)
+    return annotation.image_id, annotation.origin, *where
 
 
 def _labels(
@@ -156,6 +158,7 @@ def _labels(
 
 def _annotation(
     back: ReturnedImage,
+    batch_id: str,
     labels: Labels,
     sent: Annotation | None,
     schema: LabelSchema,
@@ -176,6 +179,7 @@ def _annotation(
         masks=tuple(sorted((*labels.masks, *unseen), key=lambda mask: masks.get(mask, len(masks)))),
         origin=back.origin,
         by=back.by,
+        batch_id=batch_id,
         # A corrected label still has its machine origin, and that model's licence.
         models=sent.models if sent else (),
         schema_version=schema.version,

@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from faces.schema import load_schema
-from mirrorset.errors import SettingsError
+from mirrorset.errors import SettingsError, first_fault
 from mirrorset.records import Record, Xy
 
 FACE_ID = "face_id"
 SCORE = "score"
 CONFIDENCE = "confidence"
 UNKNOWN = "unknown"
+#: Values of a face's attributes that nobody has set: they are absent from the record.
+UNSET = (UNKNOWN, "")
 REVIEWED = "reviewed"
 DO_NOT_USE = "do_not_use"
 
@@ -27,10 +29,17 @@ _SCHEMAS = Path(__file__).parent / "schemas"
 _LONGEST_TEXT = 4096
 _UNCARRIED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]").search
 
+
+def _rrggbb(colour: str) -> str:
+    if not re.fullmatch(r"#[0-9a-f]{6}", colour):
+        raise ValueError(f"{colour!r} is no colour: write #rrggbb, in small letters")
+    return colour
+
+
 # What CVAT's server takes at the most; longer ones it refuses.
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 # It takes any word for a colour, and its editor then draws in none.
-Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
+Colour = Annotated[str, AfterValidator(_rrggbb)]
 
 
 class AttributeSpec(Record):
@@ -54,9 +63,19 @@ class AttributeSpec(Record):
         # The server keeps them as lines of one text.
         if bad := [one for one in self.values if one != " ".join(one.split()) or not one]:
             raise ValueError(f"{self.name} has a value {bad[0]!r}: one line without margins")
+        if self.kind == "number" and not self._is_range():
+            raise ValueError(f"{self.name} is a number: its lowest is not below its highest")
+        if too_long := [one for one in self.values if len(one) > _LONGEST_TEXT]:
+            raise ValueError(f"{self.name} has an option of {len(too_long[0])} characters")
         if not self.accepts(self.default):
             raise ValueError(f"{self.name} may not have its own default {self.default!r}")
         return self
+
+    def _is_range(self) -> bool:
+        try:
+            return float(self.values[0]) < float(self.values[1])
+        except ValueError:
+            return False
 
     def accepts(self, value: str) -> bool:
         """Whether `value` is one that this attribute may have; CVAT's server does not ask."""
@@ -125,12 +144,41 @@ class LabelSchema(Record):
                 raise ValueError(f"exactly one {shape} label is wanted")
         if any(len(label.attributes) > 1 for label in self.labels if label.shape == "tag"):
             raise ValueError("a tag has at most one attribute")
+        for name, purpose in ((REVIEWED, "have looked at"), (DO_NOT_USE, "stop")):
+            if self.label(name, "tag") is None:
+                raise ValueError(f"there is no tag {name}, by which annotators {purpose} a picture")
+        self._has_attributes()
         if len(self.layout) != len(self.point_names):
             raise ValueError(f"{len(self.layout)} layout points, {len(self.point_names)} names")
+        for places in zip(*self.layout, strict=True):
+            # What is not a number is in no range.
+            if not all(0 <= place <= 100 for place in places) or min(places) == max(places):
+                raise ValueError("the layout's points are not spread over its 100×100")
         for group in self.skeleton.point_colours:
             if not any(point.startswith(group) for point in self.point_names):
                 raise ValueError(f"no point's name begins with {group!r}, which has a colour")
         return self
+
+    def _has_attributes(self) -> None:
+        """Raise ValueError where a record would lack what it needs, or has no place for one."""
+        confidence, identity = {CONFIDENCE}, {FACE_ID, CONFIDENCE}
+        for owner, attributes, all_of_them in (
+            (self.skeleton.name, self.skeleton.attributes, identity),
+            (f"points of {self.skeleton.name}", self.skeleton.point_attributes, confidence),
+            *((one.name, one.attributes, set()) for one in self.labels if one.shape == "mask"),
+        ):
+            if {attribute.name for attribute in attributes} != all_of_them:
+                wanted = " and ".join(sorted(all_of_them)) or "none"
+                raise ValueError(f"{owner}: the attributes have to be {wanted}")
+        lacking = {FACE_ID, SCORE} - {attribute.name for attribute in self.face.attributes}
+        if lacking:
+            raise ValueError(f"{self.face.name}: there is no attribute {min(lacking)}")
+        for attribute in self.face.attributes:
+            if attribute.name not in (FACE_ID, SCORE) and attribute.default not in UNSET:
+                raise ValueError(
+                    f"{self.face.name}: {attribute.name} needs a default that says that nobody has "
+                    f"set it: {UNKNOWN}, or nothing"
+                )
 
     @property
     def face(self) -> LabelSpec:
@@ -164,8 +212,9 @@ def load_label_schema(name: str = "selfie") -> LabelSchema:
             {"point_names": (), "edges": ()} | fields | {"name": name} | derived
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        raise SettingsError(f"{name}.yaml: {_place(first['loc'], fields)}{first['msg']}.") from None
+        _, fault = first_fault(error)
+        place = _place(error.errors()[0]["loc"], fields)
+        raise SettingsError(f"{name}.yaml: {place}{fault}.") from None
 
 
 def _fields(name: str, extending: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from crawlers.order import CrawlOrder
 from crawlers.run import crawl, crawl_here, recheck
-from mirrorset.errors import InputError, MirrorsetError
+from mirrorset.errors import InputError, MirrorsetError, first_fault
 from mirrorset.records import Record
 
 _INTERRUPTED = 130
@@ -42,9 +42,8 @@ def _read(order_path: Path) -> CrawlOrder:
     try:
         return CrawlOrder.model_validate_json(order_path.read_bytes())
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InputError(f"{order_path}: {field}: {first['msg']}.") from None
+        where, fault = first_fault(error)
+        raise InputError(f"{order_path}: {where or 'the file'}: {fault}.") from None
     except OSError as error:
         raise InputError(f"{order_path} cannot be read: {error.strerror}.") from None
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from annotation.batches import BatchParams, plan_batches, sent_with, showable
+from annotation.anew import carried_over
+from annotation.batches import BatchParams, barred, plan_batches, sent_with, showable
 from annotation.exchange import Exchange
 from annotation.folder import FOLDER
 from annotation.honeypots import disguised, drawn
@@ -60,13 +61,18 @@ class EraseSummary(Record):
 
 
 class PullSummary(Record):
-    """What people have done so far. unreviewed: labelled images that nobody has looked at."""
+    """What people have done so far. unreviewed: labelled images that nobody has looked at.
+
+    hidden: pictures on a server that were taken from annotators' sight now, for they are stopped or
+    in quarantine.
+    """
 
     batches: int
     returned: int
     reviewed: int
     unreviewed: int
     rejected: int
+    hidden: int = 0
 
 
 @flow(name="annotate-push")
@@ -120,6 +126,12 @@ def pull(home: Path) -> PullSummary:
             pull_batch(workspace, catalogue, exchanges[batch.server], batch, schema)
             ingest(workspace.spool, catalogue)
             progress.to(number)
+        # A stop holds for every batch and job that has the picture.
+        unwanted = _barred(catalogue)
+        hidden = sum(
+            hide(exchanges[batch.server], batch, unwanted.intersection(batch.image_ids))
+            for batch in batches
+        )
         for exchange in exchanges.values():
             catalogue.upsert(exchange.unclaimed(batches))
         by_people = {
@@ -134,6 +146,7 @@ def pull(home: Path) -> PullSummary:
             reviewed=len(by_people),
             unreviewed=len(labelled - by_people),
             rejected=catalogue.rejected_by_reason("annotate").total(),
+            hidden=hidden,
         )
 
 
@@ -163,9 +176,13 @@ def erase(home: Path, images: Sequence[str]) -> EraseSummary:
         for batch in batches:
             exchange = exchange_with(workspace, batch.server or server_of(workspace))
             without = exchange.erase(batch, ids, workspace.blobs)
+            known = list(catalogue.read(AnnotationJob, batch_id=batch.batch_id))
+            jobs = exchange.jobs(without, known) if without.task else ()
+            labels = catalogue.read(Annotation)
+            records = list(carried_over(batch, without, known, jobs, labels))
             # In this order: jobs that are forgotten too early are only read once more.
             catalogue.forget_jobs(batch.batch_id)
-            catalogue.upsert([without if without.image_ids else _ended(without)])
+            catalogue.upsert([without if without.image_ids else _ended(without), *records])
         return EraseSummary(
             images=len(ids),
             batches=len(batches),
@@ -211,6 +228,10 @@ def pull_batch(
     known = list(catalogue.read(AnnotationJob, batch_id=batch.batch_id))
     returned = exchange.pull(batch, known)
     if returned is not None:
+        # What was deleted to hide it is nobody's mistake.
+        hidden = _barred(catalogue)
+        rejected = tuple(one for one in returned.rejected if one.item_id not in hidden)
+        returned = returned.model_copy(update={"rejected": rejected})
         honeypots = {one.image_id for one in catalogue.read(Honeypot, batch_id=batch.batch_id)}
         returned = disguised(returned, honeypots)
         images, annotations = _contents(catalogue, batch)
@@ -230,6 +251,17 @@ def pull_batch(
 def _ended(batch: Batch) -> Batch:
     """A batch that no image is left of: nobody waits for it."""
     return batch.model_copy(update={"state": "returned"})
+
+
+@task(name="hide", retries=1, retry_condition_fn=is_worth_a_retry)
+def hide(exchange: Exchange, batch: Batch, image_ids: set[str]) -> int:
+    """Take the images from the sight of the batch's annotators; how many were in it."""
+    return exchange.hide(batch, image_ids) if image_ids else 0
+
+
+def _barred(catalogue: Catalogue) -> set[str]:
+    """The images that nobody may be shown now."""
+    return barred(catalogue.read(Verdict), catalogue.read(Quarantine), catalogue.read(Decision))
 
 
 def _labels(workspace: Workspace, catalogue: Catalogue) -> list[Annotation]:

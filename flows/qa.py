@@ -56,7 +56,6 @@ def judge(workspace: Workspace, catalogue: Catalogue, params: QaParams) -> Asses
         label_schema(workspace),
         params,
         workspace.params("review", ReviewParams).checks,
-        batches=catalogue.read(Batch),
         honeypots=catalogue.read(Honeypot),
     )
 
@@ -67,18 +66,25 @@ def reopen(
 ) -> dict[str, int]:
     """Point out in every batch what is suspicious now; how much was done of what.
 
-    What is about labels of a task that has been made anew since waits for the next pull.
+    What is about labels of a task that has been made anew since is left as it is until those have
+    been pulled.
     """
     by_task: dict[tuple[str, str], dict[str, list[Finding]]] = defaultdict(
         lambda: defaultdict(list)
     )
+    tasks = {(batch.server, batch.task) for batch in batches}
+    left: list[Finding] = []
     for one in suspicious:
         place = one.provenance.server, one.provenance.task
-        by_task[place][one.provenance.job].append(one.finding)
+        if place in tasks:
+            by_task[place][one.provenance.job].append(one.finding)
+        else:
+            left.append(one.finding)
     exchanges = {server: exchange_with(workspace, server) for server in {b.server for b in batches}}
     done: Counter[str] = Counter()
     for batch in batches:
-        done.update(exchanges[batch.server].point_out(batch, by_task[batch.server, batch.task]))
+        found = by_task[batch.server, batch.task]
+        done.update(exchanges[batch.server].point_out(batch, found, left))
     return dict(done)
 
 

@@ -12,6 +12,8 @@
 A bad *record* is no error: it becomes a `mirrorset.records.Rejected` and the work goes on.
 """
 
+from pydantic import ValidationError
+
 
 class MirrorsetError(Exception):
     """Base of every error shown to a user, as one sentence."""
@@ -57,3 +59,13 @@ class GateError(MirrorsetError):
     """A gate failed: the work is done and its verdict is "no"."""
 
     exit_code = 7
+
+
+def first_fault(error: ValidationError) -> tuple[str, str]:
+    """Where the first value is that does not fit, as "sources.0.url", and in words why.
+
+    The place of a value that is wrong as a whole is "".
+    """
+    first = error.errors(include_url=False, include_input=False)[0]
+    # Pydantic's own words before those of a validator of ours.
+    return ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")

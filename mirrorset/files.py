@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from mirrorset.errors import InputError
+from mirrorset.errors import InputError, first_fault
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -87,10 +87,9 @@ def read_records(path: Path, kind: type[R]) -> Iterator[R]:
                 try:
                     yield kind.model_validate_json(line)
                 except ValidationError as error:
-                    first = error.errors()[0]
-                    where = ".".join(str(part) for part in first["loc"]) or "the line"
+                    where, fault = first_fault(error)
                     raise InputError(
-                        f"{path}:{number} is not a {kind.__name__}: {where}: {first['msg']}."
+                        f"{path}:{number} is not a {kind.__name__}: {where or 'the line'}: {fault}."
                     ) from None
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None

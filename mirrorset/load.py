@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from mirrorset.errors import InputError, IntegrityError, SettingsError
+from mirrorset.errors import InputError, IntegrityError, SettingsError, first_fault
 from mirrorset.records import (
     Annotation,
     Face,
@@ -178,10 +178,10 @@ def open_release(release: Path | str, split: Split | None = None) -> Release:
             "data/releases/NAME/VERSION, after `dvc pull`."
         ) from None
     except ValidationError as error:
-        first = error.errors()[0]
+        where, fault = first_fault(error)
         raise InputError(
             f"{folder / 'release.json'} cannot be read by this version of mirrorset: "
-            f"{'.'.join(map(str, first['loc']))}: {first['msg']}."
+            f"{where or 'the file'}: {fault}."
         ) from None
     return Release(folder, card, split)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
-from mirrorset.errors import SettingsError
+from mirrorset.errors import SettingsError, first_fault
 from mirrorset.records import IntendedUse, Record
 
 P = TypeVar("P", bound=Record)
@@ -64,9 +64,9 @@ def read_params(path: Path, section: str, kind: type[P]) -> P:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join([section, *(str(part) for part in first["loc"])])
-        raise SettingsError(f"{path}: {field}: {first['msg']}.") from None
+        where, fault = first_fault(error)
+        field = f"{section}.{where}" if where else section
+        raise SettingsError(f"{path}: {field}: {fault}.") from None
 
 
 def _read(path: Path) -> dict[str, Any]:

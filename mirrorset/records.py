@@ -362,8 +362,9 @@ class Annotation(Record):
     origin: "model" until a person has looked; "human" is what an annotator made of it, "gold" what
     the one made who sets the standard; "replica" is a further annotator's look at the same image:
     it serves agreement and is never released. by: the profile or the annotator's pseudonym.
-    schema_version: of the label schema that the attributes and tags follow. provenance: None for a
-    model's labels, and in everything that is shared.
+    batch_id: of the batch in which people had it, "" of a model's labels. schema_version: of the
+    label schema that the attributes and tags follow. provenance: None for a model's labels, and in
+    everything that is shared.
     """
 
     image_id: Sha256
@@ -372,6 +373,7 @@ class Annotation(Record):
     masks: tuple[Mask, ...] = ()
     origin: Origin
     by: str
+    batch_id: str = ""
     models: tuple[ModelRef, ...] = ()
     schema_version: str
     made_at: AwareDatetime

@@ -14,7 +14,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from mirrorset.errors import SettingsError
+from mirrorset.errors import SettingsError, first_fault
 
 
 class Settings(BaseSettings):
@@ -73,11 +73,8 @@ def read_settings(home: Path) -> Settings:
         values = TomlConfigSettingsSource(Settings, toml_file=file)() if file.exists() else {}
         settings = Settings(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(
-            f"{name} in {file} or MIRRORSET_{name.upper()}: {first['msg']}."
-        ) from None
+        name, fault = first_fault(error)
+        raise SettingsError(f"{name} in {file} or MIRRORSET_{name.upper()}: {fault}.") from None
     except ValueError as error:
         raise SettingsError(f"{file} is not valid TOML: {error}.") from None
     private = home.resolve() / ".mirrorset"

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from mirrorset.errors import SettingsError
+from mirrorset.errors import SettingsError, first_fault
 from parity.records import Estimate, Gate, GateVerdict, Outcome, SliceRow, TensorDeviation
 
 DEFAULT_GATES = Path(__file__).with_name("gates.yaml")
@@ -32,9 +32,9 @@ def load_gates(path: Path = DEFAULT_GATES) -> tuple[Gate, ...]:
     except yaml.YAMLError as error:
         raise SettingsError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise SettingsError(f"{path}: gate {where}: {first['msg']}.") from None
+        where, fault = first_fault(error)
+        place = f"gate {where}" if where else "the file"
+        raise SettingsError(f"{path}: {place}: {fault}.") from None
 
 
 def judge(

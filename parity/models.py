@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from faces.carriers import member
 from faces.registry import fetch, load_registry, model_ref
-from mirrorset.errors import SettingsError
+from mirrorset.errors import SettingsError, first_fault
 from mirrorset.files import write_bytes
 from mirrorset.records import ModelRef
 from parity.records import ModelSpec
@@ -31,9 +31,8 @@ def load_spec(path: Path = DEFAULT_SPEC) -> ModelSpec:
     except yaml.YAMLError as error:
         raise SettingsError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise SettingsError(f"{path}: {field}: {first['msg']}.") from None
+        where, fault = first_fault(error)
+        raise SettingsError(f"{path}: {where or 'the file'}: {fault}.") from None
 
 
 def default_model(cache: Path) -> Path:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mirrorset.errors import InputError
+from mirrorset.errors import InputError, first_fault
 from mirrorset.records import ParityKey
 
 Outcome = Literal["pass", "fail", "not_enough_evidence"]
@@ -156,9 +156,10 @@ def read_comparison(path: Path) -> Comparison:
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: run `mirrorset parity compare` first.") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InputError(f"{path} is not a parity comparison: {where}: {first['msg']}.") from None
+        where, fault = first_fault(error)
+        raise InputError(
+            f"{path} is not a parity comparison: {where or 'the file'}: {fault}."
+        ) from None
 
 
 def number(value: float | None) -> str:

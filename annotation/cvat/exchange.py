@@ -7,6 +7,7 @@ from annotation.checks import Finding
 from annotation.cvat import project
 from annotation.cvat.connection import Connection
 from annotation.cvat.erase import erase_from_task
+from annotation.cvat.hiding import hide
 from annotation.cvat.issues import settle
 from annotation.cvat.jobs import furnish
 from annotation.cvat.pull import list_jobs, pull_task
@@ -102,9 +103,15 @@ class ServerExchange:
         """The jobs that the server lists for the batch's task."""
         return list_jobs(self._connection, batch, known, self._seen_only)
 
-    def point_out(self, batch: Batch, found: Mapping[str, Sequence[Finding]]) -> dict[str, int]:
+    def hide(self, batch: Batch, image_ids: Collection[str]) -> int:
+        """Delete the images' frames, which can be restored."""
+        return hide(self._connection, batch, image_ids)
+
+    def point_out(
+        self, batch: Batch, found: Mapping[str, Sequence[Finding]], left: Sequence[Finding] = ()
+    ) -> dict[str, int]:
         """Make the issues of the batch's task say what was found."""
-        return settle(self._connection, batch, found).model_dump()
+        return settle(self._connection, batch, found, left).model_dump()
 
     def erase(self, batch: Batch, image_ids: Collection[str], contents: Contents) -> Batch:
         """Make the batch's task anew without the images."""

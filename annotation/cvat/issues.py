@@ -44,10 +44,16 @@ class _Issue(NamedTuple):
     is_ours_to_open: bool
 
 
-def settle(connection: Connection, batch: Batch, found: Mapping[str, Sequence[Finding]]) -> Settled:
+def settle(
+    connection: Connection,
+    batch: Batch,
+    found: Mapping[str, Sequence[Finding]],
+    left: Sequence[Finding] = (),
+) -> Settled:
     """Make the issues of the batch's task say what `found` says, and nothing more.
 
-    found: by the id of the job whose labels it is about. Issues that people opened are left alone,
+    found: by the id of the job whose labels it is about. left: findings whose issues stay as they
+    are. Issues that people opened are left alone,
     and a finding on a frame that is deleted is passed over. Raises as `Connection.call` does.
     """
     known = _known(connection, batch)
@@ -70,8 +76,9 @@ def settle(connection: Connection, batch: Batch, found: Mapping[str, Sequence[Fi
         elif issue.position != tuple(_position(finding.at)):
             _change(connection, issue, position=_position(finding.at))
             counts["moved"] += 1
+    kept = {*wanted, *map(_mark, left)}
     for mark, issue in known.items():
-        if mark not in wanted and not issue.is_resolved:
+        if mark not in kept and not issue.is_resolved:
             _tell(connection, issue, _GONE)
             _change(connection, issue, resolved=True)
             counts["resolved"] += 1

@@ -403,7 +403,12 @@ def _by(copy: _Copy, copies: Sequence[_Copy]) -> str:
         return copy.job.annotator or UNNAMED
     if copy.job.kind == "ground_truth":
         return f"{UNNAMED} of ground truth"
-    jobs = sorted(int(one.job.job_id) for one in copies if one.job.kind == "replica")
+    jobs = sorted(
+        int(one.job.job_id)
+        for one in copies
+        # Where jobs overlap, an image has replicas of both.
+        if one.job.kind == "replica" and one.job.image_ids == copy.job.image_ids
+    )
     return f"{UNNAMED} of replica {jobs.index(int(copy.job.job_id)) + 1}"
 
 

@@ -22,7 +22,8 @@ from annotation.cvat.connection import PARALLEL, AnswerError, Connection, Upload
 from annotation.cvat.waiting import FailedError, GoneError, request_path, wait
 from annotation.exchange import Contents
 from annotation.outgoing import Outgoing
-from mirrorset.errors import OverdueError, UnavailableError
+from mirrorset.errors import InputError, OverdueError, UnavailableError
+from mirrorset.pixels import decode
 from mirrorset.records import Record
 
 _log = logging.getLogger(__name__)
@@ -92,7 +93,13 @@ def find(connection: Connection, batch_id: str) -> Json | None:
         key=lambda task: (task["bug_tracker"] != mark(batch_id), task["id"]),
     )
     for double in found[1:]:
-        if double["bug_tracker"] != mark(batch_id):
+        if double["bug_tracker"] == mark(batch_id):
+            _log.warning(
+                "Tasks %s and %s on %s are both of batch %s, as when two places push it at once: "
+                "%s counts; remove the other there.",
+                *(found[0]["id"], double["id"], connection.name, batch_id, found[0]["id"]),
+            )
+        else:
             _log.warning("Task %s on %s was made twice: removed.", double["id"], connection.name)
             remove(connection, double["id"])
     return found[0] if found else None
@@ -124,12 +131,14 @@ def withdraw(connection: Connection, batch_id: str) -> None:
 def stand(connection: Connection, plan: TaskPlan, contents: Contents) -> Frames:
     """The batch's task with its frames, made where there is none, before labels are put on it.
 
-    A picture that the server says it cannot read is left out: its frame is missing. Raises
+    A picture that the server, or this machine after it, cannot read is left out: its frame is
+    missing. Raises
     UnavailableError where the server does not make the task, as often as it is tried, and
     OverdueError where it takes too long: the next push takes up what it has made by then.
     """
-    frames = plan.frames
-    for tries in range(1, _TRIES + 1):
+    frames, tries = plan.frames, 0
+    while tries < _TRIES:
+        tries += 1
         task = find(connection, plan.batch_id)
         if task is not None:
             if there := _frames_of(connection, task, frames):
@@ -143,10 +152,13 @@ def stand(connection: Connection, plan: TaskPlan, contents: Contents) -> Frames:
             # What became of it, the task itself says.
             continue
         except FailedError as failure:
-            frames = tuple(one for one in frames if one.shapes.name not in failure.said)
-            if not frames or tries == _TRIES:
+            left = tuple(one for one in frames if _is_readable(one, failure, contents))
+            if not left or (left == frames and tries == _TRIES):
                 remove(connection, task_id)
                 raise
+            # It goes on as long as something is left out: that is no try without effect.
+            tries = tries if left == frames else 0
+            frames = left
             _log.warning("%s It is made anew.", failure)
         except OverdueError:
             # No lost answer: to look for the task would be to wait as long once more.
@@ -277,6 +289,17 @@ def _shares(pictures: Sequence[Picture]) -> Iterator[list[Picture]]:
         size_bytes += one.size_bytes
     if share:
         yield share
+
+
+def _is_readable(one: Outgoing, failure: FailedError, contents: Contents) -> bool:
+    """Whether neither the server calls this picture broken, one in an answer, nor we do."""
+    if one.shapes.name in failure.said:
+        return False
+    try:
+        decode(contents.get(one.image.image_id))
+    except InputError:
+        return False
+    return True
 
 
 def _picture(one: Outgoing, contents: Contents) -> Picture:

@@ -17,7 +17,7 @@ from crawlers.listed import file_refusal, tag_refusal
 from crawlers.source import Answer, Ask, Found, Source
 from crawlers.sources.api import as_object, busy, elsewhere, read_object
 from crawlers.terms import Terms
-from mirrorset.errors import UnavailableError
+from mirrorset.errors import UnavailableError, first_fault
 from mirrorset.records import Reason, Record, Rejected
 
 SOURCE = "commons"
@@ -283,10 +283,9 @@ def read_page(page: Page, key: str, terms: Terms) -> Candidate | Rejected:
     try:
         info = _ImageInfo.model_validate(stated)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(("imageinfo", *map(str, first["loc"])))
+        where, fault = first_fault(error)
         refusal = Refusal(
-            reason=Reason.NOT_AN_IMAGE, detail=f"{where} cannot be read: {first['msg']}."
+            reason=Reason.NOT_AN_IMAGE, detail=f"imageinfo.{where} cannot be read: {fault}."
         )
         return rejected(SOURCE, key, "", refusal)
     permit = (

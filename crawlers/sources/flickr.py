@@ -19,7 +19,7 @@ from crawlers.listed import file_refusal, tag_refusal
 from crawlers.source import Answer, Ask, Found, Source
 from crawlers.sources.api import as_object, busy, elsewhere, read_object
 from crawlers.terms import Terms
-from mirrorset.errors import SettingsError, UnavailableError
+from mirrorset.errors import SettingsError, UnavailableError, first_fault
 from mirrorset.records import IntendedUse, Reason, Record, Rejected
 
 logger = logging.getLogger(__name__)
@@ -269,10 +269,9 @@ def read_photo(photo: Photo, sizes: list[Size], terms: Terms) -> Candidate | Rej
     try:
         stated = _Photo.model_validate({k: v for k, v in photo.items() if v is not None})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(("photo", *map(str, first["loc"])))
+        where, fault = first_fault(error)
         unread = Refusal(
-            reason=Reason.NOT_AN_IMAGE, detail=f"{where} cannot be read: {first['msg']}."
+            reason=Reason.NOT_AN_IMAGE, detail=f"photo.{where} cannot be read: {fault}."
         )
         return rejected(SOURCE, key, "", unread)
     permit = _photo_refusal(stated) or _judged(stated.license, terms.intended_use)

@@ -19,7 +19,7 @@ from crawlers.listed import file_refusal, tag_refusal
 from crawlers.source import Answer, Ask, Found, Source
 from crawlers.sources.api import as_object, elsewhere, read_object
 from crawlers.terms import Terms
-from mirrorset.errors import SettingsError, UnavailableError
+from mirrorset.errors import SettingsError, UnavailableError, first_fault
 from mirrorset.licences import refusal
 from mirrorset.records import IntendedUse, Licence, Reason, Record, Rejected
 
@@ -230,10 +230,9 @@ def read_result(result: Result, key: str, terms: Terms) -> Candidate | Rejected:
     try:
         image = _Image.model_validate({k: v for k, v in result.items() if v is not None})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(("results", *map(str, first["loc"])))
+        where, fault = first_fault(error)
         unread = Refusal(
-            reason=Reason.NOT_AN_IMAGE, detail=f"{where} cannot be read: {first['msg']}."
+            reason=Reason.NOT_AN_IMAGE, detail=f"results.{where} cannot be read: {fault}."
         )
         return rejected(SOURCE, key, "", unread)
     permit = (

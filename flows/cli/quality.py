@@ -43,6 +43,7 @@ def qa(
     console = Console()
     for table in tables(result.report, schema.skeleton.name, schema.face.name):
         console.print(table)
+        console.print()
     report = result.report
     show(
         {

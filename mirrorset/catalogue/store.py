@@ -32,7 +32,7 @@ from sqlalchemy.exc import (
 )
 
 from mirrorset.catalogue.tables import TABLE_OF, annotation_jobs, rejected, verdicts
-from mirrorset.errors import InputError, SettingsError, UnavailableError
+from mirrorset.errors import InputError, SettingsError, UnavailableError, first_fault
 from mirrorset.records import Annotation, Record, Rejected, Sighting
 
 R = TypeVar("R", bound=Record)
@@ -138,12 +138,11 @@ class Catalogue:
         try:
             return kind.model_validate(row)
         except ValidationError as error:
-            first = error.errors()[0]
+            field, fault = first_fault(error)
             key = ", ".join(str(row[column.name]) for column in table.primary_key.columns)
-            field = ".".join(str(part) for part in first["loc"])
             raise InputError(
                 f"The catalogue {self._name} holds a row of {table.name} ({key}) that this version "
-                f"cannot read: {field}: {first['msg']}: read it with the version that kept it, or "
+                f"cannot read: {field}: {fault}: read it with the version that kept it, or "
                 "delete the row."
             ) from None
 

@@ -128,6 +128,8 @@ annotations = Table(
     _image_id(),
     Column("origin", String(10), primary_key=True),
     Column("by", String(100), primary_key=True),
+    # A honeypot is drawn again and again, for the same person too.
+    Column("batch_id", String(64), primary_key=True),
     Column("faces", JSON, nullable=False),
     Column("tags", JSON, nullable=False),
     Column("masks", JSON, nullable=False),

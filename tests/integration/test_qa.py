@@ -22,7 +22,6 @@ from faces.schema import load_schema
 from mirrorset.pixels import PixelParams, inspect
 from mirrorset.records import (
     Annotation,
-    Batch,
     Honeypot,
     ImageRecord,
     Landmarks,
@@ -133,17 +132,8 @@ def honeypots(portraits: list[Portrait], schema: LabelSchema) -> Assessment:
         labels.append(
             [portrait.sent, human, portrait.by(other, portrait.noisy(other, random), "replica")]
         )
-    batch = Batch(
-        batch_id="b",
-        image_ids=tuple(one.image.image_id for one in portraits),
-        schema_version=schema.version,
-        server="folder",
-        project="",
-        task="b",
-        state="pushed",
-    )
     drawn = [Honeypot(batch_id="b", image_id=one.image.image_id) for one in portraits[:12]]
-    return report(portraits, labels, schema, batches=[batch], honeypots=drawn)
+    return report(portraits, labels, schema, honeypots=drawn)
 
 
 def test_the_planted_errors_are_recovered_and_the_bad_annotator_is_last(honeypots) -> None:

@@ -63,8 +63,8 @@ class Task:
             message="Points are swapped.",
         )
 
-    def settle(self, found: dict[str, list[Finding]]) -> Settled:
-        return settle(self.connection, self.batch, found)
+    def settle(self, found: dict[str, list[Finding]], *left: Finding) -> Settled:
+        return settle(self.connection, self.batch, found, left)
 
 
 @pytest.fixture
@@ -72,6 +72,19 @@ def task(cvat: Cvat) -> Iterator[Task]:
     made = Task(cvat)
     yield made
     made.connection.call("DELETE", f"/api/projects/{made.project}")
+
+
+def test_what_is_not_known_now_stays_as_it_was_told(task: Task) -> None:
+    """As after an erasure: the task has other jobs, and the labels were read in those before."""
+    told, waved = task.finding(3), task.finding(2)
+    assert task.settle({task.jobs[1]: [told]}) == Settled(opened=1)
+    assert task.settle({}, told, waved) == Settled()
+    (issue,) = task.issues()
+    assert not issue["resolved"]
+    assert task.settle({}, waved) == Settled(resolved=1)
+    assert task.settle({}, told) == Settled()
+    (issue,) = task.issues()
+    assert issue["resolved"]
 
 
 def test_an_issue_is_opened_once_at_the_point(task: Task) -> None:

@@ -18,7 +18,7 @@ from annotation.cvat.erase import erase_from_task
 from annotation.exchange import image_name
 from annotation.outgoing import sendable
 from mirrorset.blobs import BlobStore
-from mirrorset.errors import SettingsError
+from mirrorset.errors import SettingsError, UnavailableError
 from mirrorset.records import Annotation, Face, Reason
 
 
@@ -47,10 +47,13 @@ def test_a_batch_becomes_one_task_that_holds_what_was_sent(pusher) -> None:
 
 
 def test_the_worst_labelled_frame_is_shown_first(pusher) -> None:
-    push = pusher()
+    push = pusher(8)
     batch = push.push()
     uncertain = {label.image_id: label.faces[0].uncertainty for label in push.labels}
-    assert [uncertain[image_id] for image_id in batch.image_ids] == [0.03, 0.02, 0.01, 0.0]
+    shown = [uncertain[image_id] for image_id in batch.image_ids]
+    assert shown == sorted(shown, reverse=True)
+    # Nor are they in the order of their names, in which a server puts them by itself.
+    assert list(batch.image_ids) != sorted(batch.image_ids)
     meta = push.connection.call("GET", f"/api/tasks/{batch.task}/data/meta")
     assert [frame["name"][:16] for frame in meta["frames"]] == [
         image_id[:16] for image_id in batch.image_ids
@@ -250,6 +253,42 @@ def test_a_picture_that_only_the_server_cannot_read_is_left_out(pusher) -> None:
     batch = push.push()
     assert sorted(batch.image_ids) == sorted(set(push.planned.image_ids) - {image_id})
     assert len(push.tasks()) == 1
+
+
+def test_many_pictures_that_cannot_be_read_are_left_out_whether_the_server_names_them_or_not(
+    pusher,
+) -> None:
+    """A server names one at a time, and of one that is cut off in its head it says a traceback."""
+    push = pusher(12)
+    broken = push.planned.image_ids[:9]
+    for number, image_id in enumerate(broken):
+        push.pictures[image_id] = b"no picture" if number % 2 else push.pictures[image_id][:60]
+    batch = push.push()
+    assert sorted(batch.image_ids) == sorted(set(push.planned.image_ids) - set(broken))
+    assert len(push.tasks()) == 1
+
+
+def test_what_only_the_server_calls_broken_is_left_out_one_after_the_other(
+    pusher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of them than there are tries: what is left out is no try without effect."""
+    push = pusher(10)
+    broken = push.planned.image_ids[:7]
+    for image_id in broken:
+        push.pictures[image_id] = b"no picture"
+    monkeypatch.setattr(tasks, "decode", lambda content: content)
+    batch = push.push()
+    assert sorted(batch.image_ids) == sorted(set(push.planned.image_ids) - set(broken))
+    assert len(push.tasks()) == 1
+
+
+def test_where_nothing_is_left_no_task_is_either(pusher) -> None:
+    push = pusher(3)
+    for image_id in push.planned.image_ids:
+        push.pictures[image_id] = b"no picture"
+    with pytest.raises(UnavailableError, match="cannot identify image file"):
+        push.push()
+    assert push.tasks() == []
 
 
 def test_same_pixels_in_two_files_are_kept_apart(pusher) -> None:

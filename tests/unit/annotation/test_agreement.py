@@ -1,14 +1,9 @@
 """Who is held against whom, and that the report says what was planted."""
 
-import io
-
 import numpy as np
 import pytest
-from rich.console import Console
 
 from annotation.agreement import AgreementRow, Work, agreement, comparisons, standings
-from annotation.qa import QaReport
-from annotation.qa_table import tables
 from mirrorset.records import Annotation, Landmarks
 
 
@@ -147,25 +142,6 @@ def test_each_point_has_its_own_kappa_of_visibility(make_annotation, schema) -> 
     assert (third.value, third.same_share, third.images) == (None, 1, 10)
     by_job = row(rows, axis="job", name="job of a", label="ibug68.jaw_0", **wanted)
     assert by_job.value == first.value
-
-
-def test_the_table_shows_the_worst_points_only(make_annotation, schema) -> None:
-    works = []
-    for number in range(6):
-        annotation = make_annotation(f"{number:064x}")
-        works += [
-            seen(person(annotation, "expert", "gold"), set(range(30)) if number % 2 else set()),
-            seen(person(annotation, "a"), set(range(3, 30)) if number < 3 else set()),
-        ]
-    report = QaReport(agreement=tuple(agreement(comparisons(works, schema))))
-    console = Console(width=200, file=io.StringIO())
-    for table in tables(report, "ibug68", "face"):
-        console.print(table)
-    assert isinstance(console.file, io.StringIO)
-    text = console.file.getvalue()
-    _, of_points = text.split("Points whose visibility agrees least with gold")
-    of_points, _ = of_points.split("Agreement with gold, by place")
-    assert of_points.count("ibug68.") == 8
 
 
 def test_three_looks_at_one_image_are_one_image(make_annotation, schema) -> None:

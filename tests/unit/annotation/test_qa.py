@@ -8,7 +8,6 @@ from annotation.checks import CheckParams
 from annotation.qa import ANNOTATOR_AGREES, PEOPLE_AGREE, Assessment, QaParams, assess
 from mirrorset.records import (
     Annotation,
-    Batch,
     Honeypot,
     ImageRecord,
     Landmarks,
@@ -30,7 +29,12 @@ def image(image_id: str) -> ImageRecord:
 
 
 def look(
-    annotation: Annotation, by: str, origin: str, dx: float = 0.0, job: str = ""
+    annotation: Annotation,
+    by: str,
+    origin: str,
+    dx: float = 0.0,
+    job: str = "",
+    batch_id: str = "",
 ) -> Annotation:
     (face,) = annotation.faces
     sent = face.landmarks["ibug68"]
@@ -41,7 +45,13 @@ def look(
         server="s", task="7", job=job, stage="x", state="y", updated_at=annotation.made_at
     )
     return annotation.model_copy(
-        update={"faces": (face,), "by": by, "origin": origin, "provenance": provenance or None}
+        update={
+            "faces": (face,),
+            "by": by,
+            "origin": origin,
+            "provenance": provenance or None,
+            "batch_id": batch_id,
+        }
     )
 
 
@@ -100,24 +110,41 @@ def test_honeypots_count_for_their_annotator_and_change_nothing_else(
     judge, make_annotation, schema
 ) -> None:
     sent = make_annotation()
-    gold, bad = look(sent, "e", "gold"), look(sent, "a", "replica", dx=40)
-    batch = Batch(
-        batch_id="b",
-        image_ids=(sent.image_id,),
-        schema_version=schema.version,
-        server="folder",
-        project="",
-        task="b",
-        state="pushed",
-    )
+    gold, bad = look(sent, "e", "gold"), look(sent, "a", "replica", dx=40, batch_id="b")
     drawn = [Honeypot(batch_id="b", image_id=sent.image_id)]
-    assessed = judge([sent, gold, bad], batches=[batch], honeypots=drawn)
+    assessed = judge([sent, gold, bad], honeypots=drawn)
     assert {row.against for row in assessed.report.agreement} == {"honeypot"}
     assert [one.annotator for one in assessed.report.standings] == ["a"]
     assert {row.name for row in assessed.report.agreement if row.axis == "job"} == {"b"}
     assert all(one.passed for one in assessed.verdicts)
     assert (assessed.suspicious, assessed.report.edits) == ((), ())
-    assert judge([sent, gold], batches=[batch]).verdicts == assessed.verdicts
+    assert judge([sent, gold]).verdicts == assessed.verdicts
+
+
+def test_a_honeypot_that_is_drawn_again_counts_each_time(judge, make_annotation) -> None:
+    sent = make_annotation()
+    gold = look(sent, "e", "gold")
+    looks = [
+        look(sent, "a", "replica", dx=dx, job=job, batch_id=batch_id)
+        for dx, job, batch_id in ((2, "3", "b"), (6, "4", "c"))
+    ]
+    drawn = [Honeypot(batch_id=one, image_id=sent.image_id) for one in "bc"]
+    once, twice = (judge([sent, gold, *looks[:n]], honeypots=drawn) for n in (1, 2))
+    (first,), (both,) = once.report.standings, twice.report.standings
+    assert (first.images, both.images) == (1, 1)
+    assert both.nme == pytest.approx(2 * first.nme)  # 2 px, then 2 and 6
+    jobs = {row.name for row in twice.report.agreement if row.axis == "job"}
+    assert jobs == {"3", "4"}
+    assert {row.against for row in twice.report.agreement} == {"honeypot"}
+
+
+def test_a_replica_is_a_honeypot_in_the_batch_only_that_it_was_drawn_for(
+    judge, make_annotation
+) -> None:
+    sent = make_annotation()
+    labels = [sent, look(sent, "e", "gold"), look(sent, "a", "replica", batch_id="own")]
+    drawn = [Honeypot(batch_id="later", image_id=sent.image_id)]
+    assert {row.against for row in judge(labels, honeypots=drawn).report.agreement} == {"gold"}
 
 
 def test_the_newest_of_several_looks_is_judged(judge, make_annotation) -> None:

@@ -114,6 +114,10 @@ def test_parsing_masks_have_labels_beside_all_of_selfie(schema: LabelSchema) -> 
         ({"kind": "select", "values": ["a", "b\nc"], "default": "a"}, "one line without margins"),
         ({"kind": "number", "values": ["0", "1"], "default": "0"}, "lowest, highest and step"),
         ({"kind": "number", "values": ["0", "1", "1"], "default": "2"}, "own default"),
+        ({"kind": "number", "values": ["1", "0", "1"], "default": "1"}, "not below its highest"),
+        ({"kind": "number", "values": ["a", "b", "c"], "default": "a"}, "not below its highest"),
+        ({"kind": "number", "values": ["nan", "1", "1"], "default": "1"}, "not below its highest"),
+        ({"kind": "select", "values": ["a", "b" * 5000], "default": "a"}, "5000 characters"),
     ],
 )
 def test_an_attribute_with_an_illegal_default_is_refused(fields: dict, reason: str) -> None:
@@ -149,7 +153,7 @@ def test_a_label_that_the_server_would_not_draw_is_refused(fields: dict) -> None
         ("labels: []\x00", "mine.yaml is no YAML"),
         (
             "extends: selfie\nlabels: [{name: scar, shape: tag, colour: red}]",
-            "mine.yaml: label 'scar': colour: ",
+            "mine.yaml: label 'scar': colour: 'red' is no colour: write #rrggbb, in small letters",
         ),
         ("extends: selfie\nguides: [../../README.md]\nlabels: []", "mine.yaml: guides"),
         (
@@ -169,6 +173,53 @@ def test_a_broken_schema_is_named_with_the_place(
     with pytest.raises(SettingsError, match=said) as refusal:
         load_label_schema.__wrapped__("mine")
     assert "\n" not in str(refusal.value)
+
+
+def edited(schema: LabelSchema, label: str, field: str, *values: object) -> dict:
+    """The schema's fields with another field of one label."""
+    labels = [
+        one.model_dump() | {field: list(values)} if one.name == label else one.model_dump()
+        for one in schema.labels
+    ]
+    return schema.model_dump() | {"labels": labels}
+
+
+def test_what_records_need_or_have_no_place_for_is_refused(schema: LabelSchema) -> None:
+    """Else it would be applied, pushed, and what people did could not be read."""
+    face_id, score, *_ = (one.model_dump() for one in schema.face.attributes)
+    number = {"name": "age", "kind": "number", "values": ["0", "99", "1"], "default": "0"}
+    text = {"name": "note", "kind": "text", "default": ""}
+    confidence = schema.skeleton.point_attributes[0].model_dump()
+    for fields, said in (
+        (edited(schema, "face", "attributes", face_id), "face: there is no attribute score"),
+        (edited(schema, "face", "attributes", score), "face: there is no attribute face_id"),
+        (edited(schema, "face", "attributes", face_id, score, number), "age needs a default"),
+        (edited(schema, "ibug68", "attributes", face_id), "have to be confidence and face_id"),
+        (edited(schema, "ibug68", "point_attributes"), "points of ibug68: .* be confidence"),
+        (edited(schema, "ibug68", "point_attributes", confidence, text), "points of ibug68"),
+        (edited(schema, "person", "attributes", text), "person: the attributes have to be none"),
+    ):
+        with pytest.raises(ValidationError, match=said):
+            LabelSchema.model_validate(fields)
+    assert LabelSchema.model_validate(edited(schema, "face", "attributes", face_id, score, text))
+
+
+@pytest.mark.parametrize("tag", ["reviewed", "do_not_use"])
+def test_annotators_can_always_say_that_they_looked_and_that_they_stop(
+    schema: LabelSchema, tag: str
+) -> None:
+    labels = [one.model_dump() for one in schema.labels if one.name != tag]
+    with pytest.raises(ValidationError, match=f"there is no tag {tag}, by which annotators"):
+        LabelSchema.model_validate(schema.model_dump() | {"labels": labels})
+
+
+@pytest.mark.parametrize("place", [(5, 5), (float("nan"), 0), (101, 3)])
+def test_a_layout_that_draws_nothing_is_refused(
+    schema: LabelSchema, place: tuple[float, float]
+) -> None:
+    fields = schema.model_dump() | {"layout": [place] * len(schema.layout)}
+    with pytest.raises(ValidationError, match="not spread over its 100×100"):
+        LabelSchema.model_validate(fields)
 
 
 def test_a_name_is_no_path() -> None:

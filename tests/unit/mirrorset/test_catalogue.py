@@ -259,7 +259,7 @@ def test_labels_from_before_the_light_had_a_level_get_it_from_their_luminance(
     old = made.model_copy(
         update={"faces": (face,), "tags": {"lighting": "left"}, "schema_version": "selfie-2"}
     )
-    person = old.model_copy(update={"origin": "human", "by": "annotator-1"})
+    person = old.model_copy(update={"origin": "human", "by": "annotator-1", "batch_id": "b1"})
     bare = old.model_copy(update={"faces": (), "tags": {}, "by": "commercial"})
     with Catalogue(url) as catalogue:
         catalogue.upsert([*records(), old, person, bare])
@@ -286,7 +286,12 @@ def test_labels_from_before_jobs_were_kept_have_no_provenance(tmp_path: Path) ->
     )
     made = next(one for one in records() if isinstance(one, Annotation))
     drawn = made.model_copy(
-        update={"origin": "human", "by": "annotator-1", "provenance": provenance}
+        update={
+            "origin": "human",
+            "by": "annotator-1",
+            "batch_id": "b1",
+            "provenance": provenance,
+        }
     )
     with Catalogue(url) as catalogue:
         catalogue.upsert([*records(), drawn])
@@ -375,3 +380,50 @@ def test_a_damaged_database_is_said_to_be_one(tmp_path: Path) -> None:
 
     with pytest.raises(UnavailableError, match=r"c\.sqlite"):
         read_all()
+
+
+def test_labels_from_before_they_named_their_batch_get_it_from_their_task_or_image(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite:///{tmp_path}/c.sqlite"
+    made = next(one for one in records() if isinstance(one, Annotation))
+    batch = next(one for one in records() if isinstance(one, Batch))
+
+    def out(batch_id: str, task: str) -> Batch:
+        update = {"batch_id": batch_id, "task": task, "image_ids": (IMAGE_ID,)}
+        return batch.model_copy(update=update)
+
+    def label(origin: str, by: str, batch_id: str, task: str = "") -> Annotation:
+        provenance = Provenance(
+            server="s", task=task, job="7", stage="x", state="y", updated_at=NOON
+        )
+        update = {"origin": origin, "by": by, "batch_id": batch_id}
+        return made.model_copy(update=update | {"provenance": provenance if task else None})
+
+    labels = [
+        label("human", "mia", "a", "3"),
+        label("gold", "ann", "a"),
+        label("replica", "mia", "c", "5"),
+        label("replica", "ann", "b"),
+    ]
+    with Catalogue(url) as catalogue:
+        catalogue.upsert([*records(), out("a", "3"), out("b", "4"), out("c", "5")])
+        catalogue.upsert([Honeypot(batch_id=one, image_id=IMAGE_ID) for one in "bc"])
+        catalogue.upsert(labels)
+        before = list(catalogue.read(Annotation))
+    _migrate_back(url, "0009")
+    with Catalogue(url) as catalogue:
+        assert list(catalogue.read(Annotation)) == before
+
+
+def test_of_two_looks_an_earlier_version_keeps_one(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/c.sqlite"
+    made = next(one for one in records() if isinstance(one, Annotation))
+    looks = [
+        made.model_copy(update={"origin": "replica", "by": "mia", "batch_id": one}) for one in "ab"
+    ]
+    with Catalogue(url) as catalogue:
+        catalogue.upsert([*records(), *looks])
+    _migrate_back(url, "0009")
+    with Catalogue(url) as catalogue:
+        assert len([one for one in catalogue.read(Annotation) if one.origin == "replica"]) == 1

@@ -233,25 +233,6 @@ def _prelabel_folder(images: Path, out: Path, profile: str, home: Path, is_json:
 
 
 @app.command()
-def release(
-    version: Annotated[
-        str | None, typer.Option(help="For example 1.2.0; by itself, the next minor version.")
-    ] = None,
-    home: Home = HERE,
-    is_json: Json = False,
-) -> None:
-    """Freeze the catalogue into a versioned release: Parquet, a git tag, DVC data, pushed.
-
-    Where nothing has changed since the last one, nothing is released.
-    """
-    from flows.release import release as run
-
-    with working(is_json, home):
-        result = run(home, version)
-    show(result, is_json, "Released" if result.is_new else "Unchanged since the last release")
-
-
-@app.command()
 def report(home: Home = HERE, is_json: Json = False) -> None:
     """Render the current release as one page: images, rejections, slices, parity."""
     from flows.report import report as run

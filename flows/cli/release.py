@@ -1,0 +1,68 @@
+"""`mirrorset release`: make a version, and say what lies between two."""
+
+from typing import Annotated
+
+import typer
+
+from flows.cli.app import HERE, Home, Json, show, working
+from mirrorset.errors import GateError
+
+app = typer.Typer(invoke_without_command=True)
+
+
+@app.callback()
+def release(
+    context: typer.Context,
+    version: Annotated[
+        str | None, typer.Option(help="For example 1.2.0; by itself, the next minor version.")
+    ] = None,
+    home: Home = HERE,
+    is_json: Json = False,
+) -> None:
+    """Freeze the catalogue into a versioned release: Parquet, a git tag, DVC data, pushed.
+
+    Where nothing has changed since the last one, nothing is released.
+    """
+    if context.invoked_subcommand is not None:
+        # `mirrorset release --home DIR diff` means the same as `mirrorset release diff --home DIR`.
+        context.default_map = {context.invoked_subcommand: {"home": home, "is_json": is_json}}
+        return
+    from flows.release import release as run
+
+    with working(is_json, home):
+        result = run(home, version)
+    show(result, is_json, "Released" if result.is_new else "Unchanged since the last release")
+
+
+@app.command()
+def diff(
+    before: Annotated[str, typer.Argument(help="A version of the dataset, or a release's folder.")],
+    after: Annotated[str, typer.Argument(help="The version, or folder, to hold against it.")],
+    home: Home = HERE,
+    is_json: Json = False,
+) -> None:
+    """Say what changed from one release to another: images, labels, licences, figures.
+
+    No image may lie in another split than before: where one does, the exit code is 7.
+    """
+    from curation.difference import difference
+    from flows.release_state import released
+    from mirrorset.load import open_release
+
+    folders = (released(home, each) for each in (before, after))
+    found = difference(*map(open_release, folders))
+    if is_json:
+        show(found, is_json, "")
+    else:
+        from rich.console import Console
+
+        from curation.difference_table import tables
+
+        console = Console()
+        for table in tables(found):
+            console.print(table)
+    if found.moved:
+        raise GateError(
+            f"{len(found.moved)} images or groups lie in another split than before: what was "
+            "trained on would be tested on, so compare no results of the two releases."
+        )

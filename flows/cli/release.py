@@ -1,6 +1,7 @@
-"""`mirrorset release`: make a version, and say what lies between two."""
+"""`mirrorset release`: make a version, say what lies between two, convert one."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
@@ -66,3 +67,39 @@ def diff(
             f"{len(found.moved)} images or groups lie in another split than before: what was "
             "trained on would be tested on, so compare no results of the two releases."
         )
+
+
+@app.command()
+def convert(
+    release: Annotated[
+        str, typer.Argument(help="A version of the dataset, or a release's folder.")
+    ],
+    out: Annotated[Path, typer.Argument(help="The folder to make; an older conversion goes.")],
+    to: Annotated[
+        Literal["coco", "pts", "yolo", "webdataset"],
+        typer.Option(help="COCO Keypoints, 300-W, YOLO pose or WebDataset."),
+    ],
+    split: Annotated[
+        Literal["train", "val", "test"] | None,
+        typer.Option(help="By itself, all three."),
+    ] = None,
+    landmarks: Annotated[
+        str, typer.Option(help="The landmark schema whose points are written.")
+    ] = "ibug68",
+    home: Home = HERE,
+    is_json: Json = False,
+) -> None:
+    """Write a release as COCO Keypoints, 300-W .pts, YOLO pose or WebDataset tars.
+
+    docs/releases.md says how each counts pixels. Authors and licences go with the pictures.
+    """
+    from curation.convert import convert as run
+    from flows.progress import bar
+    from flows.release_state import released
+    from mirrorset.load import open_release
+
+    opened = open_release(released(home, release), split)
+    with working(is_json):
+        progress = bar("convert", total=len(opened))
+        result = run(opened, out, to, landmarks, progress.step)
+    show(result, is_json, f"Converted into {out}")

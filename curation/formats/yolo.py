@@ -18,9 +18,9 @@ def write(folder: Path, splits: Splits, schema: LandmarkSchema) -> int:
     A line is `0 cx cy w h`, then `x y v` a point: centre, sides and points over the image's width
     and height, (0, 0) the outer corner of the top-left pixel and (1, 1) that of the bottom-right
     one, with eight decimals. v is 2 visible, 1 hidden, 0 outside the image or not labelled, then
-    x = y = 0. Boxes end at the image's edge, as the reader refuses others, of points too; a face whose box lies
-    outside altogether is left out. data.yaml names the splits that were converted, the points'
-    number and their mirror images (`flip_idx`).
+    x = y = 0. Boxes end at the image's edge, as the reader refuses lines with anything outside; a
+    face whose box lies outside altogether is left out. data.yaml names the splits that were
+    converted, the points' number and their mirror images (`flip_idx`).
     """
     written = 0
     for split, pictures in splits.items():

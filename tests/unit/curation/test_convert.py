@@ -92,7 +92,7 @@ def test_coco_is_read_back_by_pycocotools(release, tmp_path):
             assert licence["url"] == item.licence.url
         assert not items
         if coco.getImgIds():
-            assert perfect_score(coco) == 1.0
+            assert perfect_score(coco) == pytest.approx(1.0)
     assert len(seen) == 5
 
 

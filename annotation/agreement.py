@@ -12,8 +12,15 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from annotation.comparing import Compared, Floats, Kappa, Value, compare
+from annotation.pseudonyms import CONSENSUS
 from annotation.schema import LabelSchema
-from mirrorset.metrics import bootstrap_interval, kappa, kappa_interval
+from faces.schema import load_schema
+from mirrorset.metrics import (
+    bootstrap_interval,
+    kappa,
+    percentile_interval,
+    resampled_kappa,
+)
 from mirrorset.records import Annotation, Record
 
 Against = Literal["gold", "honeypot", "replica"]
@@ -53,7 +60,7 @@ class AgreementRow(Record):
 
     measure: nme (share of the interocular distance), oks, box_iou, mask_iou, faces_matched (share
     of all faces either names), pose_error_deg, and Cohen's kappas, those of visibility with linear
-    weights; of single points (point_visibility_kappa) over all images alone. value: mean of the
+    weights; point_visibility_kappa is of one point, the label "ibug68.jaw_0". value: mean of the
     images' values, or the kappa of all answers; None where a kappa has no meaning since nothing but
     one answer was given. low, high: 95 %. same_share: of a kappa, how many answers are the same.
     """
@@ -80,8 +87,9 @@ def comparisons(
     Each person's work is held against the image's newest gold, and every two people's against each
     other, but for honeypots: there gold says more. Nobody is held against their own. Two people's
     work of origin "human" is one and then its correction, which agree wherever nothing was to be
-    corrected: of two people who have not seen each other's, one at least did a replica. slices:
-    where each image counts besides.
+    corrected: of two people who have not seen each other's, one at least did a replica. What was
+    merged from replicas is no further opinion: it is held against gold alone. slices: where each
+    image counts besides.
     """
     for image_id, of_image in _by_image(works):
         places = tuple((slices or {}).get(image_id, ()))
@@ -93,7 +101,10 @@ def comparisons(
                 against: Against = "honeypot" if work.is_honeypot else "gold"
                 if work.annotation.by != gold.annotation.by:
                     yield _comparison(work, gold, against, places, schema)
-        for one, other in combinations([work for work in people if not work.is_honeypot], 2):
+        opinions = [
+            work for work in people if not work.is_honeypot and work.annotation.by != CONSENSUS
+        ]
+        for one, other in combinations(opinions, 2):
             is_replica = "replica" in (one.annotation.origin, other.annotation.origin)
             if is_replica and one.annotation.by != other.annotation.by:
                 yield _comparison(one, other, "replica", places, schema)
@@ -109,13 +120,11 @@ def agreement(compared: Iterable[Comparison]) -> list[AgreementRow]:
                 of_value = values.setdefault((one.against, axis, name, label, measure), {})
                 of_value.setdefault(one.image_id, []).append(value)
             for (label, kind), table in one.compared.tables.items():
-                if kind == "point_visibility_kappa" and axis != "all":
-                    continue  # a point's answers in one job are too few to say anything
                 of_kappa = tables.setdefault((one.against, axis, name, label, kind), {})
                 of_kappa[one.image_id] = of_kappa.get(one.image_id, 0.0) + table
     rows = [
         *(_mean_row(key, by_image) for key, by_image in values.items()),
-        *(_kappa_row(key, by_image) for key, by_image in tables.items()),
+        *(row for key, by_image in tables.items() for row in _kappa_rows(key, by_image)),
     ]
     return sorted(
         rows, key=lambda row: (row.against, row.axis != "all", row.axis, row.name, row.label)
@@ -207,27 +216,33 @@ def _mean_row(
     )
 
 
-def _kappa_row(
+def _kappa_rows(
     key: tuple[Against, Axis, str, str, Kappa], by_image: Mapping[str, Floats]
-) -> AgreementRow:
+) -> Iterator[AgreementRow]:
+    """One row, or one for each point, of tables (C, C) or (K, C, C)."""
     against, axis, name, label, measure = key
     is_weighted = measure in _ORDERED
     each = np.stack(list(by_image.values()))
+    if measure == "point_visibility_kappa":
+        labels = [f"{label}.{point}" for point in load_schema(label).names]
+    else:
+        labels, each = [label], each[:, np.newaxis]
     whole = each.sum(axis=0)
-    value = float(kappa(whole, is_weighted))
-    low, high = kappa_interval(each, is_weighted)
-    return AgreementRow(
-        against=against,
-        axis=axis,
-        name=name,
-        label=label,
-        measure=measure,
-        value=known(value),
-        low=known(low),
-        high=known(high),
-        same_share=float(np.trace(whole) / whole.sum()),
-        images=len(by_image),
-    )
+    values, drawn = kappa(whole, is_weighted), resampled_kappa(each, is_weighted)
+    for index, one in enumerate(labels):
+        low, high = percentile_interval(drawn[:, index])
+        yield AgreementRow(
+            against=against,
+            axis=axis,
+            name=name,
+            label=one,
+            measure=measure,
+            value=known(float(values[index])),
+            low=known(low),
+            high=known(high),
+            same_share=float(np.trace(whole[index]) / whole[index].sum()),
+            images=len(by_image),
+        )
 
 
 def known(value: float) -> float | None:

@@ -33,8 +33,9 @@ _POSED = "ibug68"
 @dataclass(frozen=True)
 class Compared:
     """values, tables: by label and measure. A label is one of the schema's, a part of its skeleton
-    ("ibug68.jaw") or a point of it ("ibug68.nose_tip"), or an attribute of its face
-    ("face.glasses"). tables: (C, C), rows the first annotation's, classes in the schema's order.
+    ("ibug68.jaw") or an attribute of its face ("face.glasses"). tables: (C, C), rows the first
+    annotation's, classes in the schema's order; or, of "point_visibility_kappa", (K, 3, 3), a table
+    a point.
     """
 
     values: Mapping[tuple[str, Value], float]
@@ -108,17 +109,14 @@ def _visibility(
     one: Face, other: Face, schema: LabelSchema
 ) -> Iterator[tuple[tuple[str, Kappa], Floats]]:
     name = schema.skeleton.name
-    first, second = (_visibilities(face.landmarks.get(name), schema) for face in (one, other))
     if name not in one.landmarks and name not in other.landmarks:
         return
+    first, second = (_visibilities(face.landmarks.get(name), schema) for face in (one, other))
+    points = np.zeros((len(first), 3, 3))
+    points[np.arange(len(first)), first, second] = 1
+    yield (name, "point_visibility_kappa"), points
     for part, indices in skeleton_parts(load_schema(name)).items():
-        table = np.zeros((3, 3))
-        np.add.at(table, (first[list(indices)], second[list(indices)]), 1)
-        yield (part, "visibility_kappa"), table
-    for point, a, b in zip(schema.point_names, first, second, strict=True):
-        table = np.zeros((3, 3))
-        table[a, b] = 1
-        yield (f"{name}.{point}", "point_visibility_kappa"), table
+        yield (part, "visibility_kappa"), points[list(indices)].sum(axis=0)
 
 
 def _visibilities(landmarks: Landmarks | None, schema: LabelSchema) -> NDArray[np.int64]:

@@ -1,7 +1,8 @@
-"""What may be sent to annotators: pictures that can be shown, with labels that can be drawn.
+"""What may be sent to annotators: the pictures that were once looked at, with labels that fit.
 
 A CVAT server checks neither. One picture that it cannot read fails the task of all, and labels
-that do not fit are taken and spoil what is exported later. So both are judged before they leave.
+that do not fit are taken and spoil what is exported later. So both are judged before they leave: a
+picture by its checksum, for it was decoded when its record was made.
 """
 
 import math
@@ -63,12 +64,12 @@ def sendable(
     labels that are no legal shapes inside the image (CHECK_FAILED). Unchanged bytes need no look:
     all of them were decoded when their record was made.
     """
+    frames = outgoing(batch, images, annotations, schema)
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        judged = pool.map(
-            lambda one: _refusal(one, contents, schema),
-            outgoing(batch, images, annotations, schema),
-        )
-        refused = [one for one in judged if one is not None]
+        missing = pool.map(lambda one: _missing(one.image.image_id, contents), frames)
+        misdrawn = [_misdrawn(one, schema) for one in frames]
+        pairs = zip(misdrawn, missing, strict=True)
+        refused = [one for pair in pairs if (one := pair[0] or pair[1])]
     if not refused:
         return batch, []
     ids = {one.item_id for one in refused}
@@ -98,10 +99,14 @@ def _outgoing(image: ImageRecord, label: Annotation, schema: LabelSchema) -> Out
     return Outgoing(image=image, label=label, shapes=shapes)
 
 
-def _refusal(one: Outgoing, contents: Contents, schema: LabelSchema) -> Rejected | None:
-    image_id = one.image.image_id
-    if fault := unfit(one.shapes, schema):
-        return _rejected(image_id, Reason.CHECK_FAILED, f"Its labels are unfit: {fault}")
+def _misdrawn(one: Outgoing, schema: LabelSchema) -> Rejected | None:
+    fault = unfit(one.shapes, schema)
+    if fault is None:
+        return None
+    return _rejected(one.image.image_id, Reason.CHECK_FAILED, f"Its labels are unfit: {fault}")
+
+
+def _missing(image_id: str, contents: Contents) -> Rejected | None:
     try:
         contents.get(image_id)
     except (InputError, IntegrityError) as error:

@@ -7,6 +7,8 @@ from mirrorset.errors import InputError
 from mirrorset.files import write_text
 
 UNNAMED = "annotator"
+#: Whose labels those are that a server merged from several people's: nobody's own.
+CONSENSUS = "consensus"
 #: The file in the exchange folder; it is private.
 ANNOTATORS = "annotators.json"
 
@@ -21,9 +23,11 @@ class Pseudonyms:
     def __init__(self, path: Path, is_reading_only: bool = False) -> None:
         """Keep the names in `path` (JSON), which need not exist yet.
 
-        is_reading_only: a name not seen before gets no pseudonym of its own.
+        is_reading_only: nothing is written: people not seen before are told apart for as long as
+        this object lives, as "annotator (new 1)", "annotator (new 2)"….
         """
         self._path = path
+        self._new: dict[str, str] = {}
         self._is_reading_only = is_reading_only
 
     def reading_only(self) -> "Pseudonyms":
@@ -36,7 +40,9 @@ class Pseudonyms:
             return UNNAMED
         known = self._read()
         if self._is_reading_only:
-            return known.get(username, UNNAMED)
+            if username in known:
+                return known[username]
+            return self._new.setdefault(username, f"{UNNAMED} (new {len(self._new) + 1})")
         if username not in known:
             known[username] = f"{UNNAMED}-{len(known) + 1}"
             write_text(self._path, json.dumps(known, indent=1) + "\n")

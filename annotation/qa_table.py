@@ -22,6 +22,8 @@ _MEASURES = {
     "mask_iou": "mask IoU",
     "faces_matched": "faces",
 }
+_POINT = "point_visibility_kappa"
+_WORST_POINTS = 8
 _DIGITS = {"nme": 4, "pose_error_deg": 1}
 
 
@@ -33,6 +35,7 @@ def tables(report: QaReport, skeleton: str, face: str) -> Iterator[Table]:
         rows = [row for row in report.agreement if row.against == against]
         if rows:
             yield _by_label(rows, f"Agreement with {title}, by label")
+            yield from _worst_points(rows, f"Points whose visibility agrees least with {title}")
             yield _by_place(rows, f"Agreement with {title}, by place", skeleton, face)
     if report.edits:
         yield _edits(report.edits)
@@ -54,7 +57,7 @@ def _by_label(rows: Sequence[AgreementRow], title: str) -> Table:
     for heading in ("images", "value", "95 % interval", "same"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        if row.axis == "all":
+        if row.axis == "all" and row.measure != _POINT:
             table.add_row(
                 row.label,
                 _MEASURES.get(row.measure, "κ"),
@@ -64,6 +67,26 @@ def _by_label(rows: Sequence[AgreementRow], title: str) -> Table:
                 "" if row.same_share is None else f"{row.same_share:.0%}",
             )
     return table
+
+
+def _worst_points(rows: Sequence[AgreementRow], title: str) -> Iterator[Table]:
+    """Those of all points on which people differ at all that have the lowest kappa."""
+    points = [row for row in rows if row.axis == "all" and row.measure == _POINT]
+    differing = [row for row in points if row.value is not None and row.value < 1]
+    if not differing:
+        return
+    table = _table(title, "point")
+    for heading in ("images", "visibility κ", "95 % interval", "same"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in sorted(differing, key=lambda row: (row.value, row.label))[:_WORST_POINTS]:
+        table.add_row(
+            row.label,
+            str(row.images),
+            _number(row.value, row.measure),
+            f"{_number(row.low, row.measure)} – {_number(row.high, row.measure)}",
+            "" if row.same_share is None else f"{row.same_share:.0%}",
+        )
+    yield table
 
 
 def _by_place(rows: Sequence[AgreementRow], title: str, skeleton: str, face: str) -> Table:

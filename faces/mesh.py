@@ -4,11 +4,9 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import mediapipe
 import numpy as np
-from mediapipe.tasks.python import vision
-from mediapipe.tasks.python.core.base_options import BaseOptions
 from numpy.typing import ArrayLike, NDArray
 
 from faces.crop import cut_square
@@ -18,6 +16,9 @@ from faces.quiet import native_notes_withheld
 from faces.schema import load_schema
 from mirrorset.geometry import square_around
 from mirrorset.records import Record
+
+if TYPE_CHECKING:  # it takes a second to import, also where a command only names this module
+    from mediapipe.tasks.python import vision
 
 Floats = NDArray[np.float64]
 
@@ -70,7 +71,7 @@ class FaceMesher:
         with self._tasks.borrowed() as task:
             return [self._locate(task, rgb, box) for rgb, box in faces]
 
-    def _locate(self, task: vision.FaceLandmarker, rgb: Image, box: ArrayLike) -> Mesh | None:
+    def _locate(self, task: "vision.FaceLandmarker", rgb: Image, box: ArrayLike) -> Mesh | None:
         square = square_around(box, self._params.crop_factor)
         scale = square[2] - square[0]
         crop = cut_square(rgb, square, self._params.crop_side_px)
@@ -95,7 +96,10 @@ class FaceMesher:
             matrix=np.asarray(found.facial_transformation_matrixes[0], dtype=np.float64),
         )
 
-    def _task(self, path: Path) -> vision.FaceLandmarker:
+    def _task(self, path: Path) -> "vision.FaceLandmarker":
+        from mediapipe.tasks.python import vision  # noqa: PLC0415
+        from mediapipe.tasks.python.core.base_options import BaseOptions  # noqa: PLC0415
+
         options = vision.FaceLandmarkerOptions(
             base_options=BaseOptions(model_asset_path=str(path)),
             num_faces=1,
@@ -110,16 +114,18 @@ class FaceMesher:
         return task
 
 
-def _look(task: vision.FaceLandmarker, crop: Image) -> vision.FaceLandmarkerResult:
+def _look(task: "vision.FaceLandmarker", crop: Image) -> "vision.FaceLandmarkerResult":
+    import mediapipe  # noqa: PLC0415
+
     return task.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=crop))
 
 
-def _points(found: vision.FaceLandmarkerResult) -> Floats:
+def _points(found: "vision.FaceLandmarkerResult") -> Floats:
     """Points and their depth (478, 3), the crop's side being 1."""
     return np.array([(point.x, point.y, point.z) for point in found.face_landmarks[0]])
 
 
-def _close(landmarker: vision.FaceLandmarker) -> None:
+def _close(landmarker: "vision.FaceLandmarker") -> None:
     """Free the task; at the interpreter's end its threads are gone, and so is the need.
 
     MediaPipe's own `__del__` would print a traceback then.

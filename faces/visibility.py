@@ -7,7 +7,6 @@ to people.
 from functools import cache
 
 import numpy as np
-from mediapipe.tasks.python import vision
 from numpy.typing import ArrayLike, NDArray
 
 from faces.schema import LandmarkSchema, load_schema
@@ -73,6 +72,8 @@ def _are_covered(points: Floats, mesh: Floats) -> NDArray[np.bool_]:
 @cache
 def _triangles() -> NDArray[np.intp]:
     """The triangles (852, 3) of MediaPipe's mesh, which lists the three sides of each."""
+    from mediapipe.tasks.python import vision  # noqa: PLC0415  (a second, for every command)
+
     sides = vision.FaceLandmarksConnections.FACE_LANDMARKS_TESSELATION
     return np.array([side.start for side in sides], dtype=np.intp).reshape(-1, 3)
 

@@ -13,7 +13,7 @@ from annotation.prelabel import PrelabelParams
 from annotation.pseudonyms import ANNOTATORS, Pseudonyms
 from annotation.review import ReviewParams, accept, superseded
 from annotation.schema import LabelSchema, load_label_schema
-from flows.engine import flow, task
+from flows.engine import flow, is_worth_a_retry, task
 from flows.progress import bar
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.receipts import find_image
@@ -53,11 +53,15 @@ class PushSummary(Record):
 
 
 class EraseSummary(Record):
-    """Images taken away from annotators; the batches that held them; those left without images."""
+    """Images taken away from annotators; the batches that held them; those left without images.
+
+    in_no_batch: of the images, those that no batch held, so that nothing had to be taken away.
+    """
 
     images: int
     batches: int
     ended: int
+    in_no_batch: int
 
 
 class PullSummary(Record):
@@ -171,10 +175,11 @@ def erase(home: Path, images: Sequence[str]) -> EraseSummary:
             images=len(ids),
             batches=len(batches),
             ended=sum(not (set(one.image_ids) - ids) for one in batches),
+            in_no_batch=len(ids.difference(*(one.image_ids for one in batches))),
         )
 
 
-@task(name="push-batch", retries=1)
+@task(name="push-batch", retries=1, retry_condition_fn=is_worth_a_retry)
 def push_batch(
     workspace: Workspace,
     catalogue: Catalogue,
@@ -199,7 +204,7 @@ def push_batch(
     catalogue.upsert([pushed, *rejected, *refused])
 
 
-@task(name="pull-batch", retries=1)
+@task(name="pull-batch", retries=1, retry_condition_fn=is_worth_a_retry)
 def pull_batch(
     workspace: Workspace,
     catalogue: Catalogue,
@@ -243,8 +248,8 @@ def exchange_with(workspace: Workspace, server: str, patience_s: float | None = 
     settings = workspace.settings
     if server != _server(workspace):
         raise SettingsError(
-            f"Batches are on {server}, but cvat_url is {settings.cvat_url!r}: set "
-            "MIRRORSET_CVAT_URL to that server to pull them."
+            f"Batches are on {server}, but cvat_url names another server or none: set "
+            "MIRRORSET_CVAT_URL to that one to pull them."
         )
     from annotation.cvat.exchange import ServerExchange
 

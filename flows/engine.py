@@ -5,6 +5,7 @@ user's own (PREFECT_API_URL), flows run on Prefect's embedded one.
 """
 
 import os
+from typing import Any
 
 _SETTINGS = {
     # The embedded server takes 8 to 60 s to start on a busy 2-core machine; 20 is the default.
@@ -21,5 +22,16 @@ for _name, _value in _SETTINGS.items():
     os.environ.setdefault(_name, _value)
 
 from prefect import flow, task  # noqa: E402  (after the settings it reads)
+from prefect.client.schemas.objects import State  # noqa: E402
 
-__all__ = ["flow", "task"]
+from mirrorset.errors import OverdueError  # noqa: E402
+
+__all__ = ["flow", "is_worth_a_retry", "task"]
+
+
+def is_worth_a_retry(_task: object, _run: object, state: State[Any]) -> bool:
+    """Whether a task that failed is tried again: not where all patience was spent in it already.
+
+    For `task(retry_condition_fn=...)`.
+    """
+    return not isinstance(state.result(raise_on_failure=False), OverdueError)

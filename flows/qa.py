@@ -9,7 +9,7 @@ from annotation.checks import Finding
 from annotation.qa import Assessment, QaParams, QaReport, Suspicious, assess
 from annotation.review import ReviewParams
 from flows.annotate import exchange_with, label_schema
-from flows.engine import flow, task
+from flows.engine import flow, is_worth_a_retry, task
 from mirrorset.catalogue import Catalogue
 from mirrorset.files import write_text
 from mirrorset.records import Annotation, Batch, Honeypot, ImageRecord, Record, Sent
@@ -61,7 +61,7 @@ def judge(workspace: Workspace, catalogue: Catalogue, params: QaParams) -> Asses
     )
 
 
-@task(name="reopen", retries=1)
+@task(name="reopen", retries=1, retry_condition_fn=is_worth_a_retry)
 def reopen(
     workspace: Workspace, batches: list[Batch], suspicious: tuple[Suspicious, ...]
 ) -> dict[str, int]:

@@ -4,6 +4,7 @@
     ├── SettingsError             2   a setting, parameter or argument is wrong or missing
     ├── InputError                3   a file or folder given by the user cannot be used
     ├── UnavailableError          4   something outside (registry, server) could not be reached
+    │   └── OverdueError              it was waited for as long as it may take
     ├── IntegrityError            5   bytes are not what their checksum says
     ├── LicenceError              6   a licence forbids the stated use
     └── GateError                 7   a gate failed: the work is done, the verdict is "no"
@@ -34,6 +35,10 @@ class UnavailableError(MirrorsetError):
     """Something outside this machine, or a tool on it, could not be reached."""
 
     exit_code = 4
+
+
+class OverdueError(UnavailableError):
+    """Something outside was waited for as long as it may take: who tries again doubles the wait."""
 
 
 class IntegrityError(MirrorsetError):

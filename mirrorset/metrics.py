@@ -124,15 +124,16 @@ def kappa(tables: ArrayLike, is_weighted: bool = False) -> NDArray[np.float64]:
     return np.asarray(1 - disagreement)
 
 
-def kappa_interval(
-    tables: ArrayLike, is_weighted: bool = False, level: float = 0.95, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the kappa of all `tables` (N, C, C), one an image."""
+def resampled_kappa(
+    tables: ArrayLike, is_weighted: bool = False, seed: int = 0
+) -> NDArray[np.float64]:
+    """The kappas of `tables` (N, …, C, C), one an image, in each bootstrap resample: (R, …).
+
+    `percentile_interval` makes an interval of them.
+    """
     each = np.asarray(tables, dtype=np.float64)
-    if each.shape[0] == 0:
-        return float("nan"), float("nan")
-    drawn = np.einsum("rn,nij->rij", resampled(each.shape[0], seed).astype(np.float64), each)
-    return percentile_interval(kappa(drawn, is_weighted), level)
+    drawn = resampled(each.shape[0], seed).astype(np.float64)
+    return kappa(np.tensordot(drawn, each, axes=1), is_weighted)
 
 
 def weighted_quantile(values: ArrayLike, weights: ArrayLike, share: float) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Fixtures shared by all tests: real photographs and verified model weights."""
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import platformdirs
@@ -27,6 +27,11 @@ def pytest_runtest_makereport(
     return report
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The demo's file takes longest: it begins first, lest all others wait for it in the end."""
+    items.sort(key=lambda item: item.path.name != "test_demo.py")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real photographs and recorded answers beside the checkout."""
@@ -35,6 +40,22 @@ def shared_data() -> Path:
             "../shared/data (real photographs and recorded answers) is not beside the checkout"
         )
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session", autouse=True)
+def real_cvat() -> Iterator[tuple[str, str] | None]:
+    """Address and token of a real CVAT server to test on; None, and the stand-in, by itself.
+
+    Only a token under a name that nothing but tests reads switches it on. A developer's own
+    settings reach no test: a command that is tested would push to the server they work with.
+    """
+    url, token = (os.environ.get(f"MIRRORSET_CVAT_{name}") for name in ("URL", "TEST_TOKEN"))
+    if token and not url:
+        pytest.exit("MIRRORSET_CVAT_TEST_TOKEN is set without MIRRORSET_CVAT_URL.", 2)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("MIRRORSET_CVAT_")]:
+            patch.delenv(name)
+        yield (url.rstrip("/"), token) if url and token else None
 
 
 @pytest.fixture(scope="session")

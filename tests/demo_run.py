@@ -1,4 +1,4 @@
-"""Running the demo as a user does: a process of its own, that tests may kill."""
+"""Running the demo and other commands as a user does: processes, that tests may kill."""
 
 import json
 import os
@@ -62,3 +62,27 @@ def run_demo(home: Path) -> Demo:
         stdout, stderr = process.communicate(timeout=500)
     assert process.returncode == 0, stderr
     return Demo(home, json.loads(stdout), stderr)
+
+
+def run(
+    *arguments: str, env: dict[str, str] | None = None, code: int = 0
+) -> subprocess.CompletedProcess[str]:
+    finished = subprocess.run(
+        [MIRRORSET, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **(env or {})},
+        timeout=300,
+    )
+    assert finished.returncode == code, finished.stderr
+    assert "Traceback" not in finished.stderr
+    return finished
+
+
+def refused(code: int, *arguments: str, env: dict[str, str] | None = None) -> str:
+    """The one sentence that a refused command says."""
+    said = run(*arguments, env=env, code=code).stderr.strip()
+    assert said.startswith("mirrorset:")
+    assert "\n" not in said
+    return said

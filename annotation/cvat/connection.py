@@ -19,8 +19,10 @@ import yaml
 from cvat_sdk.api_client import ApiClient, Configuration
 from pydantic_core import from_json, to_json
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
+from urllib3.util import parse_url
 
-from mirrorset.errors import InputError, SettingsError, UnavailableError
+from annotation.cvat.answers import lacking
+from mirrorset.errors import InputError, OverdueError, SettingsError, UnavailableError
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +55,10 @@ PATIENCE_S = 60.0
 
 _CONNECT_S = 10.0
 _READ_S = 120.0
+# How a server says that it has none of that slug, whatever it was asked for.
+_NO_ORGANISATION = "organization does not exist"
+# A wait that is over sooner needs no words.
+_WORTH_A_WARNING_S = 5.0
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 # A 500 is mostly the server's answer to what it was sent: asked again twice, then believed.
@@ -60,12 +66,13 @@ _TRIES_AT_500 = 3
 #: Calls that are under way at once.
 PARALLEL = 8
 _PAGE_SIZE = 1000
+_SHOWN_BYTES = 300
 # The schema has ten thousand lines, for which the loader without C takes seconds.
 _YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class AnswerError(UnavailableError):
-    """The server answered a call with an error.
+    """The server answered a call with an error, or with what cannot be read.
 
     status: HTTP's. answer: what it said, as JSON where it was, else None.
     """
@@ -92,6 +99,7 @@ class Connection:
         self.version = ""
         self.requests = 0
         self._patience_s = patience_s
+        self._is_away = False
         self._counting = threading.Lock()
         configuration = Configuration(host=self.url, access_token=token)
         configuration.connection_pool_maxsize = PARALLEL
@@ -130,10 +138,13 @@ class Connection:
 
         A lost connection, a 5xx and a 429 are tried again with back-off. A call that makes
         something is made again only where the first surely came to nothing, or `find` finds
-        nothing, or it is repeatable; otherwise it is then an error.
+        nothing, or it is repeatable; otherwise it is then an error. The first time that a server
+        which was there is away, a warning says so.
 
-        Raises AnswerError for an error status, SettingsError where the token is refused,
-        UnavailableError where the server is not reached within the connection's patience.
+        Raises AnswerError for an error status, and for an answer that lacks what is read of it
+        (`annotation.cvat.answers`), SettingsError where the token is refused or there is no such
+        organisation, UnavailableError where an answer is lost and the call cannot be made again,
+        OverdueError where the server is not reached within the connection's patience.
         """
         is_making = method == "POST" or (method == "PATCH" and "action" in (query or {}))
         give_up_at = time.monotonic() + self._patience_s
@@ -143,6 +154,7 @@ class Connection:
                 if method == "DELETE" and tries > 1 and response.status == 404:
                     return None
                 if not _is_trouble(response, tries):
+                    self._is_away = False
                     return self._answer(method, path, response, also)
             if is_making and not is_repeatable and _may_have_worked(response, lost):
                 made = find() if find else None
@@ -152,32 +164,35 @@ class Connection:
                     raise self._lost(method, path, response, lost)
             pause_s = max(own_pause_s, _asked_pause_s(response))
             if time.monotonic() + pause_s > give_up_at:
-                raise self._lost(method, path, response, lost)
+                raise OverdueError(str(self._lost(method, path, response, lost)))
+            self._warn_of_outage(response, lost)
             time.sleep(pause_s)
         raise AssertionError("pauses have no end")
 
     def pages(
         self, path: str, query: Mapping[str, object] | None = None
     ) -> Iterator[dict[str, Any]]:
-        """The results of a list, page after page, each id once."""
+        """The results of a list, page after page, each id once.
+
+        Raises AnswerError where a page that is not the last brings nothing new.
+        """
         seen: set[object] = set()
         following: Mapping[str, object] | None = {"page_size": _PAGE_SIZE, **(query or {})}
         while following is not None:
             page = self.call("GET", path, query=following)
-            if not isinstance(page, dict) or not isinstance(page.get("results"), list):
+            new = {result["id"]: result for result in page["results"] if result["id"] not in seen}
+            next_url = page.get("next") or ""
+            if next_url and not new:
                 raise AnswerError(
-                    f"{self.name} answered GET {path} with no list: see that it is a CVAT server "
-                    "and that no proxy changes its answers.",
+                    f"{self.name} answered GET {path} with a page that brings nothing new and "
+                    "names a next one: see that no proxy changes its answers, and run this again.",
                     200,
                     page,
                 )
-            for result in page["results"]:
-                key = result.get("id", id(result))
-                if key not in seen:
-                    seen.add(key)
-                    yield result
+            seen.update(new)
+            yield from new.values()
             # The server's own idea of its address may be another than ours: only the query counts.
-            following = dict(parse_qsl(urlsplit(page["next"]).query)) if page.get("next") else None
+            following = dict(parse_qsl(next_url.partition("?")[2])) if next_url else None
 
     def _try(
         self,
@@ -228,6 +243,14 @@ class Connection:
                 response.status,
                 None,
             ) from None
+        if response.status < 400 and (problem := lacking(method, path, content)):
+            known = ".".join(map(str, KNOWN_VERSION))
+            raise AnswerError(
+                f"{self.name} answered {method} {path} with {problem}: see that no proxy changes "
+                f"its answers, and that it is a CVAT server as {known} is.",
+                response.status,
+                content,
+            )
         if response.status < 400 or response.status in also:
             return content
         if response.status == 401:
@@ -235,12 +258,35 @@ class Connection:
                 f"{self.name} does not accept the token: make an access token there, in the "
                 "profile, and set MIRRORSET_CVAT_TOKEN."
             )
+        if response.status == 404 and self.organisation and _NO_ORGANISATION in _said(content):
+            raise SettingsError(
+                f"{self.name} has no organisation {self.organisation!r}: set cvat_organisation to "
+                "the slug of one that the token's owner is in, or leave it out."
+            )
         sentence = f"{self.name} answered {method} {path} with {response.status}"
         if response.status == 403:
             sentence += ": may the token's owner do this, and is the token not a read-only one?"
         else:
             sentence += f": {_said(content)}."
         raise AnswerError(sentence, response.status, content)
+
+    def _warn_of_outage(
+        self, response: urllib3.BaseHTTPResponse | None, lost: HTTPError | None
+    ) -> None:
+        """Say once that the server is away, so that nobody waits without knowing for what."""
+        if response is not None and response.status == 500:
+            return  # believed before long
+        with self._counting:
+            is_known, self._is_away = self._is_away, True
+        if not is_known and self._patience_s > _WORTH_A_WARNING_S:
+            _log.warning(
+                "CVAT at %s %s; trying again for up to %.0f s.",
+                self.url,
+                f"cannot be reached ({_told(lost)})"
+                if response is None
+                else f"answers with {response.status}",
+                self._patience_s,
+            )
 
     def _lost(
         self,
@@ -265,10 +311,16 @@ def connect(
     """A connection whose server is there and is known to have the calls that are needed.
 
     organisation: the slug of the one to work in; "" for the user's own space. A version newer than
-    KNOWN_VERSION is warned of. Raises SettingsError where `url` is none or `token` is missing,
-    InputError where there is no CVAT or one that lacks a call, and as `Connection.call` does.
+    KNOWN_VERSION is warned of. Raises SettingsError where `url` is none or holds a password and
+    where `token` is missing, InputError where there is no CVAT or one that lacks a call, and as
+    `Connection.call` does.
     """
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
+    if "@" in url:
+        raise SettingsError(
+            "cvat_url holds a user or a password: write the server's address alone, and set "
+            "MIRRORSET_CVAT_TOKEN to an access token of it."
+        )
+    if not _is_address(url):
         raise SettingsError(
             f"cvat_url {url!r} is no server's address: write https://cvat.example.org."
         )
@@ -283,10 +335,18 @@ def connect(
         raise SettingsError(
             f"MIRRORSET_CVAT_TOKEN holds characters that no token of {url} has: copy it anew."
         )
+    if not organisation.isascii() or not organisation.isprintable():
+        raise SettingsError(
+            f"cvat_organisation {organisation!r} holds characters that no slug has: write it as "
+            f"{url} does."
+        )
     connection = Connection(url, token, organisation, patience_s)
     about = connection.call("GET", "/api/server/about")
     if not isinstance(about, dict) or not about.get("version"):
-        raise InputError(f"{url} is no CVAT server: its /api/server/about says nothing of CVAT.")
+        raise InputError(
+            f"{url} is no CVAT server: it answered GET /api/server/about with {_shown(about)}, "
+            "which names no version of CVAT."
+        )
     connection.version = str(about["version"])
     version = _major_minor(connection.version)
     if version is None or version > KNOWN_VERSION:
@@ -295,6 +355,15 @@ def connect(
     elif version < KNOWN_VERSION:
         _refuse_lacking(connection)
     return connection
+
+
+def _is_address(url: str) -> bool:
+    try:
+        # Each of the two refuses some that the other lets pass; both are used on the way.
+        parts, host = urlsplit(url), parse_url(url).host
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc and host)
 
 
 def _refuse_lacking(connection: Connection) -> None:
@@ -308,10 +377,10 @@ def _refuse_lacking(connection: Connection) -> None:
         has = {f"{method.upper()} {path}" for path, calls in paths.items() for method in calls}
     except (AnswerError, yaml.YAMLError, AttributeError, KeyError, TypeError):
         has = set()
-    if lacking := [call for call in NEEDED if call not in has]:
+    if absent := [call for call in NEEDED if call not in has]:
         known = ".".join(map(str, KNOWN_VERSION))
         raise InputError(
-            f"{connection.name} has no `{lacking[0]}`, which is needed here: update it to "
+            f"{connection.name} has no `{absent[0]}`, which is needed here: update it to "
             f"{known} or later."
         )
 
@@ -356,6 +425,15 @@ def _said(content: object) -> str:
         return "it says no more"
     text = content if isinstance(content, str) else to_json(content).decode()
     return " ".join(text.split())[:300].rstrip(".")
+
+
+def _shown(content: object) -> str:
+    """The beginning of an answer that was to be JSON, as one short line."""
+    if isinstance(content, bytes):
+        text = content[:_SHOWN_BYTES].decode("utf-8", "replace")
+    else:
+        text = to_json(content).decode()
+    return f"`{' '.join(text.split())[:80]}`"
 
 
 def _told(lost: HTTPError | None) -> str:

@@ -23,10 +23,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from PIL import Image
-from pydantic_core import to_json
 
 from annotation.cvat.connection import Connection, Upload
-from annotation.cvat.tasks import Picture, creation, find, mark, remove, upload
+from annotation.cvat.tasks import Picture, creation, find, mark, marked, remove, upload
 from annotation.cvat.waiting import wait
 from annotation.exchange import Contents
 from mirrorset.errors import IntegrityError, UnavailableError
@@ -97,18 +96,13 @@ def erase_from_task(
 def _standing(connection: Connection, batch: Batch) -> Json | None:
     """The batch's task; a rebuilt one takes its place if that is gone, and is removed if not."""
     task = find(connection, batch.batch_id)
-    for rebuilt in _marked(connection, batch):
+    for rebuilt in marked(connection, _rebuilding_mark(batch)):
         if task is None:
             body = {"bug_tracker": mark(batch.batch_id)}
             task = connection.call("PATCH", f"/api/tasks/{rebuilt['id']}", body=body)
         else:
             remove(connection, rebuilt["id"])
     return task
-
-
-def _marked(connection: Connection, batch: Batch) -> list[Json]:
-    wanted = {"==": [{"var": "tracker_link"}, _rebuilding_mark(batch)]}
-    return list(connection.pages("/api/tasks", {"filter": to_json(wanted).decode()}))
 
 
 def _rebuilding_mark(batch: Batch) -> str:
@@ -260,7 +254,10 @@ def _stand(
     if before.task.get("assignee"):
         body["assignee_id"] = before.task["assignee"]["id"]
     task = connection.call(
-        "POST", "/api/tasks", body=body, find=lambda: next(iter(_marked(connection, batch)), None)
+        "POST",
+        "/api/tasks",
+        body=body,
+        find=lambda: next(iter(marked(connection, _rebuilding_mark(batch))), None),
     )
     task_id = int(task["id"])
     known = {image_id[:16]: image_id for image_id in batch.image_ids}

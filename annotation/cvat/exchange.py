@@ -47,6 +47,7 @@ class ServerExchange:
             )
         self._connection = connection
         self._pseudonyms = pseudonyms
+        self._seen_only = pseudonyms.reading_only()
         self._params = params
         self._assignees = tuple(assignees)
         self._title = title
@@ -99,7 +100,7 @@ class ServerExchange:
 
     def jobs(self, batch: Batch, known: Sequence[AnnotationJob]) -> tuple[AnnotationJob, ...]:
         """The jobs that the server lists for the batch's task."""
-        return list_jobs(self._connection, batch, known, self._pseudonyms.reading_only())
+        return list_jobs(self._connection, batch, known, self._seen_only)
 
     def point_out(self, batch: Batch, found: Mapping[str, Sequence[Finding]]) -> dict[str, int]:
         """Make the issues of the batch's task say what was found."""

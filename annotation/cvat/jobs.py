@@ -133,16 +133,18 @@ def _content(shape: Json, specs: set[int]) -> tuple[object, ...]:
         shape["label_id"],
         shape.get("frame"),
         shape.get("type"),
-        tuple(map(float, shape.get("points") or ())),
+        tuple(shape.get("points") or ()),
         bool(shape.get("occluded")),
         bool(shape.get("outside")),
-        float(shape.get("rotation") or 0),
+        shape.get("rotation") or 0,
         frozenset(
-            (one["spec_id"], str(one["value"]))
-            for one in shape["attributes"]
-            if one["spec_id"] in specs
+            [
+                (one["spec_id"], str(one["value"]))
+                for one in shape["attributes"]
+                if one["spec_id"] in specs
+            ]
         ),
-        frozenset(_content(element, specs) for element in shape.get("elements") or ()),
+        frozenset([_content(element, specs) for element in shape.get("elements") or ()]),
     )
 
 

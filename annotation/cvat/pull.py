@@ -11,6 +11,7 @@ What decides, where there is something to decide:
 - Jobs that overlap keep a copy of an image each. The copy of the job that is furthest counts, among
   these the one that was changed last.
 - What is changed after it has been taken over counts anew, once its job is done again.
+- What a server merged from replicas into their job is nobody's look of its own: it is "consensus".
 - A frame that somebody deleted is rejected, and its labels stay as they were; a stop on it holds.
 
 Each of these decisions between two versions of one image is logged.
@@ -29,7 +30,7 @@ from typing import Any, Literal
 from annotation.cvat.connection import PARALLEL, Connection
 from annotation.cvat.shape_json import Frame, ServerLabels, from_annotations
 from annotation.exchange import Returned, ReturnedImage, is_annotated, returned_rejected
-from annotation.pseudonyms import UNNAMED, Pseudonyms
+from annotation.pseudonyms import CONSENSUS, UNNAMED, Pseudonyms
 from annotation.schema import DO_NOT_USE
 from annotation.shapes import ImageShapes, Tag
 from mirrorset.records import AnnotationJob, Batch, Origin, Provenance, Record, Rejected
@@ -41,6 +42,8 @@ Stage = Literal["annotation", "validation", "acceptance"]
 STAGES: tuple[Stage, ...] = ("annotation", "validation", "acceptance")
 
 _COMPLETED = "completed"
+# A server's word for the source of what it merged from replicas.
+_MERGED = "consensus"
 _STATES = ("rejected", "new", "in progress", _COMPLETED)
 _KINDS: dict[str, Literal["annotation", "replica", "ground_truth"]] = {
     "annotation": "annotation",
@@ -394,6 +397,8 @@ def _by(copy: _Copy, copies: Sequence[_Copy]) -> str:
     """Whose labels they are. While nobody is assigned, ground truth and each replica are other
     people's than the job they repeat; replicas by their order, for a task made anew has other jobs.
     """
+    if any(shape.source == _MERGED for shape in copy.shapes.every()):
+        return CONSENSUS
     if copy.job.annotator or copy.job.kind == "annotation":
         return copy.job.annotator or UNNAMED
     if copy.job.kind == "ground_truth":

@@ -22,7 +22,7 @@ from annotation.cvat.connection import PARALLEL, AnswerError, Connection, Upload
 from annotation.cvat.waiting import FailedError, GoneError, request_path, wait
 from annotation.exchange import Contents
 from annotation.outgoing import Outgoing
-from mirrorset.errors import UnavailableError
+from mirrorset.errors import OverdueError, UnavailableError
 from mirrorset.records import Record
 
 _log = logging.getLogger(__name__)
@@ -82,14 +82,13 @@ def find(connection: Connection, batch_id: str) -> Json | None:
 
     There are several where an answer was lost and the server made the task all the same.
     """
-    wanted = [
-        {"==": [{"var": "tracker_link"}, text]}
-        for text in (mark(batch_id), _unfinished_mark(batch_id))
-    ]
-    listed = connection.pages("/api/tasks", {"filter": to_json({"or": wanted}).decode()})
     found = sorted(
         # Without an organisation the server shows the tasks of all of them.
-        (one for one in listed if connection.organisation or one["organization_id"] is None),
+        (
+            one
+            for one in marked(connection, mark(batch_id), _unfinished_mark(batch_id))
+            if connection.organisation or one["organization_id"] is None
+        ),
         key=lambda task: (task["bug_tracker"] != mark(batch_id), task["id"]),
     )
     for double in found[1:]:
@@ -97,6 +96,17 @@ def find(connection: Connection, batch_id: str) -> Json | None:
             _log.warning("Task %s on %s was made twice: removed.", double["id"], connection.name)
             remove(connection, double["id"])
     return found[0] if found else None
+
+
+def marked(connection: Connection, *marks: str) -> list[Json]:
+    """The tasks whose tracker field says one of `marks`.
+
+    The filter is the server's; what comes is looked at all the same, for a task that is taken for a
+    double is removed, and one that a lost filter lets through may be somebody else's.
+    """
+    wanted = [{"==": [{"var": "tracker_link"}, text]} for text in marks]
+    listed = connection.pages("/api/tasks", {"filter": to_json({"or": wanted}).decode()})
+    return [task for task in listed if task["bug_tracker"] in marks]
 
 
 def remove(connection: Connection, task_id: int) -> None:
@@ -115,7 +125,8 @@ def stand(connection: Connection, plan: TaskPlan, contents: Contents) -> Frames:
     """The batch's task with its frames, made where there is none, before labels are put on it.
 
     A picture that the server says it cannot read is left out: its frame is missing. Raises
-    UnavailableError where the server does not make the task, as often as it is tried.
+    UnavailableError where the server does not make the task, as often as it is tried, and
+    OverdueError where it takes too long: the next push takes up what it has made by then.
     """
     frames = plan.frames
     for tries in range(1, _TRIES + 1):
@@ -137,6 +148,9 @@ def stand(connection: Connection, plan: TaskPlan, contents: Contents) -> Frames:
                 remove(connection, task_id)
                 raise
             _log.warning("%s It is made anew.", failure)
+        except OverdueError:
+            # No lost answer: to look for the task would be to wait as long once more.
+            raise
         except UnavailableError as error:
             if tries == _TRIES or (isinstance(error, AnswerError) and error.status == 403):
                 raise

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from annotation.cvat.connection import AnswerError, Connection
-from mirrorset.errors import UnavailableError
+from mirrorset.errors import OverdueError, UnavailableError
 
 _FIRST_PAUSE_S = 0.02
 _GROWTH = 1.5
@@ -32,15 +32,20 @@ class GoneError(UnavailableError):
 
 
 def wait(
-    connection: Connection, request_id: str, what: str, timeout_s: float = _TIMEOUT_S
+    connection: Connection,
+    request_id: str,
+    what: str,
+    timeout_s: float = _TIMEOUT_S,
+    began_at: float | None = None,
 ) -> dict[str, Any]:
     """Wait until a background request has finished; returns what the server says of it.
 
-    what: for messages, "making task 3". Raises FailedError, GoneError, and UnavailableError where
-    it takes longer than `timeout_s`: it goes on all the same, and the same wait may begin again.
+    what: for messages, "making task 3". began_at: the moment (`time.monotonic`) from which
+    `timeout_s` counts, by itself this one. Raises FailedError, GoneError, and OverdueError where it
+    takes longer than `timeout_s`: it goes on all the same, and the same wait may begin again.
     """
     path = request_path(request_id)
-    give_up_at = time.monotonic() + timeout_s
+    give_up_at = (time.monotonic() if began_at is None else began_at) + timeout_s
     pause_s = _FIRST_PAUSE_S
     while True:
         try:
@@ -57,7 +62,7 @@ def wait(
             said = " ".join(str(request.get("message", "")).split())
             raise FailedError(f"{connection.name} failed at {what}: {said[:300]}.", said)
         if time.monotonic() + pause_s > give_up_at:
-            raise UnavailableError(
+            raise OverdueError(
                 f"{connection.name} has not finished {what} after {timeout_s:.0f} s (it is "
                 f"{request['status']}): it goes on there; run this again to take up its result."
             )
@@ -77,12 +82,13 @@ def run(
     """Start what may be started twice without harm (an export, a report), and wait for its end.
 
     One that runs already (409) is joined; one that is gone before it was seen to finish is started
-    once more. Raises as `wait` does.
+    once more. timeout_s: of both together. Raises as `wait` does.
     """
+    began_at = time.monotonic()
     try:
-        return wait(connection, _start(connection, path, query, body), what, timeout_s)
+        return wait(connection, _start(connection, path, query, body), what, timeout_s, began_at)
     except GoneError:
-        return wait(connection, _start(connection, path, query, body), what, timeout_s)
+        return wait(connection, _start(connection, path, query, body), what, timeout_s, began_at)
 
 
 def request_path(request_id: str) -> str:

@@ -1,5 +1,6 @@
 """The command `mirrorset`: thin and lazy, and the one place where errors become exit codes."""
 
+import logging
 import sys
 import tempfile
 import traceback
@@ -21,12 +22,17 @@ app.add_typer(stages.app, name="stage", hidden=True)
 
 _BUG = 70  # EX_SOFTWARE of sysexits.h
 
+# Whose warnings are meant for who runs a command; libraries speak to programmers.
+_OURS = ("flows", "crawlers", "annotation", "curation", "parity", "reports", "faces", "mirrorset")
+
 
 def main() -> None:
     """Run the command line; an error ends as one sentence and its exit code.
 
     Ours say what to do. Anything else is a bug: its traceback goes to a file.
     """
+    for name in _OURS:
+        logging.getLogger(name).addHandler(_Warnings(logging.WARNING))
     try:
         app()
     except MirrorsetError as error:
@@ -43,6 +49,15 @@ def main() -> None:
         what = " ".join(f"{type(error).__name__}: {error}".split())
         _say(f"This is a bug ({what[:200]}): please report it with {log.name}.")
         sys.exit(_BUG)
+
+
+class _Warnings(logging.Handler):
+    """Shows warnings on stderr: Prefect, whose own log stays in its database, would hide them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # Where bars are shown, sys.stderr is theirs and writes above them.
+        sys.stderr.write(f"mirrorset: {record.getMessage()}\n")
+        sys.stderr.flush()
 
 
 def _say(sentence: str) -> None:

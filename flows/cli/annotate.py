@@ -80,3 +80,8 @@ def erase(
     with working(is_json, home):
         result = run(home, images)
     show(result, is_json, "Erased from annotation")
+    if result.in_no_batch and not is_json:
+        typer.echo(
+            f"No batch holds {result.in_no_batch} of {result.images} images: there was nothing to "
+            "take away, and they will not be pushed."
+        )

@@ -1,10 +1,13 @@
 """`mirrorset annotate schema`: the labels of the project in CVAT, and those of the schema file."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.app import HERE, Home, Json, show
+
+if TYPE_CHECKING:
+    from annotation.cvat.project import Difference
 
 app = typer.Typer(
     help="Make the project in CVAT from a label schema, and keep it up to that.",
@@ -26,14 +29,21 @@ def diff(name: Name = None, home: Home = HERE, is_json: Json = False) -> None:
     """Say what `apply` would do to the project in CVAT; nothing is changed.
 
     Each change is done, kept (the server will not take it, and it harms nothing) or broken: it
-    would delete or falsify annotations, and apply would refuse the schema.
+    would delete or falsify annotations, and apply would refuse the schema. The exit code is 1 where
+    one is broken.
     """
     from flows.schema import difference
 
     found = difference(home, name)
     if is_json:
         show(found, is_json, "")
-        return
+    else:
+        _print(found)
+    if found.plan.broken:
+        raise typer.Exit(1)
+
+
+def _print(found: "Difference") -> None:
     if found.project_id is None:
         typer.echo("There is no project yet; apply makes one:")
     else:

@@ -3,51 +3,25 @@
 import json
 import shutil
 import subprocess
-import zipfile
 from pathlib import Path
 
 import pytest
-from demo_run import MIRRORSET, Demo
+from demo_run import refused, run
 
-import mirrorset
 from faces.registry import fetch, load_registry
 from mirrorset.files import read_records
 from mirrorset.records import Annotation
-
-
-def run(
-    *arguments: str, env: dict[str, str] | None = None, code: int = 0
-) -> subprocess.CompletedProcess[str]:
-    import os
-
-    finished = subprocess.run(
-        [MIRRORSET, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **(env or {})},
-        timeout=300,
-    )
-    assert finished.returncode == code, finished.stderr
-    assert "Traceback" not in finished.stderr
-    return finished
-
-
-def refused(code: int, *arguments: str, env: dict[str, str] | None = None) -> str:
-    """The one sentence that a refused command says."""
-    said = run(*arguments, env=env, code=code).stderr.strip()
-    assert said.startswith("mirrorset:")
-    assert "\n" not in said
-    return said
+from mirrorset.workspace import init
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    run("init", str(tmp_path / "faces"))
-    return tmp_path / "faces"
+    return init(tmp_path / "faces").home
 
 
-def test_init_makes_a_clean_workspace_and_a_second_init_keeps_it(workspace: Path) -> None:
+def test_init_makes_a_clean_workspace_and_a_second_init_keeps_it(tmp_path: Path) -> None:
+    workspace = tmp_path / "faces"
+    run("init", str(workspace))
     (workspace / "params.yaml").write_text("dataset: {name: mine}\n")
     run("init", str(workspace), "--remote", "/somewhere")
     assert (workspace / "params.yaml").read_text() == "dataset: {name: mine}\n"
@@ -63,11 +37,13 @@ def test_init_refuses_a_file(tmp_path: Path) -> None:
     assert "is a file" in refused(3, "init", str(tmp_path / "file"))
 
 
+@pytest.mark.usefixtures("prefect")
 def test_commands_outside_a_workspace_say_how_to_make_one(tmp_path: Path) -> None:
     for command in (["crawl"], ["prelabel"], ["annotate", "push"], ["release"], ["parity"]):
         assert "mirrorset init" in refused(2, *command, "--home", str(tmp_path))
 
 
+@pytest.mark.usefixtures("prefect")
 def test_a_crawl_needs_sources(workspace: Path) -> None:
     assert "sources" in refused(2, "crawl", "--home", str(workspace))
 
@@ -80,6 +56,7 @@ def test_doctor_reads_all_of_params(workspace: Path) -> None:
     assert "workspace" in finished.stderr
 
 
+@pytest.mark.usefixtures("prefect")
 def test_an_empty_catalogue_releases_nothing(workspace: Path) -> None:
     assert "no image to release" in refused(1, "release", "--home", str(workspace))
     tags = subprocess.run(
@@ -132,63 +109,3 @@ def test_weights_that_cannot_be_had_keep_no_others_back(model_cache: Path, tmp_p
     assert "age-v1 cannot be had" in said
     assert "Needed by: the gates of every profile." in said
     assert "yunet" not in said
-
-
-def test_parity_on_the_demo_pack_and_a_gate_that_fails(demo: Demo, tmp_path: Path) -> None:
-    pack = str(demo.home / "data/packs/demo/0.1.0")
-    out, comparison = str(tmp_path / "run"), str(tmp_path / "comparison.json")
-    key = json.loads(run("parity", "run", "--pack", pack, "--out", out, "--json").stdout)["key"]
-    assert key["kernel"] == "xnnpack"
-    assert key["delegated_share"] == 1
-    run("parity", "compare", "--pack", pack, "--candidate", out, "--out", comparison)
-    (tmp_path / "gates.yaml").write_text(
-        "- {metric: nme_to_reference, limit: 0.0, minimum_count: 1}\n"
-    )
-    said = refused(
-        7, "parity", "compare", "--pack", pack, "--candidate", out, "--out", comparison,
-        "--gates", str(tmp_path / "gates.yaml"),
-    )  # fmt: skip
-    assert "gate failed" in said
-    assert "none of" in refused(2, "parity", "run", "--pack", pack, "--out", out, "--kernel", "gpu")
-
-
-@pytest.fixture
-def own_demo(demo: Demo, tmp_path: Path) -> Path:
-    """A copy of the finished demo, with a remote of its own."""
-    home = tmp_path / "demo"
-    shutil.copytree(demo.home, home, symlinks=True)
-    run("init", str(home), "--remote", str(home / "remote"))
-    return home
-
-
-def mark_reviewed(task: Path, returned: Path) -> None:
-    """What CVAT would export had a person set the tag "reviewed" on every image."""
-    tag = b'<tag label="reviewed" source="manual"></tag></image>'
-    with zipfile.ZipFile(task) as sent, zipfile.ZipFile(returned, "w") as back:
-        for name in sent.namelist():
-            content = sent.read(name)
-            if name == "annotations.xml":
-                content = content.replace(b"</image>", tag)
-            back.writestr(name, content)
-
-
-def test_a_review_becomes_a_new_version_that_keeps_the_image_bytes(own_demo: Path) -> None:
-    outbox = sorted((own_demo / "cvat" / "outbox").iterdir())
-    for folder in outbox:
-        mark_reviewed(folder / "task.zip", own_demo / "cvat" / "inbox" / f"{folder.name}.zip")
-    pulled = json.loads(run("annotate", "pull", "--home", str(own_demo), "--json").stdout)
-    assert pulled["reviewed"] > 0
-    assert pulled["rejected"] == 0
-    released = json.loads(run("release", "--home", str(own_demo), "--json").stdout)
-    assert released["tag"] == "demo-0.2.0"
-    before = mirrorset.load(own_demo / "data/releases/demo/0.1.0")
-    after = mirrorset.load(own_demo / "data/releases/demo/0.2.0")
-    assert after.card.unreviewed == 0
-    assert before.card.unreviewed == before.card.images
-    assert {i.image_id: i.split for i in before} == {i.image_id: i.split for i in after}
-    shards = {name: sha for name, sha in before.card.files.items() if name.startswith("images/")}
-    assert shards.items() <= after.card.files.items()
-    assert before.card.digest != after.card.digest
-    taken = refused(2, "release", "--home", str(own_demo), "--version", "0.1.0")
-    assert "other content" in taken
-    assert mirrorset.load(own_demo / "data/releases/demo/0.2.0").card == after.card

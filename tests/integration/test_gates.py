@@ -1,17 +1,10 @@
-"""The gates on real photographs; and that the minor gate's figure is nowhere after a run."""
+"""The gates on real photographs."""
 
-import re
-import sqlite3
-import struct
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
-from demo_run import Demo
 
 from annotation.prelabel import PrelabelParams, prelabel_profile
 from faces.age import AgeEstimator, AgeParams
@@ -19,7 +12,6 @@ from faces.profiles import Profile
 from mirrorset.errors import SettingsError
 from mirrorset.params import read_params
 from mirrorset.pixels import decode
-from mirrorset.workspace import open_workspace
 
 LIMIT = PrelabelParams().max_minor_probability
 
@@ -77,50 +69,3 @@ def test_only_a_named_person_switches_the_intimate_gate_off(tmp_path: Path) -> N
         read_params(path, "prelabel", PrelabelParams)
     path.write_text("prelabel: {intimate: {model: none, decided_by: Jane Doe}}\n")
     assert read_params(path, "prelabel", PrelabelParams).intimate.decided_by == "Jane Doe"
-
-
-def test_the_figure_is_nowhere_after_a_run(demo: Demo, profile: Profile) -> None:
-    """Neither its digits nor its bytes nor a field for it: in no file, table, archive or log."""
-    workspace = open_workspace(demo.home)
-    blobs = [path for path in Path(workspace.settings.blobs_url).rglob("*") if path.is_file()]
-    figures: list[float] = []
-    for path in blobs:
-        figures += profile.measure(decode(path.read_bytes())).minor_probability
-    assert len(figures) > 8
-    # Twelve significant digits: eight of a small figure begin with zeros, and are found by chance
-    # in the times of Prefect's database.
-    written = [f"{figure:.16e}".replace(".", "")[:12].encode() for figure in figures]
-    packed = [struct.pack(kind, figure) for figure in figures for kind in ("<d", ">d")]
-    # Rounded figures cannot be told from coordinates, so a field for them is looked for.
-    field = re.compile(rb"(?<!max_)minor_prob|apparent_age|\"(age|minor|years)\"\s*:")
-    seen = 0
-    for name, content in contents(demo.home, {path.name for path in blobs}):
-        seen += 1
-        assert not [figure for figure in written + packed if figure in content], name
-        assert not field.search(content), name
-    assert seen > 50
-
-
-def test_no_verdict_on_age_holds_a_number(demo: Demo) -> None:
-    workspace = open_workspace(demo.home)
-    database = workspace.settings.catalogue_url.removeprefix("sqlite:///")
-    with sqlite3.connect(database) as connection:
-        rows = connection.execute(
-            "SELECT measured, threshold FROM verdicts WHERE \"check\" IN ('adult', 'intimate')"
-        ).fetchall()
-    assert len(rows) > 5
-    assert set(rows) == {(None, None)}
-
-
-def contents(home: Path, ids: set[str]) -> Iterator[tuple[str, bytes]]:
-    """Every file below, archives and Parquet unpacked; but not the original pictures."""
-    for path in home.rglob("*"):
-        if not path.is_file() or path.is_symlink() or path.name in ids:
-            continue
-        yield str(path), path.read_bytes()
-        if path.suffix == ".parquet":
-            yield f"{path} unpacked", repr(pq.read_table(path).to_pydict()).encode()
-        elif zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                for name in archive.namelist():
-                    yield f"{path}#{name}", archive.read(name)

@@ -235,7 +235,10 @@ def unlabelled_home(home: Path, tmp_path: Path) -> Path:
 
 
 def test_ctrl_c_leaves_nothing_running_and_a_cluster_does_the_rest(
-    unlabelled_home: Path, alone: list[str], cluster: LocalCluster
+    unlabelled_home: Path,
+    alone: list[str],
+    cluster: LocalCluster,
+    request: pytest.FixtureRequest,
 ) -> None:
     command = [str(MIRRORSET), "prelabel", "--home", str(unlabelled_home), "--json"]
     with started(command) as process:
@@ -247,6 +250,8 @@ def test_ctrl_c_leaves_nothing_running_and_a_cluster_does_the_rest(
         until(lambda: not any(one.is_running() for one in family), patience_s=60)
     assert stderr.strip() == "mirrorset: Stopped; run it again to go on where it was."
     assert kept(unlabelled_home) == {}
+    # Only the command that is stopped needs a server of its own, which must be gone by now.
+    request.getfixturevalue("prefect")
     finished = subprocess.run(
         [*command, "--cluster", cluster.scheduler_address],
         capture_output=True,

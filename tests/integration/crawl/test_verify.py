@@ -422,6 +422,7 @@ def workspace(site: Site, tmp_path: Path) -> Path:
     return home
 
 
+@pytest.mark.usefixtures("prefect")
 def test_the_commands_tell_what_a_quarantine_concerns(site: Site, workspace: Path) -> None:
     at_home = ("--home", str(workspace))
     (plan,) = command("crawl", "--dry-run", *at_home).values()

@@ -1,4 +1,4 @@
-"""The CVAT server that tests drive: the stand-in, or the real one that the environment names."""
+"""The CVAT server that tests drive: the stand-in, or a real one that is there for tests alone."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -8,20 +8,58 @@ import pytest
 from cvat_room import Room
 from standin.server import Cvat, standing_in
 
+from annotation.cvat import connection
+from annotation.cvat.connection import connect
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that fails on purpose needs no time to recover."""
+    monkeypatch.setattr(connection, "_FIRST_PAUSE_S", 0.005)
+
+
+@pytest.fixture(scope="session")
+def real(real_cvat: tuple[str, str] | None) -> Cvat | None:
+    """The real server, once it is known that nobody works with it."""
+    if real_cvat is None:
+        return None
+    server = Cvat(*real_cvat)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.exit("Tests share a real CVAT server's projects: run them one by one, -n 0.", 2)
+    if there := _everything(server):
+        pytest.exit(
+            f"{server.url} holds {', '.join(there)}: tests run only on a CVAT server without any, "
+            "for they delete all there is.",
+            2,
+        )
+    return server
+
 
 @pytest.fixture
-def cvat() -> Iterator[Cvat]:
-    """A server of this test's own, or the one at MIRRORSET_CVAT_URL, which keeps what tests leave.
+def cvat(real: Cvat | None) -> Iterator[Cvat]:
+    """A server of this test's own, or the real one, from which is deleted what the test leaves.
 
-    On a real server a test makes its own projects and deletes them; what only the stand-in has
-    (faults, other users' tokens) is skipped there by `cvat.stand_in`.
+    What only the stand-in has (faults, other users' tokens) is skipped on a real server by
+    `cvat.stand_in`.
     """
-    url = os.environ.get("MIRRORSET_CVAT_URL")
-    if url:
-        yield Cvat(url.rstrip("/"), os.environ["MIRRORSET_CVAT_TOKEN"])
+    if real is None:
+        with standing_in() as server:
+            yield server
         return
-    with standing_in() as server:
-        yield server
+    yield real
+    server = connect(real.url, real.token)
+    for path in _everything(real):
+        server.call("DELETE", path, also=(404,))
+
+
+def _everything(server: Cvat) -> list[str]:
+    """Every project and task on a server, in whatever organisation."""
+    there = connect(server.url, server.token)
+    return [
+        f"{kind}/{one['id']}"
+        for kind in ("/api/projects", "/api/tasks")
+        for one in there.pages(kind)
+    ]
 
 
 @pytest.fixture

@@ -3,24 +3,31 @@
 import hashlib
 import hmac
 import json
+import multiprocessing
+import random
+import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import requests
 from cvat_annotator import Annotator, Pictures
 from cvat_labels import label_of
+from standin.faults import Kind
 from standin.server import Cvat
+from typer.testing import CliRunner
 
 import flows.annotate as flow
 import flows.qa
 from annotation.cvat.connection import connect
 from annotation.cvat.webhook import SIGNATURE
+from annotation.pseudonyms import ANNOTATORS
 from curation.select import SelectParams, select
 from flows.annotate import PullSummary
+from flows.cli import app
 from flows.listen import listen
 from flows.prelabel import doubted
 from flows.qa import of_images
@@ -331,11 +338,83 @@ def test_an_image_is_erased_from_archives(house: House, monkeypatch: pytest.Monk
     gone = house.batch().image_ids[0]
     outbox = house.workspace.exchange / "outbox" / house.batch().batch_id
     assert gone[:16].encode() in (outbox / "task.zip").read_bytes()
-    flow.erase.fn(house.home, [gone])
+    assert flow.erase.fn(house.home, [gone]).in_no_batch == 0
     assert gone[:16].encode() not in (outbox / "task.zip").read_bytes()
     assert gone not in (outbox / "batch.json").read_text()
     assert gone not in house.batch().image_ids
     assert flow.push.fn(house.home).new_batches == 0
+
+
+def test_an_erasure_says_what_no_batch_holds(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIRRORSET_CVAT_URL", "")
+    flow.push.fn(house.home)
+    held = house.batch().image_ids[0]
+    summary = flow.erase.fn(house.home, [held, house.doubtful])
+    assert (summary.images, summary.batches, summary.in_no_batch) == (2, 1, 1)
+    monkeypatch.setattr(flow, "erase", flow.erase.fn)
+    again = CliRunner().invoke(app, ["annotate", "erase", held, "--home", str(house.home)])
+    assert again.exit_code == 0, again.output
+    assert again.stdout.splitlines()[-1] == (
+        "No batch holds 1 of 1 images: there was nothing to take away, and they will not be pushed."
+    )
+
+
+# --- killed -----------------------------------------------------------------------------------
+
+
+def killed_after(seconds: float, work: Callable[[], object]) -> bool:
+    """Whether the work, in a process of its own, was still under way when SIGKILL ended it."""
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join(seconds)
+    child.kill()
+    child.join(60)
+    assert child.exitcode in (0, -signal.SIGKILL)
+    return child.exitcode != 0
+
+
+def assert_no_half_file(house: House) -> None:
+    """What lies under a name that anybody reads is whole."""
+    for shard in house.workspace.spool.glob("*.jsonl"):
+        assert [json.loads(line) for line in shard.read_text().splitlines()]
+    names = house.workspace.exchange / ANNOTATORS
+    assert not names.exists() or json.loads(names.read_text())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_push_and_pull_are_killed_at_moments_that_nobody_chose(
+    house: House, cvat: Cvat, seed: int
+) -> None:
+    """Processes, ended by SIGKILL: one task, and every label once and whole."""
+    draw = random.Random(seed)
+    # So that there is something to be killed, however fast the machine is.
+    cvat.faults.at_random(1, seed, (Kind.SLOW,), seconds=0.1)
+    kills = sum(
+        killed_after(draw.uniform(0.05, 1.5), lambda: flow.push.fn(house.home)) for _ in range(4)
+    )
+    assert_no_half_file(house)
+    flow.push.fn(house.home)
+    (task,) = house.connection.pages("/api/tasks")
+    batch = house.batch()
+    assert (str(task["id"]), batch.state) == (batch.task, "pushed")
+    assert task["bug_tracker"] == f"mirrorset:{batch.batch_id}"
+    assert set(batch.image_ids) == set(house.shown)
+
+    for image_id in batch.image_ids:
+        job, frame = house.frame(image_id)
+        house.annotator().tag(job, frame, "reviewed")
+        house.annotator().finish(job)
+    for _ in range(4):
+        kills += killed_after(draw.uniform(0.05, 0.5), lambda: flow.pull.fn(house.home))
+        assert_no_half_file(house)
+    assert kills > 2
+    assert flow.pull.fn(house.home).reviewed == 4
+    people = [one for one in house.read(Annotation) if one.origin != "model"]
+    assert sorted(one.image_id for one in people) == sorted(house.shown)
+    sent = {one.image_id: one for one in house.read(Annotation) if one.origin == "model"}
+    assert all(one.faces == sent[one.image_id].faces for one in people)
+    assert house.batch().state == "returned"
+    assert list(house.workspace.spool.glob("*.jsonl")) == []
 
 
 # --- listening --------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from demo_run import MIRRORSET
 from standin.faults import ANYTHING, Kind
 from standin.server import Cvat
 
-from annotation.cvat import connection, tasks
+from annotation.cvat import tasks
 from annotation.cvat.connection import Connection
 from mirrorset.errors import MirrorsetError
 from mirrorset.records import Batch, Verdict
@@ -30,8 +30,7 @@ FAULTS = 25
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "_FIRST_PAUSE_S", 0.005)
+def small_uploads(monkeypatch: pytest.MonkeyPatch) -> None:
     # Several uploads and jobs, so that there is more to be cut off.
     monkeypatch.setattr(tasks, "_UPLOAD_FILES", 2)
 
@@ -148,6 +147,7 @@ def start(home: Path, cvat: Cvat) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.usefixtures("prefect")
 def test_the_command_is_killed_while_it_uploads_and_while_it_puts_labels(
     cvat: Cvat, tmp_path: Path
 ) -> None:

@@ -4,9 +4,16 @@ import logging
 from collections.abc import Callable
 
 import pytest
+from cvat_annotator import HEIGHT, WIDTH, put
+from cvat_labels import SCHEMA, label_of
 from cvat_room import Room
 
+from annotation.agreement import Work, comparisons
+from annotation.conversion import to_shapes
+from annotation.cvat import waiting
 from annotation.cvat.pull import Stage
+from annotation.review import ReviewParams, accept
+from mirrorset.records import Annotation
 
 MakeRoom = Callable[..., Room]
 
@@ -222,6 +229,40 @@ def test_replicas_and_ground_truth_come_back_as_such(room: MakeRoom) -> None:
     ]
     of_gold = next(job for job in returned.jobs if job.kind == "ground_truth")
     assert of_gold.image_ids == (here.batch.image_ids[1], here.batch.image_ids[3])
+
+
+def test_a_merge_of_replicas_is_not_one_more_look(room: MakeRoom) -> None:
+    """Trap: a merge overwrites the parent job, which then says what the replicas say."""
+    here = room(consensus_replicas=2)
+    users = {one["username"]: one["id"] for one in here.connection.pages("/api/users")}
+    (parent,) = here.annotator.jobs(here.batch)
+    replicas = here.annotator.jobs(here.batch, "consensus_replica")
+    here.annotator.set(parent, assignee=users["annotator1"])
+    one = here.batch.image_ids[1]
+    shapes = to_shapes(label_of(one), "1.png", WIDTH, HEIGHT, SCHEMA)
+    for replica in replicas:
+        put(here.connection, f"/api/jobs/{replica['id']}", here.project, {1: shapes})
+        (box,) = here.annotator.shapes(replica, 1, "face")
+        here.annotator.change(replica, box, lambda shape: shape.update(points=[9, 4, 48, 44]))
+        here.annotator.tag(replica, 1, "reviewed")
+    here.annotator.finish(*replicas)
+    body = {"task_id": int(here.batch.task)}
+    waiting.run(here.connection, "/api/consensus/merges", "a merge", body=body)
+    here.annotator.finish(parent)
+    returned = here.pull()
+    back = [image for image in returned.images if image.image_id == one]
+    assert sorted((image.origin, image.by) for image in back) == [
+        ("human", "consensus"),
+        ("replica", "annotator of replica 1"),
+        ("replica", "annotator of replica 2"),
+    ]
+    images, labels = here.pictures.records(), [label_of(image) for image in here.pictures]
+    params = ReviewParams()
+    records = accept(here.batch, returned, images, labels, SCHEMA, params=params)
+    works = [Work(record, "") for record in records if isinstance(record, Annotation)]
+    compared = [each for each in comparisons(works, SCHEMA) if each.image_id == one]
+    assert [each.against for each in compared] == ["replica"]
+    assert not any(name == "consensus" for each in compared for _, name in each.places)
 
 
 def test_annotators_stay_under_their_pseudonyms(room: MakeRoom) -> None:

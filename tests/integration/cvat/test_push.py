@@ -13,7 +13,8 @@ from standin.server import Cvat
 
 from annotation.batches import make_batch
 from annotation.cvat import tasks
-from annotation.cvat.connection import connect
+from annotation.cvat.connection import Connection, connect
+from annotation.cvat.erase import erase_from_task
 from annotation.exchange import image_name
 from annotation.outgoing import sendable
 from mirrorset.blobs import BlobStore
@@ -201,6 +202,30 @@ def test_a_batch_without_images_leaves_nothing_half_made(pusher) -> None:
     empty = push.push(push.planned.model_copy(update={"image_ids": ()}))
     assert (empty.state, empty.task) == ("returned", "")
     assert push.tasks() == []
+
+
+def test_a_filter_that_is_lost_on_the_way_costs_nobody_a_task(
+    pusher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a proxy that drops queries: the server then lists other people's tasks as well."""
+    push = pusher()
+    theirs = {"name": "theirs", "labels": [{"name": "x"}], "bug_tracker": "TRACK-1"}
+    their_id = push.connection.call("POST", "/api/tasks", body=theirs)["id"]
+    filtered = Connection.pages
+
+    def unfiltered(self: Connection, path: str, query: dict | None = None):
+        return filtered(self, path, {k: v for k, v in (query or {}).items() if k != "filter"})
+
+    monkeypatch.setattr(Connection, "pages", unfiltered)
+    batch = push.push()
+    assert push.push() == batch
+    gone = batch.image_ids[0]
+    left = erase_from_task(push.connection, batch, {gone}, push.pictures)
+    assert left.image_ids == batch.image_ids[1:]
+    listed = {task["id"]: task["bug_tracker"] for task in filtered(push.connection, "/api/tasks")}
+    assert listed[their_id] == "TRACK-1"
+    assert listed[int(left.task)] == tasks.mark(batch.batch_id)
+    tasks.remove(push.connection, their_id)
 
 
 def test_one_broken_picture_is_rejected_and_the_others_go(pusher, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """From a server's jobs to verdicts, issues and the status, by the commands that people run."""
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -13,7 +12,9 @@ from cvat_pusher import Pusher
 from demo_run import MIRRORSET
 from standin.server import Cvat
 
+import flows.qa as flow
 from annotation.review import ReviewParams, accept
+from flows.status import status
 from mirrorset.records import Annotation, AnnotationJob, Batch, Landmarks
 from mirrorset.workspace import Workspace, init
 
@@ -60,14 +61,9 @@ class House:
             catalogue.upsert([*records, *returned.jobs])
 
     def run(self, *words: str) -> dict:
-        environment = {
-            **os.environ,
-            "MIRRORSET_CVAT_URL": self.cvat.url,
-            "MIRRORSET_CVAT_TOKEN": self.cvat.token,
-        }
+        """What the command says. A process takes seconds to start: `qa` and `status` take none."""
         said = subprocess.run(
             [MIRRORSET, "annotate", *words, "--home", str(self.workspace.home), "--json"],
-            env=environment,
             capture_output=True,
             text=True,
             timeout=300,
@@ -75,6 +71,12 @@ class House:
         )
         assert said.returncode == 0, said.stderr
         return json.loads(said.stdout)
+
+    def qa(self) -> dict:
+        return json.loads(flow.qa.fn(self.workspace.home).model_dump_json())
+
+    def status(self) -> dict:
+        return json.loads(status(self.workspace.home).model_dump_json())
 
     def issues(self) -> list[dict]:
         listed = self.pusher.connection.pages("/api/issues", {"task_id": self.batch.task})
@@ -96,10 +98,16 @@ class House:
 
 
 @pytest.fixture
-def house(cvat: Cvat, tmp_path: Path) -> House:
+def house(cvat: Cvat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    monkeypatch.setenv("MIRRORSET_CVAT_URL", cvat.url)
+    monkeypatch.setenv("MIRRORSET_CVAT_TOKEN", cvat.token)
+    # The steps without Prefect, which the commands have.
+    monkeypatch.setattr(flow, "judge", flow.judge.fn)
+    monkeypatch.setattr(flow, "reopen", flow.reopen.fn)
     return House(cvat, tmp_path)
 
 
+@pytest.mark.usefixtures("prefect")
 def test_from_edits_to_issues_verdicts_and_status(house: House) -> None:
     first, _ = house.jobs
     before = house.run("status")
@@ -136,11 +144,11 @@ def test_from_edits_to_issues_verdicts_and_status(house: House) -> None:
     assert touched["face"]["untouched"]["value"] == 1
     assert touched["ibug68.nose"]["untouched"]["value"] == pytest.approx(2 / 3)
 
-    again = house.run("qa")
+    again = house.qa()
     assert sum(again["issues"].values()) == 0
     assert house.issues() == [issue]
 
-    now = house.run("status")
+    now = house.status()
     done, waiting = now["batches"][0]["jobs"]
     assert (done["state"], done["done"], done["images"]) == ("completed", 3, 3)
     assert (waiting["state"], waiting["done"]) == ("new", 0)
@@ -152,16 +160,19 @@ def test_from_edits_to_issues_verdicts_and_status(house: House) -> None:
     house.annotator.set(first, state="in progress")
     house.annotator.finish(first)
     house.pull()
-    assert house.run("qa")["issues"]["resolved"] == 1
+    assert house.qa()["issues"]["resolved"] == 1
     assert house.issues()[0]["resolved"]
     assert house.run("qa", "--no-issues")["issues"] == {}
 
 
-def test_a_server_that_is_away_leaves_what_the_last_pull_found(house: House) -> None:
+def test_a_server_that_is_away_leaves_what_the_last_pull_found(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
     house.pull()
-    house.cvat.url = "http://127.0.0.1:9"
+    away = "http://127.0.0.1:9"
+    monkeypatch.setenv("MIRRORSET_CVAT_URL", away)
     with house.workspace.catalogue() as catalogue:
-        catalogue.upsert([house.batch.model_copy(update={"server": house.cvat.url})])
-    now = house.run("status")
+        catalogue.upsert([house.batch.model_copy(update={"server": away})])
+    now = house.status()
     assert [job["state"] for job in now["batches"][0]["jobs"]] == ["new", "new"]
-    assert now["note"].startswith("Jobs are as the last pull found them: http://127.0.0.1:9")
+    assert now["note"].startswith(f"Jobs are as the last pull found them: {away}")

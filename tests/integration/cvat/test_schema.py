@@ -182,6 +182,15 @@ def test_an_organisation_has_a_project_of_its_own(cvat: Cvat, schema: LabelSchem
         personal.call("DELETE", f"/api/organizations/{organisation['id']}")
 
 
+def test_an_organisation_that_is_not_there_is_refused(cvat: Cvat, schema: LabelSchema) -> None:
+    """Even while the server holds no project at all."""
+    slug = f"o{secrets.token_hex(4)}"
+    outside = connect(cvat.url, cvat.token, slug)
+    for ask in (difference, apply, ready):
+        with pytest.raises(SettingsError, match=f"has no organisation '{slug}': set cvat_organ"):
+            ask(outside, schema)
+
+
 # --- changing ----------------------------------------------------------------------------------
 
 

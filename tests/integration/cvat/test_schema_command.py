@@ -4,9 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
+from cvat_annotator import Pictures, make_task
+from cvat_labels import label_of
 from standin.server import Cvat
 from typer.testing import CliRunner, Result
 
+import flows.schema
+from annotation.batches import make_batch
+from annotation.cvat import project
+from annotation.cvat.connection import connect
+from annotation.schema import load_label_schema
 from flows.cli import app
 from mirrorset.errors import SettingsError
 from mirrorset.workspace import init
@@ -40,6 +47,37 @@ def test_a_person_reads_what_would_be_done_and_what_was(home: Path) -> None:
         "  same    nothing would change",
     ]
     assert run(home, "apply").stdout.splitlines() == ["Project 1 is up to date."]
+
+
+def test_what_would_break_is_told_and_is_no_success(
+    home: Path, cvat: Cvat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(home, "apply")
+    connection = connect(cvat.url, cvat.token)
+    schema = load_label_schema("selfie")
+    pictures = Pictures.plain(1)
+    (image_id,) = pictures
+    project_id = project.find(connection, schema)["id"]
+    batch = make_batch([image_id], schema.version)
+    make_task(connection, project_id, batch, pictures, [label_of(image_id)], schema)
+    assert run(home, "diff").exit_code == 0
+    without = schema.model_copy(
+        update={"labels": tuple(one for one in schema.labels if one.name != "person")}
+    )
+    monkeypatch.setattr(flows.schema, "label_schema", lambda _: without)
+    for options in ([], ["--json"]):
+        result = run(home, "diff", *options)
+        assert result.exit_code == 1
+    assert json.loads(result.stdout)["plan"]["broken"]
+
+
+def test_an_organisation_that_is_not_there_is_refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIRRORSET_CVAT_ORGANISATION", "nope")
+    result = run(home, "diff")
+    assert isinstance(result.exception, SettingsError)
+    assert "has no organisation 'nope'" in str(result.exception)
 
 
 def test_a_program_reads_json_and_names_the_schema(home: Path) -> None:

@@ -1,9 +1,14 @@
 """Who is held against whom, and that the report says what was planted."""
 
+import io
+
 import numpy as np
 import pytest
+from rich.console import Console
 
 from annotation.agreement import AgreementRow, Work, agreement, comparisons, standings
+from annotation.qa import QaReport
+from annotation.qa_table import tables
 from mirrorset.records import Annotation, Landmarks
 
 
@@ -50,6 +55,17 @@ def test_people_are_held_against_gold_and_against_each_other(make_annotation, sc
     }
 
 
+def test_what_was_merged_from_replicas_is_no_opinion_beside_them(make_annotation, schema) -> None:
+    annotation = make_annotation()
+    replicas = [person(annotation, "a", "replica"), person(annotation, "b", "replica", dx=2.0)]
+    merged = person(annotation, "consensus", dx=1.0)
+    (only,) = comparisons([*replicas, merged], schema)
+    assert only.places[:2] == (("annotator", "a"), ("annotator", "b"))
+    expert = person(annotation, "expert", "gold")
+    held = list(comparisons([merged, expert], schema))
+    assert [one.against for one in held] == ["gold"]
+
+
 def test_a_correction_is_not_held_against_what_it_corrects(make_annotation, schema) -> None:
     """Whoever takes a job over sees the labels of whoever had it before."""
     annotation = make_annotation()
@@ -91,28 +107,65 @@ def test_rows_are_by_annotator_job_and_slice(make_annotation, schema) -> None:
     assert (visible.value, visible.same_share) == (None, 1)  # all said "visible" of every point
 
 
-def test_points_whose_visibility_is_in_doubt_are_told(make_annotation, schema) -> None:
+def seen(work: Work, occluded: set[int]) -> Work:
+    """The work with these points said to be occluded."""
+    (face,) = work.annotation.faces
+    given = face.landmarks["ibug68"]
+    visibility = tuple(1 if index in occluded else 2 for index in range(68))
+    face = face.model_copy(
+        update={"landmarks": {"ibug68": given.model_copy(update={"visibility": visibility})}}
+    )
+    return work._replace(annotation=work.annotation.model_copy(update={"faces": (face,)}))
+
+
+def test_each_point_has_its_own_kappa_of_visibility(make_annotation, schema) -> None:
+    """Ten images: on jaw_0 a and gold agree in 8 of 10, on jaw_1 always, on jaw_2 never differ."""
     works = []
-    for number in range(8):
-        sent = make_annotation(f"{number:064x}")
-        for name in ("a", "b"):
-            seen = [2] * 68
-            seen[0] = 1 if number % 2 else 2  # both see the same
-            seen[1] = 1 if (number % 2) == (name == "a") else 2  # each the opposite
-            (face,) = sent.faces
-            points = face.landmarks["ibug68"].model_copy(update={"visibility": tuple(seen)})
-            other = face.model_copy(update={"landmarks": {"ibug68": points}})
-            works.append(person(sent.model_copy(update={"faces": (other,)}), name, "replica"))
-    rows = [
-        one
-        for one in agreement(comparisons(works, schema))
-        if one.measure == "point_visibility_kappa"
-    ]
-    assert {one.axis for one in rows} == {"all"}
-    assert len(rows) == 68
-    values = {one.label: one.value for one in rows}
-    assert (values["ibug68.jaw_0"], values["ibug68.jaw_1"]) == (1, -1)
-    assert values["ibug68.jaw_2"] is None
+    for number in range(10):
+        annotation = make_annotation(f"{number:064x}")
+        gold = {0, 1} if number < 5 else set()
+        said = (gold ^ {0}) if number in (0, 5) else gold
+        works += [
+            seen(person(annotation, "expert", "gold"), gold),
+            seen(person(annotation, "a"), said),
+        ]
+    rows = agreement(comparisons(works, schema))
+    wanted = {"measure": "point_visibility_kappa"}
+    points = [one for one in rows if one.axis == "all" and one.measure == wanted["measure"]]
+    assert sorted(one.label for one in points) == sorted(
+        f"ibug68.{name}" for name in schema.point_names
+    )
+    first = row(rows, axis="all", label="ibug68.jaw_0", **wanted)
+    # 8 of 10 the same, half of them by chance.
+    assert (first.value, first.same_share) == (pytest.approx((0.8 - 0.5) / 0.5), 0.8)
+    assert first.low is not None
+    assert first.high is not None
+    assert first.low < first.value < first.high
+    second = row(rows, axis="all", label="ibug68.jaw_1", **wanted)
+    assert (second.value, second.low, second.high) == (1, 1, 1)
+    third = row(rows, axis="all", label="ibug68.jaw_2", **wanted)
+    assert (third.value, third.same_share, third.images) == (None, 1, 10)
+    by_job = row(rows, axis="job", name="job of a", label="ibug68.jaw_0", **wanted)
+    assert by_job.value == first.value
+
+
+def test_the_table_shows_the_worst_points_only(make_annotation, schema) -> None:
+    works = []
+    for number in range(6):
+        annotation = make_annotation(f"{number:064x}")
+        works += [
+            seen(person(annotation, "expert", "gold"), set(range(30)) if number % 2 else set()),
+            seen(person(annotation, "a"), set(range(3, 30)) if number < 3 else set()),
+        ]
+    report = QaReport(agreement=tuple(agreement(comparisons(works, schema))))
+    console = Console(width=200, file=io.StringIO())
+    for table in tables(report, "ibug68", "face"):
+        console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    _, of_points = text.split("Points whose visibility agrees least with gold")
+    of_points, _ = of_points.split("Agreement with gold, by place")
+    assert of_points.count("ibug68.") == 8
 
 
 def test_three_looks_at_one_image_are_one_image(make_annotation, schema) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from scripted_server import Told, scripted
 from typer.testing import CliRunner
 
 from annotation.status import Status
@@ -97,6 +98,28 @@ def test_before_anything_was_seen_jobs_are_those_of_the_last_pull(
     pulled = next(flow.watch(home, 0))
     assert states(pulled) == ["rejected"]
     assert pulled.note == "Jobs are as the last pull found them: It cannot be reached."
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ({"results": [{"id": "x"}], "next": None}, "answered GET /api/jobs with a `results[0].id`"),
+        ([float("nan")], "answered GET /api/jobs with no JSON object"),
+        (b"<html>", "answered GET /api/jobs with no JSON object"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_is_as_one_that_never_came(
+    home: Path, monkeypatch: pytest.MonkeyPatch, answer: object, told: str
+) -> None:
+    monkeypatch.setenv("MIRRORSET_CVAT_TOKEN", "t")
+    with scripted([Told({"version": "2.54.1"}), Told(answer)]) as server:
+        monkeypatch.setenv("MIRRORSET_CVAT_URL", server.url)
+        with open_workspace(home).catalogue() as catalogue:
+            catalogue.upsert([BATCH.model_copy(update={"server": server.url}), job("rejected")])
+        shown = flow.status(home)
+    assert states(shown) == ["rejected"]
+    assert shown.note.startswith("Jobs are as the last pull found them: ")
+    assert f"{server.url} (CVAT 2.54.1) {told}" in shown.note
 
 
 def test_what_is_known_is_shown_without_waiting_for_the_server(

@@ -10,7 +10,7 @@ from scripted_server import DROPPED, Scripted, Told, scripted
 
 from annotation.cvat import connection
 from annotation.cvat.connection import AnswerError, Connection, connect
-from mirrorset.errors import InputError, SettingsError, UnavailableError
+from mirrorset.errors import InputError, OverdueError, SettingsError, UnavailableError
 
 ABOUT = Told({"name": "Computer Vision Annotation Tool", "version": "2.54.1"})
 SCHEMA = Path(__file__).parents[4].parent / "shared/data/cvat/schema.yml"
@@ -57,7 +57,7 @@ def test_half_an_answer_and_a_list_that_is_none_are_the_servers_fault() -> None:
         cvat = Connection(server.url, "t")
         with pytest.raises(UnavailableError, match="GET /api/jobs with what is no whole JSON"):
             cvat.call("GET", "/api/jobs")
-        with pytest.raises(UnavailableError, match="GET /api/jobs with no list"):
+        with pytest.raises(UnavailableError, match="GET /api/jobs with no `results`"):
             list(cvat.pages("/api/jobs"))
 
 
@@ -82,15 +82,15 @@ def test_files_go_as_one_form_under_the_names_given() -> None:
 @pytest.mark.parametrize("trouble", [DROPPED, Told(status=502), Told(status=503), Told(status=429)])
 def test_what_may_be_asked_twice_is_asked_again(trouble: Told | str) -> None:
     with serving(trouble, trouble, Told([1])) as server:
-        assert Connection(server.url, "t").call("GET", "/api/jobs") == [1]
-    assert server.calls == ["GET /api/jobs"] * 3
+        assert Connection(server.url, "t").call("GET", "/api/x") == [1]
+    assert server.calls == ["GET /api/x"] * 3
 
 
 def test_the_pause_that_a_server_asks_for_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(connection.time, "sleep", slept.append)
     with serving(Told(status=429, headers={"Retry-After": "7"}), Told([])) as server:
-        Connection(server.url, "t").call("GET", "/api/jobs")
+        Connection(server.url, "t").call("GET", "/api/x")
     assert slept == [7.0]
 
 
@@ -127,10 +127,10 @@ def test_what_was_made_before_the_line_dropped_is_found() -> None:
     with serving(DROPPED, Told({"results": [{"id": 5}]})) as server:
         cvat = Connection(server.url, "t")
         task = cvat.call(
-            "POST", "/api/tasks", body={}, find=lambda: cvat.call("GET", "/api/tasks")["results"][0]
+            "POST", "/api/tasks", body={}, find=lambda: cvat.call("GET", "/api/x")["results"][0]
         )
     assert task == {"id": 5}
-    assert server.calls == ["POST /api/tasks", "GET /api/tasks"]
+    assert server.calls == ["POST /api/tasks", "GET /api/x"]
 
 
 def test_what_is_not_found_is_made_again() -> None:
@@ -146,6 +146,46 @@ def test_where_nobody_listens_making_is_tried_again_until_patience_ends() -> Non
     with pytest.raises(UnavailableError, match=f"{server.url} cannot be reached") as error:
         Connection(server.url, "t", patience_s=0.1).call("POST", "/api/tasks", body={})
     assert "object at" not in str(error.value)
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
+
+
+def test_a_server_that_is_down_is_warned_of_once_an_outage(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answers = [DROPPED, DROPPED, Told(status=502), Told([]), Told(status=503), Told(status=503)]
+    with serving(*answers, Told([])) as server:
+        cvat = Connection(server.url, "t")
+        cvat.call("GET", "/api/anything")
+        (first,) = warnings(caplog)
+        cvat.call("GET", "/api/anything")
+    assert len(server.heard) == 7
+    begins, ends = f"CVAT at {server.url} cannot be reached (", "); trying again for up to 60 s."
+    assert first.startswith(begins)
+    assert first.endswith(ends)
+    assert len(first) > len(begins + ends)
+    assert warnings(caplog)[1:] == [
+        f"CVAT at {server.url} answers with 503; trying again for up to 60 s."
+    ]
+
+
+def test_a_wait_of_a_moment_needs_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(DROPPED, Told([])) as server:
+        Connection(server.url, "t", patience_s=3).call("GET", "/api/anything")
+    with serving(Told(status=500), Told([])) as server:
+        Connection(server.url, "t").call("GET", "/api/anything")
+    assert len(server.heard) == 2
+    assert warnings(caplog) == []
+
+
+def test_where_patience_is_spent_the_error_says_so_by_its_kind() -> None:
+    with (
+        serving(Told(status=503)) as server,
+        pytest.raises(OverdueError, match="answered GET /api/jobs with 503"),
+    ):
+        Connection(server.url, "t", patience_s=0.05).call("GET", "/api/jobs")
 
 
 def test_a_deletion_that_was_done_before_the_line_dropped_is_done() -> None:
@@ -184,18 +224,46 @@ def test_a_conflict_is_an_answer_where_it_is_asked_for() -> None:
 
 
 def test_pages_are_read_to_the_end_and_each_result_once() -> None:
-    first = {"results": [{"id": 2}, {"id": 1}], "next": "http://inside:8080/api/jobs?page=2&x=1"}
+    first = {"results": [{"id": 2}, {"id": 1}], "next": "http://inside:8080/api/x?page=2&x=1"}
     last = {"results": [{"id": 1}, {"id": 0}], "next": None}
     with serving(Told(first), Told(last)) as server:
-        found = list(Connection(server.url, "t").pages("/api/jobs", {"x": 1}))
+        found = list(Connection(server.url, "t").pages("/api/x", {"x": 1}))
     assert [one["id"] for one in found] == [2, 1, 0]
-    assert server.calls == ["GET /api/jobs?page_size=1000&x=1", "GET /api/jobs?page=2&x=1"]
+    assert server.calls == ["GET /api/x?page_size=1000&x=1", "GET /api/x?page=2&x=1"]
 
 
-@pytest.mark.parametrize("url", ["", "cvat.example.org", "ftp://cvat.example.org"])
+@pytest.mark.parametrize("repeated", [{"results": [{"id": 1}]}, {"results": []}])
+def test_pages_that_bring_nothing_new_have_an_end(repeated: dict[str, object]) -> None:
+    first = Told({"results": [{"id": 1}], "next": "http://inside/api/x?page=2"})
+    again = Told({**repeated, "next": "http://inside/api/x?page=3"})
+    with (
+        serving(first, again) as server,
+        pytest.raises(AnswerError, match="GET /api/x with a page that brings nothing new"),
+    ):
+        list(Connection(server.url, "t").pages("/api/x"))
+    assert len(server.heard) == 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "cvat.example.org", "ftp://cvat.example.org", "http://"),
+        *("http://127.0.0.1:99999", "http://127.0.0.1:port", "http://[::1", "http://[nine]/"),
+        *("http://cvat example.org", "http://cvat\u2100.org"),
+    ],
+)
 def test_what_is_no_address_is_refused(url: str) -> None:
-    with pytest.raises(SettingsError, match="cvat_url"):
+    with pytest.raises(SettingsError, match="is no server's address: write https://"):
         connect(url, "t")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://ann:hush@127.0.0.1/", "http://ann:hush@127.0.0.1:99999", "http://ann:hush@[::1"]
+)
+def test_a_password_in_an_address_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(SettingsError, match="cvat_url holds a user or a password") as refusal:
+        connect(url, "t")
+    assert "hush" not in str(refusal.value)
 
 
 def test_a_token_is_wanted() -> None:
@@ -203,9 +271,37 @@ def test_a_token_is_wanted() -> None:
         connect("https://cvat.example.org", "")
 
 
+@pytest.mark.parametrize("slug", ["l\u00e4b", "\u5b9f", "la\nb"])
+def test_an_organisation_that_no_server_can_be_told_is_a_setting(slug: str) -> None:
+    with pytest.raises(SettingsError, match="holds characters that no slug has"):
+        connect("http://127.0.0.1:1", "t", slug)
+
+
 def test_what_is_no_cvat_is_said_to_be_none() -> None:
-    with serving(Told(b"<html>")) as server, pytest.raises(InputError, match="is no CVAT server"):
+    with serving(Told(b"<html>\n <h1>Hi")) as server, pytest.raises(InputError) as error:
         connect(server.url, "t")
+    assert str(error.value) == (
+        f"{server.url} is no CVAT server: it answered GET /api/server/about with `<html> <h1>Hi`, "
+        "which names no version of CVAT."
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (Told(b"<html>"), "answered GET /api/jobs with no JSON object"),
+        (Told({"detail": "No."}, 403), "answered GET /api/jobs with 403: may the token's owner"),
+        (Told(b"<html>", 403), "answered GET /api/jobs with 403: may the token's owner"),
+    ],
+)
+def test_what_one_call_is_answered_says_nothing_of_the_whole_server(
+    answer: Told, told: str
+) -> None:
+    with serving(ABOUT, answer) as server:
+        cvat = connect(server.url, "t")
+        with pytest.raises(AnswerError, match=told) as error:
+            list(cvat.pages("/api/jobs"))
+    assert "(CVAT 2.54.1)" in str(error.value)
 
 
 # --- versions ---------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from scripted_server import DROPPED, Told, scripted
 from annotation.cvat import connection, waiting
 from annotation.cvat.connection import Connection
 from annotation.cvat.waiting import FailedError, GoneError, run, wait
-from mirrorset.errors import UnavailableError
+from mirrorset.errors import OverdueError
 
 ID = "action=create&target=task&target_id=1"
 PATH = "GET /api/requests/action%3Dcreate%26target%3Dtask%26target_id%3D1"
@@ -59,7 +59,7 @@ def test_an_unknown_or_expired_request_is_gone(pauses: list[float]) -> None:
 
 def test_too_long_says_how_to_resume_and_can_be_resumed(pauses: list[float]) -> None:
     with scripted([STARTED]) as server:
-        with pytest.raises(UnavailableError) as error:
+        with pytest.raises(OverdueError) as error:
             wait(Connection(server.url, "t"), ID, "making task 1", timeout_s=5)
         assert str(error.value) == (
             f"{server.url} has not finished making task 1 after 5 s (it is started): it goes on "
@@ -88,3 +88,14 @@ def test_what_is_gone_before_it_was_seen_to_finish_is_started_once_more(
     with scripted([ACCEPTED, UNKNOWN, ACCEPTED, UNKNOWN]) as server, pytest.raises(GoneError):
         run(Connection(server.url, "t"), "/api/x", "x")
     assert len(server.heard) == 4
+
+
+def test_both_starts_together_take_no_longer_than_the_limit(pauses: list[float]) -> None:
+    answers = [ACCEPTED, *[STARTED] * 12, UNKNOWN, ACCEPTED, STARTED]
+    with (
+        scripted(answers) as server,
+        pytest.raises(OverdueError, match="not finished an export after 6 s"),
+    ):
+        run(Connection(server.url, "t"), "/api/x", "an export", timeout_s=6)
+    assert server.calls.count("POST /api/x") == 2
+    assert 5 <= sum(pauses) <= 6

@@ -1,12 +1,13 @@
-"""A release in the forms that other tools read: COCO Keypoints, 300-W, YOLO pose, WebDataset."""
+"""A release in the forms that other tools read, such as COCO Keypoints."""
 
 import csv
 from collections.abc import Callable, Iterator, Set
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Literal
 
-from curation.formats import coco, pts, webdataset, yolo
+from curation.formats import coco, pts, tfrecord, webdataset, yolo
 from curation.formats.picture import Picture, picture_of
 from faces.schema import load_schema
 from mirrorset.errors import InputError, IntegrityError, SettingsError
@@ -14,16 +15,23 @@ from mirrorset.files import folder_written_aside, write_text
 from mirrorset.load import Item, Release
 from mirrorset.records import Record, Sha256, Split
 
-Form = Literal["coco", "pts", "yolo", "webdataset"]
-_FORMS = {"coco": coco, "pts": pts, "yolo": yolo, "webdataset": webdataset}
+Form = Literal["coco", "pts", "yolo", "webdataset", "tfrecord"]
+_FORMS: dict[Form, ModuleType] = {
+    "coco": coco,
+    "pts": pts,
+    "yolo": yolo,
+    "webdataset": webdataset,
+    "tfrecord": tfrecord,
+}
 _NAMED = 5
 
 
 class Conversion(Record):
     """conversion.json: which release this is, and what of it.
 
-    landmarks: the schema whose points were written ("webdataset" holds all). faces_left_out: those
-    that the form cannot hold. unreviewed, is_unreviewed: as in the release's own card.
+    landmarks: the schema whose points were written; WebDataset's JSON, and that in TFRecords, has
+    all. faces_left_out: those that the form cannot hold. unreviewed, is_unreviewed: as in the
+    release's own card.
     """
 
     name: str
@@ -47,13 +55,16 @@ def convert(
 ) -> Conversion:
     """Write `release`, or the split of it that was opened, into `folder` in another form.
 
-    Beside what the form asks for lie conversion.json and ATTRIBUTION.csv of these images. An older
-    conversion at `folder` is replaced. The same release gives the same bytes.
+    Beside what the form asks for lie conversion.json and ATTRIBUTION.csv of these images. The same
+    release gives the same bytes. Where it fails or is killed, there is no `folder`.
 
-    Raises SettingsError where `folder` holds anything else or there is no schema `landmarks`;
-    IntegrityError naming the images that do not load: then nothing is written.
+    Raises SettingsError where there is no such form or landmark schema, `folder` is not new, or
+    what the form needs is not installed; IntegrityError naming the images that do not load.
     """
-    _refuse_foreign(folder)
+    if form not in _FORMS:
+        raise SettingsError(f"There is no form {form!r}: use one of {', '.join(_FORMS)}.")
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise SettingsError(f"{folder} exists already: name a new folder, or remove this one.")
     schema = load_schema(landmarks)
     source = _Source(release, on_image)
     splits: list[Split] = [release.split] if release.split else list(release.card.splits)
@@ -117,12 +128,6 @@ class _Source:
         except (InputError, IntegrityError):
             self._unreadable.append(item.image_id)
             return None
-
-
-def _refuse_foreign(folder: Path) -> None:
-    is_ours = (folder / "conversion.json").is_file()
-    if folder.exists() and not is_ours and not (folder.is_dir() and not any(folder.iterdir())):
-        raise SettingsError(f"{folder} holds something else than a conversion: name a new folder.")
 
 
 def _write_attribution(release: Path, folder: Path, image_ids: Set[str]) -> None:

@@ -1,6 +1,7 @@
 """A picture of a release as every reader will show it: upright without reading EXIF."""
 
 import io
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -27,6 +28,24 @@ class Picture:
     def file_name(self) -> str:
         """The image_id with the suffix."""
         return f"{self.item.image_id}.{self.suffix}"
+
+    def labels(self) -> bytes:
+        """JSON of the fields of `mirrorset.records.Annotation`, with split, group, size and
+        receipt; coordinates are px of the upright image, as in a release.
+        """
+        item = self.item
+        labels = {
+            "split": item.split,
+            "group_id": item.group_id,
+            "width_px": item.width_px,
+            "height_px": item.height_px,
+            **item.annotation.model_dump(mode="json", exclude={"provenance"}),
+            "licence": item.licence.model_dump(),
+            "author": item.author,
+            "source": item.source,
+            "page_url": item.page_url,
+        }
+        return json.dumps(labels).encode()
 
 
 #: What `write` of every form is given: the pictures of each split that is converted.

@@ -1,12 +1,11 @@
 """WebDataset: SPLIT-NNNNN.tar with IMAGE_ID.jpg and IMAGE_ID.json of every image."""
 
 import io
-import json
 import tarfile
 from itertools import groupby
 from pathlib import Path
 
-from curation.formats.picture import Picture, Splits
+from curation.formats.picture import Splits
 from faces.schema import LandmarkSchema
 
 
@@ -15,8 +14,7 @@ def write(folder: Path, splits: Splits, _: LandmarkSchema) -> int:
 
     Members of one image follow each other and share its image_id as key. NNNNN is the number of the
     image shard, so that growing a release adds tars and leaves the old ones; where a split has no
-    image of a shard, there is none. The JSON holds the fields of `mirrorset.records.Annotation`,
-    with split, group, size and receipt; coordinates are those of a release.
+    image of a shard, there is none. The JSON is that of `Picture.labels`.
     """
     written = 0
     for split, pictures in splits.items():
@@ -25,7 +23,7 @@ def write(folder: Path, splits: Splits, _: LandmarkSchema) -> int:
             with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
                 for picture in ours:
                     _add(tar, picture.file_name, picture.content)
-                    _add(tar, f"{picture.item.image_id}.json", _labels(picture))
+                    _add(tar, f"{picture.item.image_id}.json", picture.labels())
                     written += len(picture.item.faces)
     return written
 
@@ -35,19 +33,3 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     member = tarfile.TarInfo(name)
     member.size = len(content)
     tar.addfile(member, io.BytesIO(content))
-
-
-def _labels(picture: Picture) -> bytes:
-    item = picture.item
-    labels = {
-        "split": item.split,
-        "group_id": item.group_id,
-        "width_px": item.width_px,
-        "height_px": item.height_px,
-        **item.annotation.model_dump(mode="json", exclude={"provenance"}),
-        "licence": item.licence.model_dump(),
-        "author": item.author,
-        "source": item.source,
-        "page_url": item.page_url,
-    }
-    return json.dumps(labels).encode()

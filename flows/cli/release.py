@@ -74,10 +74,10 @@ def convert(
     release: Annotated[
         str, typer.Argument(help="A version of the dataset, or a release's folder.")
     ],
-    out: Annotated[Path, typer.Argument(help="The folder to make; an older conversion goes.")],
+    out: Annotated[Path, typer.Argument(help="The folder to make.")],
     to: Annotated[
-        Literal["coco", "pts", "yolo", "webdataset"],
-        typer.Option(help="COCO Keypoints, 300-W, YOLO pose or WebDataset."),
+        Literal["coco", "pts", "yolo", "webdataset", "tfrecord"],
+        typer.Option(help="COCO Keypoints, 300-W, YOLO pose, WebDataset or TFRecord."),
     ],
     split: Annotated[
         Literal["train", "val", "test"] | None,
@@ -89,7 +89,7 @@ def convert(
     home: Home = HERE,
     is_json: Json = False,
 ) -> None:
-    """Write a release as COCO Keypoints, 300-W .pts, YOLO pose or WebDataset tars.
+    """Write a release as COCO Keypoints, 300-W .pts, YOLO pose, WebDataset tars or TFRecords.
 
     docs/releases.md says how each counts pixels. Authors and licences go with the pictures.
     """

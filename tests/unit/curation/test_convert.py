@@ -1,13 +1,20 @@
 """Conversions are read back by libraries that know nothing of this project.
 
-COCO by pycocotools, 300-W by menpo (of the group that made the markup), WebDataset by webdataset.
-YOLO pose has no light reader: Ultralytics' own needs PyTorch, so here the lines are held against
-the published layout.
+COCO by pycocotools, 300-W by menpo (of the group that made the markup), WebDataset by webdataset,
+TFRecord by tfrecord, with its checksums by crc32c. YOLO pose has no light reader: Ultralytics' own
+needs PyTorch, so here the lines are held against the published layout.
 """
 
 import csv
+import io
 import json
+import signal
+import struct
+import subprocess
+import sys
+from dataclasses import replace
 
+import crc32c
 import menpo.io
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,12 +24,16 @@ import yaml
 from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from tfrecord.reader import tfrecord_loader
 from typer.testing import CliRunner
 
 from curation.convert import convert
+from curation.formats import coco, pts, tfrecord, yolo
+from curation.formats import webdataset as webdataset_form
+from curation.formats.picture import picture_of
 from curation.images import IMAGES
 from faces.schema import load_schema
-from flows.cli import app
+from flows.cli import app, main
 from mirrorset.errors import IntegrityError, SettingsError
 from mirrorset.load import open_release
 
@@ -175,7 +186,127 @@ def test_webdataset_is_read_back_by_webdataset(release, tmp_path):
     assert not by_id
 
 
-@pytest.mark.parametrize("form", ["coco", "pts", "yolo", "webdataset"])
+def test_tfrecord_is_read_back_by_tfrecord(release, tmp_path):
+    convert(release, tmp_path / "records", "tfrecord")
+    by_id = {item.image_id: item for item in release}
+    for path in sorted((tmp_path / "records").glob("*.tfrecord")):
+        for example in tfrecord_loader(str(path), None):
+            item = by_id.pop(example["image/source_id"].decode())
+            assert path.name == f"{item.split}-{item.image_shard:05d}.tfrecord"
+            size = (item.width_px, item.height_px)
+            assert (*example["image/width"], *example["image/height"]) == size
+            with Image.open(io.BytesIO(example["image/encoded"])) as picture:
+                assert np.array_equal(np.asarray(picture.convert("RGB")), item.rgb())
+                assert example["image/format"].decode() == picture.format.lower()
+                assert example["image/filename"].decode().startswith(item.image_id)
+            box = [example[f"image/object/bbox/{side}"][0] for side in ("xmin", "ymin")]
+            box += [example[f"image/object/bbox/{side}"][0] for side in ("xmax", "ymax")]
+            corners = np.clip(np.reshape(item.faces[0].box, (2, 2)), 0, size)
+            assert np.allclose(np.reshape(box, (2, 2)) * size, corners, atol=1e-3)
+            xy = np.transpose([example[f"image/object/keypoint/{axis}"] for axis in "xy"])
+            visibility = example["image/object/keypoint/visibility"]
+            inside = ((points_of(item) >= 0) & (points_of(item) <= size)).all(axis=1)
+            written = item.faces[0].landmarks["ibug68"].visibility
+            assert np.array_equal(visibility, np.where(inside, written, 0))
+            assert np.allclose((xy * size)[inside], points_of(item)[inside], atol=1e-3)
+            assert not xy[~inside].any()
+            assert example["image/object/keypoint/num"] == [np.count_nonzero(visibility)]
+            assert example["image/object/class/label"] == [1]
+            assert example["image/object/class/text"] == b"face"
+            labels = json.loads(example["image/labels"])
+            assert np.array_equal(
+                labels["faces"][0]["landmarks"]["ibug68"]["points"], points_of(item)
+            )
+            assert labels["licence"]["url"] == item.licence.url
+    assert not by_id
+
+
+def test_each_record_has_the_checksums_that_tensorflow_compares(release, tmp_path):
+    """Its reader refuses others; that of tfrecord does not look at them."""
+    convert(release, tmp_path / "records", "tfrecord")
+    for path in (tmp_path / "records").glob("*.tfrecord"):
+        content = io.BytesIO(path.read_bytes())
+        while length := content.read(8):
+            (stated,) = struct.unpack("<I", content.read(4))
+            assert unmasked(stated) == crc32c.crc32c(length)
+            record = content.read(*struct.unpack("<Q", length))
+            (stated,) = struct.unpack("<I", content.read(4))
+            assert unmasked(stated) == crc32c.crc32c(record)
+
+
+def unmasked(stated):
+    """The checksum behind a masked one: the constant off again, and 17 bits back to the right."""
+    turned = (stated - 0xA282EAD8) % 2**32
+    return (turned >> 17 | turned << 15) % 2**32
+
+
+def test_without_google_crc32c_tfrecord_says_what_to_install(release, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "google_crc32c", None)
+    with pytest.raises(SettingsError, match=r"requirements-tfrecord\.lock"):
+        convert(release, tmp_path / "records", "tfrecord")
+    assert not (tmp_path / "records").exists()
+
+
+FORMS = ["coco", "pts", "yolo", "webdataset", "tfrecord"]
+
+
+def crowd(release):
+    """Pictures of one image with two faces and a third outside it, and of one without a face."""
+    pictures = [picture_of(item) for item in release][:2]
+    face = pictures[0].item.faces[0]
+    left, top, right, bottom = face.box
+    beside = face.model_copy(update={"box": (left + 5, top + 7, right, bottom), "landmarks": {}})
+    outside = face.model_copy(update={"box": (-30.0, -20.0, -10.0, -5.0)})
+    return [
+        replace(
+            picture,
+            item=replace(
+                picture.item,
+                annotation=picture.item.annotation.model_copy(update={"faces": faces}),
+            ),
+        )
+        for picture, faces in zip(pictures, [(face, beside, outside), ()], strict=True)
+    ]
+
+
+def test_faces_of_one_image_stay_together(release, tmp_path):
+    pictures = crowd(release)
+    written = {}
+    for form in (coco, pts, yolo, webdataset_form, tfrecord):
+        name = form.__name__.split(".")[-1]
+        (tmp_path / name).mkdir()
+        written[name] = form.write(tmp_path / name, {"train": pictures}, SCHEMA)
+    # 300-W needs points, and YOLO and TFRecord a box within the image.
+    assert written == {"coco": 3, "pts": 2, "yolo": 2, "webdataset": 3, "tfrecord": 2}
+
+    faces = COCO(str(tmp_path / "coco" / "annotations" / "face_keypoints_train.json"))
+    assert [len(faces.getAnnIds(imgIds=image)) for image in faces.getImgIds()] == [3, 0]
+    assert [one["num_keypoints"] for one in faces.loadAnns(faces.getAnnIds())][1] == 0
+
+    many, none = (
+        example
+        for path in sorted((tmp_path / "tfrecord").iterdir())
+        for example in tfrecord_loader(str(path), None)
+    )
+    size = np.array([pictures[0].item.width_px, pictures[0].item.height_px])
+    for side, corner, axis in (("xmin", 0, 0), ("ymin", 1, 1), ("xmax", 2, 0), ("ymax", 3, 1)):
+        expected = [face.box[corner] for face in pictures[0].item.faces[:2]]
+        assert np.allclose(many[f"image/object/bbox/{side}"] * size[axis], expected, atol=1e-3)
+        assert len(none[f"image/object/bbox/{side}"]) == 0
+    assert len(many["image/object/keypoint/x"]) == 2 * 68
+    assert not many["image/object/keypoint/visibility"][68:].any()
+    assert len(many["image/object/keypoint/text"]) == 2 * 68
+    assert json.loads(none["image/labels"])["faces"] == []
+    assert len(json.loads(many["image/labels"])["faces"]) == 3
+
+    lines = [
+        (tmp_path / "yolo" / "labels" / "train" / f"{picture.item.image_id}.txt").read_text()
+        for picture in pictures
+    ]
+    assert [len(text.splitlines()) for text in lines] == [2, 0]
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_one_split_twice_gives_the_same_bytes(form, release, tmp_path):
     test = open_release(release.folder, "train")
     first = convert(test, tmp_path / "one", form)
@@ -187,8 +318,6 @@ def test_one_split_twice_gives_the_same_bytes(form, release, tmp_path):
         assert {row["image_id"] for row in csv.DictReader(lines)} == {
             item.image_id for item in test
         }
-    convert(test, tmp_path / "two", "coco")
-    assert not (tmp_path / "two" / "data.yaml").exists()
 
 
 def test_faces_that_a_form_cannot_hold_are_counted(release, tmp_path):
@@ -211,12 +340,46 @@ def test_what_no_longer_loads_is_named_and_nothing_is_written(release, tmp_path)
     assert not (tmp_path / "coco").exists()
 
 
-def test_a_folder_of_something_else_is_left_alone(release, tmp_path):
+def test_a_folder_that_holds_anything_is_left_alone(release, tmp_path):
     (tmp_path / "mine").mkdir()
+    convert(release, tmp_path / "mine", "yolo")
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(SettingsError, match="new folder"):
+    with pytest.raises(SettingsError, match="name a new folder"):
         convert(release, tmp_path / "mine", "coco")
+    with pytest.raises(SettingsError, match="name a new folder"):
+        convert(release, tmp_path / "mine" / "thesis.txt", "coco")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from curation.convert import convert
+from curation.formats import coco, pts, tfrecord, yolo
+from curation.formats import webdataset as webdataset_form
+from curation.formats.picture import picture_of
+from mirrorset.load import open_release
+
+left = 3
+def killed_at_the_third():
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+convert(open_release(sys.argv[1]), Path(sys.argv[2]), "webdataset", on_image=killed_at_the_third)
+"""
+
+
+def test_a_kill_leaves_nothing_half_written(release, tmp_path):
+    out = tmp_path / "out" / "tars"
+    command = [sys.executable, "-c", KILLED, str(release.folder), str(out)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert [path.name for path in out.parent.iterdir()] == [".tars.part"]
+    convert(release, out, "webdataset")
+    convert(release, tmp_path / "whole", "webdataset")
+    assert bytes_of(out) == bytes_of(tmp_path / "whole")
+    assert [path.name for path in out.parent.iterdir()] == ["tars"]
 
 
 def test_the_command_says_what_was_written(release, tmp_path):
@@ -226,4 +389,35 @@ def test_the_command_says_what_was_written(release, tmp_path):
     said = json.loads(run.stdout)
     assert said == json.loads((tmp_path / "out" / "conversion.json").read_text())
     assert said["unreviewed"] == 5
-    assert CliRunner().invoke(app, [*arguments, "--to", "voc"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("named", "exit_code", "sentence"),
+    [
+        (["RELEASE", "OUT", "--to", "voc"], 2, "'tfrecord'"),
+        (["RELEASE", "OUT", "--to", "coco", "--landmarks", "ibug67"], 2, "ibug67"),
+        (["RELEASE", "FULL", "--to", "coco"], 2, "exists already: name a new folder"),
+        (["FULL", "OUT", "--to", "coco"], 3, "is no release"),
+        (["9.9.9", "OUT", "--to", "coco", "--home", "FULL"], 2, "mirrorset init"),
+    ],
+)
+def test_what_a_person_gets_wrong_is_said_in_a_sentence(
+    named, exit_code, sentence, release, tmp_path, monkeypatch, capsys
+):
+    paths = {"RELEASE": release.folder, "OUT": tmp_path / "out", "FULL": tmp_path / "full"}
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").touch()
+    arguments = [str(paths.get(word, word)) for word in named]
+    monkeypatch.setattr(sys, "argv", ["mirrorset", "release", "convert", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == exit_code
+    said = " ".join(capsys.readouterr().err.split())
+    assert sentence in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_form_that_nobody_knows_is_refused(release, tmp_path):
+    with pytest.raises(SettingsError, match="use one of coco, pts"):
+        convert(release, tmp_path / "out", "voc")

@@ -1,8 +1,8 @@
 """Conversions are read back by libraries that know nothing of this project.
 
 COCO by pycocotools, 300-W by menpo (of the group that made the markup), WebDataset by webdataset,
-TFRecord by tfrecord, with its checksums by crc32c. YOLO pose has no light reader: Ultralytics' own
-needs PyTorch, so here the lines are held against the published layout.
+TFRecord by tfrecord, with its checksums by crc32c. YOLO pose has no light reader (Ultralytics' own
+needs PyTorch), so here the lines are held against the published layout.
 """
 
 import csv
@@ -27,9 +27,8 @@ from pycocotools.cocoeval import COCOeval
 from tfrecord.reader import tfrecord_loader
 from typer.testing import CliRunner
 
+from curation import formats
 from curation.convert import convert
-from curation.formats import coco, pts, tfrecord, yolo
-from curation.formats import webdataset as webdataset_form
 from curation.formats.picture import picture_of
 from curation.images import IMAGES
 from faces.schema import load_schema
@@ -38,6 +37,7 @@ from mirrorset.errors import IntegrityError, SettingsError
 from mirrorset.load import open_release
 
 SCHEMA = load_schema("ibug68")
+FORMS = ["coco", "pts", "yolo", "webdataset", "tfrecord"]
 
 
 def turned(portrait):
@@ -247,9 +247,6 @@ def test_without_google_crc32c_tfrecord_says_what_to_install(release, tmp_path, 
     assert not (tmp_path / "records").exists()
 
 
-FORMS = ["coco", "pts", "yolo", "webdataset", "tfrecord"]
-
-
 def crowd(release):
     """Pictures of one image with two faces and a third outside it, and of one without a face."""
     pictures = [picture_of(item) for item in release][:2]
@@ -272,16 +269,15 @@ def crowd(release):
 def test_faces_of_one_image_stay_together(release, tmp_path):
     pictures = crowd(release)
     written = {}
-    for form in (coco, pts, yolo, webdataset_form, tfrecord):
-        name = form.__name__.split(".")[-1]
+    for name in FORMS:
         (tmp_path / name).mkdir()
-        written[name] = form.write(tmp_path / name, {"train": pictures}, SCHEMA)
+        written[name] = getattr(formats, name).write(tmp_path / name, {"train": pictures}, SCHEMA)
     # 300-W needs points, and YOLO and TFRecord a box within the image.
     assert written == {"coco": 3, "pts": 2, "yolo": 2, "webdataset": 3, "tfrecord": 2}
 
-    faces = COCO(str(tmp_path / "coco" / "annotations" / "face_keypoints_train.json"))
-    assert [len(faces.getAnnIds(imgIds=image)) for image in faces.getImgIds()] == [3, 0]
-    assert [one["num_keypoints"] for one in faces.loadAnns(faces.getAnnIds())][1] == 0
+    document = COCO(str(tmp_path / "coco" / "annotations" / "face_keypoints_train.json"))
+    assert [len(document.getAnnIds(imgIds=one)) for one in document.getImgIds()] == [3, 0]
+    assert [one["num_keypoints"] for one in document.loadAnns(document.getAnnIds())][1] == 0
 
     many, none = (
         example
@@ -355,8 +351,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from curation.convert import convert
-from curation.formats import coco, pts, tfrecord, yolo
-from curation.formats import webdataset as webdataset_form
+from curation import formats
 from curation.formats.picture import picture_of
 from mirrorset.load import open_release
 

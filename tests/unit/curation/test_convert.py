@@ -8,6 +8,7 @@ needs PyTorch), so here the lines are held against the published layout.
 import csv
 import io
 import json
+import shutil
 import signal
 import struct
 import subprocess
@@ -35,6 +36,7 @@ from faces.schema import load_schema
 from flows.cli import app, main
 from mirrorset.errors import IntegrityError, SettingsError
 from mirrorset.load import open_release
+from mirrorset.workspace import init
 
 SCHEMA = load_schema("ibug68")
 FORMS = ["coco", "pts", "yolo", "webdataset", "tfrecord"]
@@ -412,6 +414,25 @@ def test_what_a_person_gets_wrong_is_said_in_a_sentence(
     assert sentence in said
     assert "Traceback" not in said
     assert not (tmp_path / "out").exists()
+
+
+def test_a_version_is_found_in_its_workspace_or_said_to_be_missing(release, tmp_path):
+    workspace = init(tmp_path / "home")
+    shutil.copytree(release.folder, workspace.release(workspace.dataset.name, "1.0.0"))
+
+    def converted(version, *options):
+        arguments = ["release", *options, "convert", version, str(tmp_path / version), "--to"]
+        return CliRunner().invoke(app, [*arguments, "coco", "--split", "train"])
+
+    assert converted("1.0.0", "--home", str(workspace.home)).exit_code == 0
+    assert [path.name for path in (tmp_path / "1.0.0" / "annotations").iterdir()] == [
+        "face_keypoints_train.json"
+    ]
+    missing = converted("1.1.0", "--home", str(workspace.home))
+    assert isinstance(missing.exception, SettingsError)
+    assert "Release 1.1.0 is not in" in str(missing.exception)
+    assert "dvc get" in str(missing.exception)
+    assert not (tmp_path / "1.1.0").exists()
 
 
 def test_a_form_that_nobody_knows_is_refused(release, tmp_path):

@@ -24,7 +24,7 @@ lint: .venv/installed-dev ## Run every checker that CI runs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-lock: .venv/installed-dev ## Renew requirements.lock and requirements-dev.lock
+lock: .venv/installed-dev ## Renew the requirements*.lock files
 	PATH="$(CURDIR)/$(BIN):$$PATH" .ci/lock
 
 clean: ## Remove the environment and the demo

@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from annotation.matching import match_faces
 from annotation.schema import FACE_ID, REVIEWED, SCORE, LabelSchema
 from faces.masks import decode
+from faces.matching import match_faces
 from faces.pose import RIGID, angle_between, head_rotation
 from faces.schema import LandmarkSchema, load_schema
 from mirrorset.geometry import area, iou

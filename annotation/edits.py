@@ -14,8 +14,8 @@ from pydantic import Field
 
 from annotation.comparing import ABSENT, overlap_of, skeleton_parts
 from annotation.conversion import DECIMALS
-from annotation.matching import match_faces
 from annotation.schema import REVIEWED, LabelSchema
+from faces.matching import match_faces
 from faces.profiles import PROFILES
 from faces.schema import load_schema
 from mirrorset.geometry import iou

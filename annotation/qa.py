@@ -19,8 +19,8 @@ from annotation.agreement import (
 )
 from annotation.checks import CheckParams, Finding, findings, verdicts
 from annotation.edits import Edit, EditParams, EditRow, edit_rows, edits, to_replace
-from annotation.matching import match_faces
 from annotation.schema import LabelSchema
+from faces.matching import match_faces
 from faces.slices import selfie_slice_of, slice_of
 from mirrorset.decisions import NOT_STOPPED
 from mirrorset.geometry import area

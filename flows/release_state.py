@@ -1,5 +1,6 @@
 """release.yaml: the version a workspace stands at, and the content that version stands for."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +11,10 @@ from mirrorset.errors import SettingsError
 from mirrorset.files import write_text
 from mirrorset.params import Responsible
 from mirrorset.records import Record
-from mirrorset.workspace import Workspace
+from mirrorset.workspace import Workspace, open_workspace
 
-Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+_VERSION = r"^\d+\.\d+\.\d+$"
+Version = Annotated[str, Field(pattern=_VERSION)]
 
 
 class ReleaseState(Record):
@@ -31,6 +33,25 @@ def current_version(workspace: Workspace) -> str:
             f"Release {version} is not in {workspace.home}: run `dvc pull` or `mirrorset release`."
         )
     return version
+
+
+def released(home: Path, release: str) -> Path:
+    """The folder of a release: `release` itself, or a version of the dataset made at `home`.
+
+    Raises SettingsError where it is neither.
+    """
+    if not re.match(_VERSION, release) or (Path(release) / "release.json").is_file():
+        return Path(release)
+    workspace = open_workspace(home)
+    name = workspace.dataset.name
+    folder = workspace.release(name, release)
+    if not folder.is_dir():
+        path = folder.relative_to(workspace.home)
+        raise SettingsError(
+            f"Release {release} is not in {workspace.home}: run `dvc get {workspace.home} {path} "
+            f"--rev {name}-{release} --out FOLDER` and name that folder."
+        )
+    return folder
 
 
 def state_file(workspace: Workspace) -> Path:

@@ -7,7 +7,7 @@ import traceback
 
 from rich.console import Console
 
-from flows.cli import annotate, models, parity, quarantine, stages
+from flows.cli import annotate, models, parity, quarantine, release, stages
 from flows.cli import jobs as jobs
 from flows.cli.app import app
 from mirrorset.errors import InputError, MirrorsetError
@@ -16,6 +16,7 @@ app.add_typer(annotate.app, name="annotate")
 app.add_typer(models.app, name="models")
 app.add_typer(parity.app, name="parity")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(release.app, name="release")
 app.add_typer(stages.app, name="stage", hidden=True)
 
 

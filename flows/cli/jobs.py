@@ -218,7 +218,6 @@ def prelabel(
 
 
 def _prelabel_folder(images: Path, out: Path, profile: str, home: Path, is_json: bool) -> None:
-
     from annotation.prelabel import PrelabelParams, label_folder, prelabel_profile
     from flows.progress import bar
     from mirrorset.records import utc_now
@@ -230,56 +229,6 @@ def _prelabel_folder(images: Path, out: Path, profile: str, home: Path, is_json:
         loaded = prelabel_profile(params, read_settings(home).models)
         summary = label_folder(images, out, loaded, params, progress.step, at=utc_now())
     show(summary, is_json, f"Labelled into {out}")
-
-
-@app.command()
-def release(
-    version: Annotated[
-        str | None, typer.Option(help="For example 1.2.0; by itself, the next minor version.")
-    ] = None,
-    is_dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            help="Count what each gate and threshold of params.yaml would keep out; release "
-            "and change nothing.",
-        ),
-    ] = False,
-    home: Home = HERE,
-    is_json: Json = False,
-) -> None:
-    """Freeze the catalogue into a versioned release: Parquet, a git tag, DVC data, pushed.
-
-    Where nothing has changed since the last one, nothing is released.
-    """
-    if is_dry_run:
-        if version is not None:
-            raise SettingsError("--dry-run makes no version: leave --version out.")
-        _show_costs(home, is_json)
-        return
-    from flows.release import release as run
-
-    with working(is_json, home):
-        result = run(home, version)
-    show(result, is_json, "Released" if result.is_new else "Unchanged since the last release")
-
-
-def _show_costs(home: Path, is_json: bool) -> None:
-    from flows.release import dry_run
-
-    costs = dry_run(home)
-    if is_json:
-        show(costs, is_json, "")
-        return
-    from rich.console import Console
-
-    from curation.costs_table import tables
-
-    console = Console()
-    for table in tables(costs):
-        console.print(table)
-    summary = costs.model_dump(exclude={"gates", "limits"})
-    show({name: value for name, value in summary.items() if value != ""}, is_json, "Would select")
 
 
 @app.command()

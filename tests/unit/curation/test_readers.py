@@ -4,6 +4,7 @@ import io
 
 import datasets
 import duckdb
+import numpy as np
 import pandas
 import polars
 import pytest
@@ -22,6 +23,49 @@ def release(portraits, release_of, tmp_path):
 def expected(release):
     """Image ids with x of the first landmark of the first face."""
     return {item.image_id: item.faces[0].landmarks["ibug68"].points[0][0] for item in release}
+
+
+def told(rows):
+    """What rows say of each image: split, group, size, and of its faces boxes and all points."""
+    return {
+        row["image_id"]: (
+            (row["split"], row["group_id"], row["width_px"], row["height_px"]),
+            [
+                {"box": np.array(face["box"]).tolist()}
+                | {
+                    points["schema"]: (
+                        np.array(points["points"]).tolist(),
+                        np.array(points["visibility"]).tolist(),
+                    )
+                    for points in face["landmarks"]
+                }
+                for face in row["faces"]
+            ],
+        )
+        for row in rows
+    }
+
+
+def told_by(items):
+    """The same from our own reader."""
+    return told(
+        {
+            **{name: getattr(item, name) for name in ("image_id", "split", "group_id")},
+            "width_px": item.width_px,
+            "height_px": item.height_px,
+            "faces": [
+                {
+                    "box": face.box,
+                    "landmarks": [
+                        {"schema": schema, "points": one.points, "visibility": one.visibility}
+                        for schema, one in face.landmarks.items()
+                    ],
+                }
+                for face in item.faces
+            ],
+        }
+        for item in items
+    )
 
 
 def test_pandas(release, expected):
@@ -51,6 +95,10 @@ def test_duckdb(release, expected):
     rows = labels.join(images, "image_id").project("image_id, faces[1].landmarks[1].points[1][1]")
     assert dict(rows.fetchall()) == expected
     assert labels.filter("split = 'train'").shape[0] == release.card.splits["train"]
+    every = [dict(zip(labels.columns, row, strict=True)) for row in labels.fetchall()]
+    assert told(every) == told_by(release)
+    pictures = dict(images.project("image_id, bytes").fetchall())
+    assert pictures == {item.image_id: item.content() for item in release}
 
 
 def test_datasets(release, expected, tmp_path, monkeypatch):
@@ -70,9 +118,13 @@ def test_datasets(release, expected, tmp_path, monkeypatch):
         for row in rows
     }
     assert found == expected
+    assert told(row for rows in splits.values() for row in rows) == told_by(release)
     images = datasets.load_dataset(
         "parquet",
         data_files=str(release.folder / "images" / "*.parquet"),
         cache_dir=str(tmp_path / "cache"),
-    )["train"].cast_column("bytes", datasets.Image())
+    )["train"]
+    pictures = dict(zip(images["image_id"], images["bytes"], strict=True))
+    assert pictures == {item.image_id: item.content() for item in release}
+    images = images.cast_column("bytes", datasets.Image())
     assert images[0]["bytes"].size == (405, 405)

@@ -1,4 +1,19 @@
-from annotation.matching import match_faces
+from collections.abc import Callable
+
+import pytest
+
+from faces.matching import match_faces
+from mirrorset.records import Face
+
+
+@pytest.fixture
+def make_face() -> Callable[..., Face]:
+    """A face in a box of 200 px whose left side is at `left` px."""
+
+    def make(face_id: str = "0", left: float = 100) -> Face:
+        return Face(face_id=face_id, box=(left, 80, left + 200, 280), score=0.9)
+
+    return make
 
 
 def test_nobody_matches_nobody(make_face) -> None:

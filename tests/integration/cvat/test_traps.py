@@ -25,6 +25,7 @@ from scripted_server import Told, scripted
 from standin.server import Cvat
 
 from annotation.batches import make_batch
+from annotation.checks import CheckParams, verdicts
 from annotation.cvat import tasks, waiting
 from annotation.cvat.connection import NEEDED, AnswerError, Connection, connect
 from annotation.cvat.shape_json import Frame, ServerLabels, from_annotations, to_annotations
@@ -379,7 +380,13 @@ def wrong_option(annotator: Annotator, job: Json) -> None:
 def twice_one_point(annotator: Annotator, job: Json) -> None:
     (skeleton,) = annotator.shapes(job, 0, "ibug68")
     first, second = skeleton["elements"][:2]
-    annotator.change(job, skeleton, lambda _: second.update(label_id=first["label_id"]))
+    same = {key: first[key] for key in ("label_id", "attributes")}
+    annotator.change(job, skeleton, lambda _: second.update(same))
+
+
+def without_one_point(annotator: Annotator, job: Json) -> None:
+    (skeleton,) = annotator.shapes(job, 0, "ibug68")
+    annotator.change(job, skeleton, lambda shape: shape["elements"].pop())
 
 
 def box_at(*points: float) -> Callable[[Annotator, Json], None]:
@@ -395,16 +402,20 @@ def polygon_as_face(annotator: Annotator, job: Json) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "found"),
     [
-        wrong_option,
-        twice_one_point,
-        polygon_as_face,
-        box_at(40.0, 4.0, 8.0, 44.0),
-        box_at(-50.0, 4.0, 640.0, 480.0),
+        (wrong_option, "rejected"),
+        (polygon_as_face, "rejected"),
+        (twice_one_point, "rejected"),
+        (without_one_point, "skeleton_complete"),
+        (box_at(40.0, 4.0, 8.0, 44.0), "box_inside"),
+        (box_at(-50.0, 4.0, 640.0, 480.0), "box_inside"),
     ],
 )
-def test_what_does_not_fit_is_taken(room: Make, wrong: Callable[[Annotator, Json], None]) -> None:
+def test_what_does_not_fit_is_taken(
+    room: Make, wrong: Callable[[Annotator, Json], None], found: str
+) -> None:
+    """What no record can say is rejected here, and the rest fails a check."""
     here = room(1)
     (job,) = here.annotator.jobs(here.batch)
     before = here.annotator.load(job)
@@ -414,11 +425,22 @@ def test_what_does_not_fit_is_taken(room: Make, wrong: Callable[[Annotator, Json
     here.annotator.finish(job)
     returned = here.pull()
     assert returned is not None
-    labels = [label_of(one) for one in here.pictures]
-    records = accept(
-        here.batch, returned, here.pictures.records(), labels, SCHEMA, params=ReviewParams()
+    (image,) = here.pictures.records()
+    label = label_of(image.image_id)
+    record, *_ = accept(here.batch, returned, [image], [label], SCHEMA, params=ReviewParams())
+    if found == "rejected":
+        assert isinstance(record, Rejected)
+        return
+    before_it, after_it = (
+        next(
+            one
+            for one in verdicts(labels, image.width_px, image.height_px, SCHEMA, CheckParams())
+            if one.check == found
+        )
+        for labels in (label, record)
     )
-    assert [one.item_id for one in records if isinstance(one, Rejected)] == list(here.pictures)
+    assert before_it != after_it
+    assert not after_it.passed
 
 
 def test_a_frame_out_of_range_vanishes(room: Make) -> None:

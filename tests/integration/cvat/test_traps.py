@@ -46,7 +46,9 @@ TRAPS = {
     "a read-only token is 403 on write": "traps:sessions_and_read_only_tokens",
     "expired, revoked and unknown tokens are the same 401": "traps:bad_tokens_are_one_401",
     "tokens cannot mint tokens": "traps:a_token_mints_no_token",
-    "without X-Organization everything is shown": "schema:an_organisation_has_a_project_of_its_own",
+    "without X-Organization everything is shown": (
+        "traps:an_empty_organisation_is_the_personal_workspace"
+    ),
     "an empty X-Organization is the personal workspace only": (
         "traps:an_empty_organisation_is_the_personal_workspace"
     ),
@@ -72,9 +74,7 @@ TRAPS = {
     "finished requests expire": (
         "unit/annotation/cvat/test_waiting:an_unknown_or_expired_request_is_gone"
     ),
-    "a second export is 409 with the first's id": (
-        "unit/annotation/cvat/test_waiting:what_is_under_way_already_is_joined"
-    ),
+    "a second export is 409 with the first's id": "traps:a_second_export_is_joined",
     "names may be given twice": "schema:the_project_is_found_by_its_mark_whatever_it_is_called",
     "create appends": (
         "unit/annotation/cvat/test_connection:appending_is_making_and_replacing_is_not"
@@ -82,7 +82,9 @@ TRAPS = {
     "a failed upload leaves an empty task": "push:a_task_without_frames_is_removed_and_made_anew",
     "a bad file stays in its task": "traps:a_bad_file_stays_in_its_task",
     "a second upload is 400": "traps:a_task_is_filled_once",
-    "file names of an upload are kept whole": "push:names_say_nothing_of_where_a_picture_came_from",
+    "file names of an upload tell local folders": (
+        "push:names_say_nothing_of_where_a_picture_came_from"
+    ),
     "two files of one base name are 500": "traps:two_files_of_one_name",
     "a broken picture fails the whole task": (
         "push:a_picture_that_only_the_server_cannot_read_is_left_out"
@@ -104,8 +106,11 @@ TRAPS = {
     "replicas are jobs of their own": "pull:replicas_and_ground_truth_come_back_as_such",
     "a merge of replicas overwrites the parent": "pull:a_merge_of_replicas_is_not_one_more_look",
     "the SDK's typed answers fail to parse": "traps:what_is_never_called",
-    "webhooks are signed": "unit/annotation/cvat/test_webhook:a_good_delivery_is_news",
-    "... and not without a secret": "unit/annotation/cvat/test_webhook:nothing_unsigned_is_heard",
+    "webhooks are signed": "annotate_flows:the_servers_own_deliveries_are_heard",
+    "... and not without a secret": "traps:a_delivery_that_failed_is_not_repeated",
+    "... so nothing unsigned is heard": (
+        "unit/annotation/cvat/test_webhook:nothing_unsigned_is_heard"
+    ),
     "webhooks may be silent": "traps:a_label_is_renamed_in_silence_and_polling_finds_it",
     "a save and an import are told of for job, task and project": (
         "traps:deliveries_tell_of_saves_of_the_same_as_well"
@@ -119,7 +124,7 @@ TRAPS = {
         "schema:a_guide_belongs_to_one_project_or_task_and_is_in_no_list"
     ),
     "an asset without a link is deleted": (
-        "schema:a_changed_guide_keeps_the_pictures_that_are_there"
+        "schema:a_guide_that_somebody_edited_is_put_right_with_its_lost_pictures"
     ),
     "assets are made smaller, SVG refused": (
         "unit/annotation/cvat/test_guide:"
@@ -150,16 +155,36 @@ TRAPS = {
     "a label's new name bumps every job": (
         "traps:a_label_is_renamed_in_silence_and_polling_finds_it"
     ),
-    "deleting a label deletes its annotations": "schema:a_label_in_use_is_not_deleted",
-    "changed options keep old values": "schema:an_option_in_use_is_not_taken_away",
+    "deleting a label deletes its annotations": (
+        "unit/annotation/cvat/test_changes:a_deleted_label_had_the_annotations_that_were_counted"
+    ),
+    "... so one in use stays": "schema:a_label_in_use_is_not_deleted",
+    "changed options keep old values": (
+        "unit/annotation/cvat/test_changes:values_outside_the_options_stayed_as_they_were_counted"
+    ),
+    "... so an option in use stays": "schema:an_option_in_use_is_not_taken_away",
     "a number with fractions is text": "schema:a_range_that_leaves_values_outside_is_refused",
     "a new attribute fills its default in": (
         "unit/annotation/cvat/test_changes:a_new_attribute_filled_its_default_in_and_harms_nothing"
     ),
-    "points go with their elements, new ones are ignored": (
+    "points go with their elements": (
+        "unit/annotation/cvat/test_changes:"
+        "a_deleted_point_was_stripped_from_the_skeletons_that_were_counted"
+    ),
+    "new points are ignored": (
+        "unit/annotation/cvat/test_changes:"
+        "new_points_that_were_answered_with_200_and_ignored_are_seen"
+    ),
+    "... so points in use neither come nor go": (
         "schema:points_of_skeletons_in_use_neither_come_nor_go"
     ),
-    "a changed svg is ignored": "schema:a_drawing_that_the_server_ignores_is_kept_and_said",
+    "a changed svg is ignored": (
+        "unit/annotation/cvat/test_changes:a_drawing_that_was_answered_with_200_and_ignored_is_seen"
+    ),
+    "... and that is said": "schema:a_drawing_that_the_server_ignores_is_kept_and_said",
+    "a 200 is no proof of a change": (
+        "schema:a_change_that_was_answered_well_and_ignored_is_an_error"
+    ),
     "resumable uploads want an Origin": "traps:a_resumable_upload_wants_an_origin",
     "... which every call of ours has": (
         "unit/annotation/cvat/test_connection:"
@@ -431,16 +456,12 @@ def test_what_does_not_fit_is_taken(
     if found == "rejected":
         assert isinstance(record, Rejected)
         return
-    before_it, after_it = (
-        next(
-            one
-            for one in verdicts(labels, image.width_px, image.height_px, SCHEMA, CheckParams())
-            if one.check == found
-        )
+    sent, back = (
+        {one.check: one for one in verdicts(labels, 64, 48, SCHEMA, CheckParams())}[found]
         for labels in (label, record)
     )
-    assert before_it != after_it
-    assert not after_it.passed
+    assert sent != back
+    assert not back.passed
 
 
 def test_a_frame_out_of_range_vanishes(room: Make) -> None:
@@ -456,6 +477,19 @@ def test_a_frame_out_of_range_vanishes(room: Make) -> None:
     here.annotator.tag(job, 0, "reviewed")
     here.annotator.finish(job)
     assert here.frames(here.pull()) == [0]
+
+
+def test_a_second_export_is_joined(cvat: Cvat, room: Make) -> None:
+    here = room(1)
+    cvat.stand_in.takes_at_least(0.5)
+    path = f"/api/tasks/{here.batch.task}/dataset/export"
+    query = {"format": "CVAT for images 1.1"}
+    first = here.connection.call("POST", path, query=query)
+    with pytest.raises(AnswerError) as error:
+        here.connection.call("POST", path, query=query)
+    assert (error.value.status, error.value.answer) == (409, first)
+    done = waiting.run(here.connection, path, "an export", query=query)
+    assert done["id"] == first["rq_id"]
 
 
 def test_a_task_is_filled_once(cvat: Cvat) -> None:
@@ -601,17 +635,17 @@ def test_an_import_replaces_all_and_bumps_all(room: Make) -> None:
     """An import is never ours: what somebody else's leaves is nobody's look."""
     here = room(4, segment_size=2)
     task = f"/api/tasks/{here.batch.task}"
-    query = {"format": "CVAT for images 1.1"}
-    assert refused(here.connection, "POST", f"{task}/dataset/export", query={"format": "CVAT 1.1"})
-    done = waiting.run(here.connection, f"{task}/dataset/export", "an export", query=query)
+    out, back = {"format": "CVAT for images 1.1"}, {"format": "CVAT 1.1"}
+    assert refused(here.connection, "POST", f"{task}/dataset/export", query=back) == 400
+    done = waiting.run(here.connection, f"{task}/dataset/export", "an export", query=out)
     content = here.connection.call("GET", done["result_url"].removeprefix(here.connection.url))
     job, _ = here.annotator.jobs(here.batch)
     here.annotator.tag(job, 0, "reviewed")
     files = [("annotation_file", ("a.zip", content, "application/zip"))]
     path = f"{task}/annotations/"
-    assert refused(here.connection, "POST", path, query=query, files=files) == 400
+    assert refused(here.connection, "POST", path, query=out, files=files) == 400
     before = changed_at(here)
-    started = here.connection.call("POST", path, query={"format": "CVAT 1.1"}, files=files)
+    started = here.connection.call("POST", path, query=back, files=files)
     waiting.wait(here.connection, started["rq_id"], "an import")
     assert bumped(here, before) == ["jobs", "jobs", "tasks", "projects"]
     held = here.connection.call("GET", path)
@@ -672,8 +706,8 @@ def test_ids_are_refused_and_ours_sends_none(room: Make) -> None:
     ("counts", "box", "said"),
     [
         ((1, 2), (0, 0, 9, 9), "do not fill"),
-        ((0, 100), (60, 44, 69, 53), "mask"),
-        ((100,), (0, 0, 9, 9), "mask"),
+        ((0, 100), (60, 44, 69, 53), "out of the image"),
+        ((100,), (0, 0, 9, 9), "empty"),
     ],
 )
 def test_masks_that_do_not_fit_are_taken_and_rejected_here(
@@ -726,7 +760,7 @@ def test_folders_and_unknown_extensions(cvat: Cvat) -> None:
 
 def test_a_resumable_upload_wants_an_origin(cvat: Cvat) -> None:
     """We upload whole files in forms; other clients of the server may not."""
-    assert not [call for call in NEEDED if call.startswith("PATCH") and call.endswith("/data/{id}")]
+    assert not [call for call in NEEDED if call.startswith("PATCH") and "/data/{" in call]
     connection = connect(cvat.url, cvat.token)
     task = new_task(connection)
     path = f"/api/tasks/{task}/data/"
@@ -893,6 +927,12 @@ def test_deliveries_tell_of_saves_of_the_same_as_well(cvat: Cvat, room: Make) ->
     returned = here.pull()
     assert returned is not None
     assert returned.images == ()
+    path = f"/api/tasks/{here.batch.task}/annotations/"
+    files = [("annotation_file", ("a.xml", b"<annotations/>", "text/xml"))]
+    started = here.connection.call("POST", path, query={"format": "CVAT 1.1"}, files=files)
+    waiting.wait(here.connection, started["rq_id"], "an import")
+    events = [one["event"] for one in delivered(here, hook, 8)]
+    assert events[5:] == ["update:job", "update:task", "update:project"]
 
 
 def test_a_delivery_that_failed_is_not_repeated(cvat: Cvat, room: Make) -> None:
@@ -905,6 +945,8 @@ def test_a_delivery_that_failed_is_not_repeated(cvat: Cvat, room: Make) -> None:
         told = delivered(here, hook, 2)
         assert [one["status_code"] for one in told] == [500, 500]
         assert len(receiver.heard) == 2
+        # The webhook has no secret.
+        assert "x-signature-256" not in receiver.heard[0].headers
         # Whatever became of the deliveries, the poll finds what was done.
         assert here.frames(here.pull()) == [0]
         here.connection.call("POST", f"{hook}/{told[1]['id']}/redelivery")

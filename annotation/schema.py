@@ -38,7 +38,15 @@ def _rrggbb(colour: str) -> str:
 
 # What CVAT's server takes at the most; longer ones it refuses.
 Name = Annotated[str, Field(min_length=1, max_length=64)]
+
+
 # It takes any word for a colour, and its editor then draws in none.
+def _guide(name: str) -> str:
+    if not re.fullmatch(r"[\w-]+\.md", name):
+        raise ValueError(f"{name!r} is no file of annotation/guides: write NAME.md")
+    return name
+
+
 Colour = Annotated[str, AfterValidator(_rrggbb)]
 
 
@@ -128,7 +136,7 @@ class LabelSchema(Record):
 
     name: str
     version: str
-    guides: tuple[Annotated[str, Field(pattern=r"^[\w-]+\.md$")], ...] = ()
+    guides: tuple[Annotated[str, AfterValidator(_guide)], ...] = ()
     labels: tuple[LabelSpec, ...]
     point_names: tuple[str, ...]
     edges: tuple[tuple[int, int], ...]

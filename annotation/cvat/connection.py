@@ -349,8 +349,10 @@ def connect(
         )
     connection.version = str(about["version"])
     version = _major_minor(connection.version)
-    if version is None or version > KNOWN_VERSION:
-        known = ".".join(map(str, KNOWN_VERSION))
+    known = ".".join(map(str, KNOWN_VERSION))
+    if version is None:
+        _log.warning("%s is of no version that is known here, as %s is.", connection.name, known)
+    elif version > KNOWN_VERSION:
         _log.warning("%s is newer than %s, the version known here.", connection.name, known)
     elif version < KNOWN_VERSION:
         _refuse_lacking(connection)
@@ -363,11 +365,13 @@ def _is_address(url: str) -> bool:
         parts, host = urlsplit(url), parse_url(url).host
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.netloc and host)
+    is_more = parts.query or parts.fragment
+    return parts.scheme in ("http", "https") and bool(parts.netloc and host and not is_more)
 
 
 def _refuse_lacking(connection: Connection) -> None:
     """Raise InputError naming the first needed call that the server's own schema has not."""
+    known = ".".join(map(str, KNOWN_VERSION))
     try:
         schema = connection.call(
             "GET", "/api/schema/", query={"scheme": "yaml"}, headers={"Accept": "*/*"}
@@ -376,9 +380,11 @@ def _refuse_lacking(connection: Connection) -> None:
         paths = yaml.load(schema, Loader=_YAML_LOADER)["paths"]  # noqa: S506
         has = {f"{method.upper()} {path}" for path, calls in paths.items() for method in calls}
     except (AnswerError, yaml.YAMLError, AttributeError, KeyError, TypeError):
-        has = set()
+        raise InputError(
+            f"{connection.name} is older than {known}, and its GET /api/schema/ does not say "
+            f"whether it has the calls that are needed here: update it to {known} or later."
+        ) from None
     if absent := [call for call in NEEDED if call not in has]:
-        known = ".".join(map(str, KNOWN_VERSION))
         raise InputError(
             f"{connection.name} has no `{absent[0]}`, which is needed here: update it to "
             f"{known} or later."

@@ -49,7 +49,7 @@ def list_held(home: Home = HERE, is_json: Json = False) -> None:
                 "seen": seen,
             },
             is_json,
-            f"{one.image_id} ({one.gate})",
+            f"{one.image_id} ({'stopped' if one.is_by_person else one.gate})",
         )
     images = len({one.image_id for one in found.held})
     typer.echo(f"{images} images in quarantine; {len(found.due_for_erasure)} are due for erasure.")

@@ -56,6 +56,7 @@ class Portrait:
         )
         corrected = face.model_copy(update={"landmarks": {"ibug68": drawn}})
         update = {"faces": (corrected,), "origin": origin, "by": who, "made_at": utc_now()}
+        update["batch_id"] = "b"
         if job:
             update["provenance"] = Provenance(
                 server="https://cvat.example.org",

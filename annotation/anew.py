@@ -27,8 +27,13 @@ def carried_over(
     """
     anew = {earlier.job_id: job for earlier, job in _pairs(known, jobs)}
     for earlier, job in _pairs(known, jobs):
-        # Nobody was known to have annotated it: the next pull takes whoever has it then.
-        update = {"annotator": earlier.annotator, "updated_at": _NEVER}
+        # Where nobody was known to have annotated it, the next pull takes whoever has it then.
+        is_same = earlier.image_ids == job.image_ids
+        update = {
+            "annotator": earlier.annotator,
+            "updated_at": _NEVER,
+            "content_sha256": earlier.content_sha256 if is_same else "",
+        }
         yield job.model_copy(update=update)
     for label in labels:
         place = label.provenance

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotation.conversion import to_shapes
-from annotation.schema import DO_NOT_USE, LabelSchema
+from annotation.schema import LabelSchema
 from annotation.shapes import ImageShapes, Shape
 from faces.schema import LandmarkSchema, load_schema
-from mirrorset.decisions import NOT_STOPPED
 from mirrorset.records import Annotation, Face, Landmarks, Record, Sha256, Verdict, Xy
 
 Points = NDArray[np.float64]
@@ -112,7 +111,7 @@ def verdicts(
     schema: LabelSchema,
     params: CheckParams,
 ) -> list[Verdict]:
-    """One verdict for every check in `CHECKS`, and one on the stop-tag.
+    """One verdict for every check in `CHECKS`.
 
     measured: of the worst face; None where there is no such face or no finite number.
     """
@@ -131,7 +130,7 @@ def verdicts(
                 threshold=limit,
             )
         )
-    return [*found, not_stopped(annotation)]
+    return found
 
 
 def findings(
@@ -154,15 +153,6 @@ def findings(
         for check in CHECKS
         if (look := check.look(one)) and not check.passes(look.measured, _limit(check, params))
     ]
-
-
-def not_stopped(annotation: Annotation) -> Verdict:
-    """No person has set the tag `do_not_use`."""
-    return Verdict(
-        image_id=annotation.image_id,
-        check=NOT_STOPPED,
-        passed=DO_NOT_USE not in annotation.tags,
-    )
 
 
 def box_inside(seen: Seen) -> Look:

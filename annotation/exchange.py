@@ -97,10 +97,16 @@ class Exchange(Protocol):
         read. One without images makes no task, and is returned as one that has come back.
         """
 
-    def pull(self, batch: Batch, known: Sequence[AnnotationJob] = ()) -> Returned | None:
+    def pull(
+        self,
+        batch: Batch,
+        known: Sequence[AnnotationJob] = (),
+        hidden: Collection[str] = (),
+    ) -> Returned | None:
         """What people have done of the batch so far.
 
         known: its jobs as the last pull left them; one that has not changed since may be left out.
+        hidden: images that `hide` hid.
         """
 
     def jobs(self, batch: Batch, known: Sequence[AnnotationJob]) -> tuple[AnnotationJob, ...]:
@@ -109,8 +115,10 @@ class Exchange(Protocol):
         known: as the last pull left them.
         """
 
-    def hide(self, batch: Batch, image_ids: Collection[str]) -> int:
-        """Show these images of the batch to nobody any longer; how many were on show until now."""
+    def hide(self, batch: Batch, image_ids: Collection[str], before: Collection[str]) -> set[str]:
+        """Show these images of the batch to nobody, and those of `before`, which were hidden by an
+        earlier call, again where they are no longer among them. Returns those hidden now.
+        """
 
     def point_out(
         self, batch: Batch, found: Mapping[str, Sequence[Finding]], left: Sequence[Finding] = ()

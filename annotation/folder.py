@@ -92,7 +92,12 @@ class FolderExchange:
         aside.replace(folder)
         return pushed
 
-    def pull(self, batch: Batch, known: Sequence[AnnotationJob] = ()) -> Returned | None:
+    def pull(
+        self,
+        batch: Batch,
+        known: Sequence[AnnotationJob] = (),
+        hidden: Collection[str] = (),
+    ) -> Returned | None:
         """What the batch's archives in the inbox say; of several the latest exported counts.
 
         An earlier one still counts where it says `do_not_use` and later ones do not. An archive
@@ -135,9 +140,9 @@ class FolderExchange:
         """None: an archive does not say."""
         return ()
 
-    def hide(self, batch: Batch, image_ids: Collection[str]) -> int:
-        """Nothing: whoever has fetched an archive has its pictures; `erase` ends further copies."""
-        return 0
+    def hide(self, batch: Batch, image_ids: Collection[str], before: Collection[str]) -> set[str]:
+        """None: whoever has fetched an archive has its pictures; `erase` ends further copies."""
+        return set()
 
     def point_out(
         self, batch: Batch, found: Mapping[str, Sequence[Finding]], left: Sequence[Finding] = ()

@@ -20,7 +20,6 @@ from faces.engine import EngineParams, in_batches
 from faces.lighting import level_of
 from faces.nudity import NudityParams
 from faces.profiles import Measures, Profile, ProfileParams, load_profile
-from mirrorset.decisions import NOT_STOPPED
 from mirrorset.errors import InputError, IntegrityError
 from mirrorset.files import write_records, written_aside
 from mirrorset.pixels import PixelParams, UnusableImageError, decode, inspect
@@ -297,11 +296,7 @@ def _labels(
     return [
         annotation,
         Verdict(image_id=image_id, check=ADULT, passed=is_adult),
-        *(
-            one
-            for one in verdicts(annotation, width_px, height_px, schema, params.checks)
-            if one.check != NOT_STOPPED  # a person's word, which no model takes back
-        ),
+        *verdicts(annotation, width_px, height_px, schema, params.checks),
     ]
 
 

@@ -22,7 +22,6 @@ from annotation.edits import Edit, EditParams, EditRow, edit_rows, edits, to_rep
 from annotation.schema import LabelSchema
 from faces.matching import match_faces
 from faces.slices import selfie_slice_of, slice_of
-from mirrorset.decisions import NOT_STOPPED
 from mirrorset.geometry import area
 from mirrorset.records import (
     Annotation,
@@ -198,11 +197,7 @@ def _look_at(
         return
     width_px, height_px = image.width_px, image.height_px
     seen.annotators[image.image_id] = best.by if best.origin == "human" else ""
-    seen.verdicts += [
-        one
-        for one in verdicts(best, width_px, height_px, schema, checks)
-        if one.check != NOT_STOPPED  # whoever sets it: `annotation.review` has judged
-    ]
+    seen.verdicts += verdicts(best, width_px, height_px, schema, checks)
     found = findings(best, width_px, height_px, schema, checks)
     # Gold settles what people disagreed on.
     worst = _largest_disagreement(compared, schema) if best.origin == "human" else None

@@ -34,6 +34,7 @@ from mirrorset.records import (
     Landmarks,
     Record,
     Rejected,
+    Stop,
     Verdict,
     Xyxy,
 )
@@ -60,28 +61,31 @@ def accept(
     *,
     params: ReviewParams,
     before: Collection[Annotation] = (),
+    stopped: Collection[str] = (),
+    barred: Collection[str] = (),
 ) -> list[Record]:
-    """Annotations (of the origin they came back with), verdicts and what was rejected.
+    """Annotations (of the origin they came back with), stops, verdicts and what was rejected.
 
     images and sent: the records and the model's annotations of the batch, in any order. before:
     what people have said of its images in earlier returns; what nobody has changed since stays as
-    it is, whoever has the job now. Verdicts are on what annotators and gold say; of a replica, and
-    of an image that is not finished, only stops count, and a stop on any of an image's returns is
-    the last word. The batch itself follows as "returned" once every image of it has come back and
-    was accepted, now or before. Rejected (CHECK_FAILED): an image whose shapes do not fit the
-    schema (a stop on it holds all the same), whose size has changed or that is no longer kept, and
-    what `returned` rejects.
+    it is, whoever has the job now. stopped: images with a stop in another batch. barred: images
+    that nobody may be shown, for which no batch waits. Verdicts are on what annotators and gold
+    say; of a replica, and of an image that is not finished, only stops count, and a stop on any
+    return of an image, in any batch, is the last word. The batch itself follows as "returned" once
+    every image of it has come back and was accepted, now or before. Rejected (CHECK_FAILED): an
+    image whose shapes do not fit the schema (a stop on it holds all the same), whose size has
+    changed or that is no longer kept, and what `returned` rejects.
     """
     image_by_id = {image.image_id: image for image in images}
     sent_by_id = {annotation.image_id: annotation for annotation in sent}
     records: list[Record] = []
-    stops: list[Verdict] = []
+    stops: list[Record] = []
     said_last = {_look(one): one for one in sorted(before, key=_made_at)}
     accepted = {one.image_id for one in before if one.origin != "replica"}
     for back in returned.images:
         image, label = image_by_id.get(back.image_id), sent_by_id.get(back.image_id)
         if image is not None:
-            stops += _stops(back)
+            stops += _stops(back, batch.batch_id, stopped)
         if not back.is_finished:
             continue
         labels = _labels(back, image, label, schema)
@@ -98,7 +102,8 @@ def accept(
             accepted.add(back.image_id)
     # Of two verdicts of one check on one image, the later one is kept.
     records += [*stops, *returned.rejected]
-    if accepted.issuperset(batch.image_ids):
+    now_stopped = {one.image_id for one in stops if isinstance(one, Stop) and one.is_standing}
+    if accepted.union(barred, now_stopped).issuperset(batch.image_ids):
         records.append(batch.model_copy(update={"state": "returned"}))
     return records
 
@@ -263,10 +268,19 @@ def _has(schema: LabelSchema, attribute: str) -> bool:
     return any(spec.name == attribute for spec in schema.face.attributes)
 
 
-def _stops(back: ReturnedImage) -> list[Verdict]:
-    """What a person's `do_not_use` fails, also where the rest of the return is of no use."""
+def _stops(back: ReturnedImage, batch_id: str, stopped: Collection[str]) -> list[Record]:
+    """Whether a person stops the image, here or in another batch (`stopped`); this counts also
+    where the rest of the return is of no use.
+    """
     tags = [tag for tag in back.shapes.tags if tag.label == DO_NOT_USE]
-    checks = [NOT_STOPPED] if tags else []
+    if not tags and not back.is_finished:
+        return []
+    image_id = back.image_id
+    passed = not tags and image_id not in stopped
+    found: list[Record] = [
+        Stop(batch_id=batch_id, image_id=image_id, is_standing=bool(tags)),
+        Verdict(image_id=image_id, check=NOT_STOPPED, passed=passed),
+    ]
     if any("minor" in tag.attributes.values() for tag in tags):
-        checks.append(ADULT)
-    return [Verdict(image_id=back.image_id, check=check, passed=False) for check in checks]
+        found.append(Verdict(image_id=image_id, check=ADULT, passed=False))
+    return found

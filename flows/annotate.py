@@ -1,6 +1,6 @@
 """Annotate: batches of labelled images go to people, and what they did comes back and is judged."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from annotation.anew import carried_over
@@ -22,6 +22,7 @@ from mirrorset.records import (
     AnnotationJob,
     Batch,
     Decision,
+    Hidden,
     Honeypot,
     ImageRecord,
     Quarantine,
@@ -29,6 +30,7 @@ from mirrorset.records import (
     Record,
     Rejected,
     Sent,
+    Stop,
     Verdict,
 )
 from mirrorset.spool import ingest, write_shard
@@ -128,9 +130,8 @@ def pull(home: Path) -> PullSummary:
             progress.to(number)
         # A stop holds for every batch and job that has the picture.
         unwanted = _barred(catalogue)
-        hidden = sum(
-            hide(exchanges[batch.server], batch, unwanted.intersection(batch.image_ids))
-            for batch in batches
+        newly_hidden = sum(
+            hide(catalogue, exchanges[batch.server], batch, unwanted) for batch in batches
         )
         for exchange in exchanges.values():
             catalogue.upsert(exchange.unclaimed(batches))
@@ -146,7 +147,7 @@ def pull(home: Path) -> PullSummary:
             reviewed=len(by_people),
             unreviewed=len(labelled - by_people),
             rejected=catalogue.rejected_by_reason("annotate").total(),
-            hidden=hidden,
+            hidden=newly_hidden,
         )
 
 
@@ -180,9 +181,7 @@ def erase(home: Path, images: Sequence[str]) -> EraseSummary:
             jobs = exchange.jobs(without, known) if without.task else ()
             labels = catalogue.read(Annotation)
             records = list(carried_over(batch, without, known, jobs, labels))
-            # In this order: jobs that are forgotten too early are only read once more.
-            catalogue.forget_jobs(batch.batch_id)
-            catalogue.upsert([without if without.image_ids else _ended(without), *records])
+            catalogue.renew(without if without.image_ids else _ended(without), records)
         return EraseSummary(
             images=len(ids),
             batches=len(batches),
@@ -226,12 +225,8 @@ def pull_batch(
 ) -> None:
     """Leave what people did of one batch as one shard."""
     known = list(catalogue.read(AnnotationJob, batch_id=batch.batch_id))
-    returned = exchange.pull(batch, known)
+    returned = exchange.pull(batch, known, _hidden(catalogue, batch))
     if returned is not None:
-        # What was deleted to hide it is nobody's mistake.
-        hidden = _barred(catalogue)
-        rejected = tuple(one for one in returned.rejected if one.item_id not in hidden)
-        returned = returned.model_copy(update={"rejected": rejected})
         honeypots = {one.image_id for one in catalogue.read(Honeypot, batch_id=batch.batch_id)}
         returned = disguised(returned, honeypots)
         images, annotations = _contents(catalogue, batch)
@@ -242,7 +237,18 @@ def pull_batch(
             for label in catalogue.read(Annotation)
             if label.image_id in own and label.origin != "model"
         ]
-        records = accept(batch, returned, images, annotations, schema, params=params, before=before)
+        stopped = {
+            one.image_id
+            for one in catalogue.read(Stop)
+            if one.is_standing and one.batch_id != batch.batch_id
+        }
+        records = accept(
+            *(batch, returned, images, annotations, schema),
+            params=params,
+            before=before,
+            stopped=stopped,
+            barred=_barred(catalogue),
+        )
         # Before what comes in their place: killed in between, the next pull reads the jobs again.
         catalogue.forget(superseded(records, before))
         write_shard(workspace.spool, [*records, *returned.jobs])
@@ -254,9 +260,27 @@ def _ended(batch: Batch) -> Batch:
 
 
 @task(name="hide", retries=1, retry_condition_fn=is_worth_a_retry)
-def hide(exchange: Exchange, batch: Batch, image_ids: set[str]) -> int:
-    """Take the images from the sight of the batch's annotators; how many were in it."""
-    return exchange.hide(batch, image_ids) if image_ids else 0
+def hide(catalogue: Catalogue, exchange: Exchange, batch: Batch, unwanted: Collection[str]) -> int:
+    """Hide the unwanted of the batch's images from its annotators, and show again those that we
+    have hidden and that may be seen; how many were hidden just now.
+    """
+    wanted, before = set(batch.image_ids).intersection(unwanted), _hidden(catalogue, batch)
+    if not wanted and not before:
+        return 0
+    now = exchange.hide(batch, wanted, before)
+    catalogue.upsert(
+        [
+            Hidden(batch_id=batch.batch_id, image_id=image_id, is_hidden=image_id in now)
+            for image_id in sorted(now | before)
+        ]
+    )
+    return len(now - before)
+
+
+def _hidden(catalogue: Catalogue, batch: Batch) -> set[str]:
+    """The images that the last pull left hidden from the batch's annotators."""
+    kept = catalogue.read(Hidden, batch_id=batch.batch_id)
+    return {one.image_id for one in kept if one.is_hidden}
 
 
 def _barred(catalogue: Catalogue) -> set[str]:

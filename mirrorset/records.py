@@ -427,6 +427,25 @@ class Sent(Record):
     annotation: Annotation
 
 
+class Stop(Record):
+    """Whether anybody who has the image in this batch says that it must not be used.
+
+    is_standing: False once they all have taken it back. It holds for every batch with the image.
+    """
+
+    batch_id: str
+    image_id: Sha256
+    is_standing: bool
+
+
+class Hidden(Record):
+    """Whether we have hidden the image from the annotators of this batch, and so show it again."""
+
+    batch_id: str
+    image_id: Sha256
+    is_hidden: bool
+
+
 class Honeypot(Record):
     """An image with known gold that was drawn into a batch, to see how its annotators do.
 

@@ -24,6 +24,7 @@ from mirrorset.records import (
     Record,
     Rejected,
     Sighting,
+    Stop,
     Verdict,
 )
 
@@ -37,6 +38,7 @@ _KINDS: dict[str, type[Record]] = {
         Rejected,
         Batch,
         AnnotationJob,
+        Stop,
         LedgerEntry,
     )
 }

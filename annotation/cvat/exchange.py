@@ -93,19 +93,29 @@ class ServerExchange:
             }
         )
 
-    def pull(self, batch: Batch, known: Sequence[AnnotationJob] = ()) -> Returned | None:
+    def pull(
+        self,
+        batch: Batch,
+        known: Sequence[AnnotationJob] = (),
+        hidden: Collection[str] = (),
+    ) -> Returned | None:
         """What people have done of the batch since `known`, job by job."""
         return pull_task(
-            self._connection, batch, known, self._pseudonyms, done_at=self._params.done_at
+            self._connection,
+            batch,
+            known,
+            self._pseudonyms,
+            done_at=self._params.done_at,
+            hidden=hidden,
         )
 
     def jobs(self, batch: Batch, known: Sequence[AnnotationJob]) -> tuple[AnnotationJob, ...]:
         """The jobs that the server lists for the batch's task."""
         return list_jobs(self._connection, batch, known, self._seen_only)
 
-    def hide(self, batch: Batch, image_ids: Collection[str]) -> int:
-        """Delete the images' frames, which can be restored."""
-        return hide(self._connection, batch, image_ids)
+    def hide(self, batch: Batch, image_ids: Collection[str], before: Collection[str]) -> set[str]:
+        """Delete the images' frames, and restore those of `before` that may be shown again."""
+        return hide(self._connection, batch, image_ids, before)
 
     def point_out(
         self, batch: Batch, found: Mapping[str, Sequence[Finding]], left: Sequence[Finding] = ()

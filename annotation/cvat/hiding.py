@@ -1,4 +1,4 @@
-"""Pictures that may no longer be shown are hidden from all who have them in a task.
+"""Pictures that may not be shown are hidden from all who have them, as long as that holds.
 
 A frame that is deleted is passed over by CVAT's player, in every job of the task, and its labels
 stay. Whoever may delete one may restore it, and its picture stays on the server: `erase` takes it
@@ -7,26 +7,26 @@ away.
 
 from collections.abc import Collection
 
-from annotation.cvat.connection import AnswerError, Connection
-from annotation.cvat.pull import read_frames
+from annotation.cvat.connection import Connection
+from annotation.cvat.pull import task_frames
 from mirrorset.records import Batch
 
 
-def hide(connection: Connection, batch: Batch, image_ids: Collection[str]) -> int:
-    """Delete the frames of these images from the batch's task; returns how many were on show.
+def hide(
+    connection: Connection, batch: Batch, image_ids: Collection[str], before: Collection[str]
+) -> set[str]:
+    """Delete the frames of these images from the batch's task, and restore those of `before`, which
+    an earlier call deleted, where they are no longer among them. Returns the images hidden now.
 
     Raises as `Connection.call` does; a task that is gone shows nothing.
     """
-    path = f"/api/tasks/{batch.task}/data/meta"
-    try:
-        frames = read_frames(connection.call("GET", path), batch.image_ids)
-    except AnswerError as error:
-        if error.status != 404:
-            raise
-        return 0
+    frames = task_frames(connection, batch)
+    if frames is None:
+        return set()
     unwanted = {number for number, one in frames.image_ids.items() if one in image_ids}
-    on_show = unwanted - frames.deleted
-    if on_show:
-        body = {"deleted_frames": sorted(frames.deleted | on_show)}
-        connection.call("PATCH", path, body=body)
-    return len(on_show)
+    ours = {number for number, one in frames.image_ids.items() if one in before}
+    deleted = (frames.deleted - ours) | unwanted
+    if deleted != frames.deleted:
+        body = {"deleted_frames": sorted(deleted)}
+        connection.call("PATCH", f"/api/tasks/{batch.task}/data/meta", body=body)
+    return {frames.image_ids[number] for number in unwanted}

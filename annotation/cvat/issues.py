@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from annotation.checks import Finding
 from annotation.cvat.connection import Connection
-from annotation.cvat.pull import read_frames
+from annotation.cvat.pull import task_frames
 from mirrorset.records import Batch, Record, Xy
 
 # Half the side of the square that is drawn about the point, px.
@@ -56,10 +56,18 @@ def settle(
     are. Issues that people opened are left alone,
     and a finding on a frame that is deleted is passed over. Raises as `Connection.call` does.
     """
+    task = task_frames(connection, batch)
+    if task is None:
+        # `pull` says so.
+        return Settled()
     known = _known(connection, batch)
     counts = dict.fromkeys(Settled.model_fields, 0)
     wanted = {_mark(finding): (job, finding) for job, each in found.items() for finding in each}
-    frames = _frames(connection, batch) if wanted else {}
+    frames = {
+        image_id: number
+        for number, image_id in task.image_ids.items()
+        if number not in task.deleted
+    }
     for mark, (job, finding) in wanted.items():
         if finding.image_id not in frames:
             continue
@@ -110,17 +118,6 @@ def _comments(connection: Connection, jobs: Iterable[int]) -> dict[int, list[str
         for comment in sorted(listed, key=lambda one: int(one["id"])):
             said[comment["issue"]].append(comment["message"])
     return said
-
-
-def _frames(connection: Connection, batch: Batch) -> dict[str, int]:
-    """The frame of each image of the batch that can still be seen in its task."""
-    meta = connection.call("GET", f"/api/tasks/{batch.task}/data/meta")
-    frames = read_frames(meta, batch.image_ids)
-    return {
-        image_id: number
-        for number, image_id in frames.image_ids.items()
-        if number not in frames.deleted
-    }
 
 
 def _open(connection: Connection, job: str, frame: int, finding: Finding, mark: str) -> None:

@@ -21,13 +21,13 @@ import hashlib
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from annotation.cvat.connection import PARALLEL, Connection
+from annotation.cvat.connection import PARALLEL, AnswerError, Connection
 from annotation.cvat.jobs import frames_of
 from annotation.cvat.shape_json import Frame, ServerLabels, from_annotations
 from annotation.exchange import Returned, ReturnedImage, is_annotated, returned_rejected
@@ -82,10 +82,12 @@ def pull_task(
     known: Sequence[AnnotationJob],
     pseudonyms: Pseudonyms,
     done_at: Stage,
+    hidden: Collection[str] = (),
 ) -> Returned | None:
     """What has been done of `batch` since `known`; None where its jobs are as they were.
 
-    Raises as `Connection.call` does.
+    hidden: images whose frames we have deleted, which says nothing of their labels. Raises as
+    `Connection.call` does.
     """
     before = {job.job_id: job for job in known}
     listed = list(connection.pages("/api/jobs", {"task_id": batch.task}))
@@ -93,7 +95,8 @@ def pull_task(
         gone = returned_rejected(
             batch.batch_id,
             f"Batch {batch.batch_id} is task {batch.task} on {connection.name}, which has no such "
-            "task any more: restore it there, or have its images labelled in another batch.",
+            "task any more: where an erasure was cut off, run `mirrorset annotate erase` again; "
+            "else restore it there, or have its images labelled in another batch.",
         )
         return Returned(batch_id=batch.batch_id, images=(), rejected=(gone,))
     changed = [one for one in listed if _has_changed(one, before.get(str(one["id"])))]
@@ -103,6 +106,8 @@ def pull_task(
         meta = pool.submit(connection.call, "GET", f"/api/tasks/{batch.task}/data/meta")
         labels = ServerLabels(connection.pages("/api/labels", {"task_id": batch.task}))
     frames = read_frames(meta.result(), batch.image_ids)
+    ours = {number for number, one in frames.image_ids.items() if one in hidden}
+    frames = frames.model_copy(update={"deleted": frames.deleted - ours})
     jobs = [
         _annotators_own(_job(connection, one, batch, frames, pseudonyms), before) for one in listed
     ]
@@ -158,6 +163,17 @@ def list_jobs(
     else:
         jobs = [_as_listed(before[str(one["id"])], one, pseudonyms) for one in listed]
     return tuple(_annotators_own(job, before) for job in jobs)
+
+
+def task_frames(connection: Connection, batch: Batch) -> TaskFrames | None:
+    """The frames of the batch's task; None where the server has no such task any more."""
+    try:
+        meta = connection.call("GET", f"/api/tasks/{batch.task}/data/meta")
+    except AnswerError as error:
+        if error.status != 404:
+            raise
+        return None
+    return read_frames(meta, batch.image_ids)
 
 
 def read_frames(meta: Mapping[str, Any], image_ids: Sequence[str]) -> TaskFrames:

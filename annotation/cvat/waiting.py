@@ -59,8 +59,10 @@ def wait(
         if request["status"] == "finished":
             return dict(request)
         if request["status"] == "failed":
-            said = " ".join(str(request.get("message", "")).split())
-            raise FailedError(f"{connection.name} failed at {what}: {said[:300]}.", said)
+            said = str(request.get("message", "")).strip()
+            # Of a traceback, its last line says what went wrong.
+            told = " ".join(said.rpartition("\n")[2].split())
+            raise FailedError(f"{connection.name} failed at {what}: {told[:300]}.", said)
         if time.monotonic() + pause_s > give_up_at:
             raise OverdueError(
                 f"{connection.name} has not finished {what} after {timeout_s:.0f} s (it is "

@@ -33,7 +33,7 @@ from sqlalchemy.exc import (
 
 from mirrorset.catalogue.tables import TABLE_OF, annotation_jobs, rejected, verdicts
 from mirrorset.errors import InputError, SettingsError, UnavailableError, first_fault
-from mirrorset.records import Annotation, Record, Rejected, Sighting
+from mirrorset.records import Annotation, Batch, Record, Rejected, Sighting
 
 R = TypeVar("R", bound=Record)
 
@@ -93,7 +93,7 @@ class Catalogue:
         """Keep the records in one transaction, replacing what has the same key.
 
         An item that was rejected before and now has a sighting, an annotation or a person's
-        annotation is no longer rejected by the step that makes these.
+        annotation is no longer rejected by the step that makes these; nor is a batch that is kept.
 
         Raises InputError where the database refuses a record, UnavailableError where it cannot
         be written.
@@ -167,12 +167,14 @@ class Catalogue:
         with self.reading() as connection:
             return set(connection.execute(query).scalars())
 
-    def forget_jobs(self, batch_id: str) -> None:
-        """Forget the jobs of a batch: its task was made anew, and they are others now."""
+    def renew(self, batch: Batch, records: Sequence[Record]) -> None:
+        """Keep a batch whose task was made anew, and `records` with it, among them all its jobs:
+        those of before are forgotten. All or nothing, as `upsert`.
+        """
+        jobs = annotation_jobs
         with self.writing() as connection:
-            connection.execute(
-                annotation_jobs.delete().where(annotation_jobs.c.batch_id == batch_id)
-            )
+            connection.execute(jobs.delete().where(jobs.c.batch_id == batch.batch_id))
+            upsert(connection, [batch, *records])
 
     def forget(self, labels: Sequence[Annotation]) -> None:
         """Forget these annotations."""
@@ -246,6 +248,8 @@ def _clear_rejections(connection: Connection, records: Sequence[Record]) -> None
         if isinstance(record, Sighting)
     ]
     for record in records:
+        if isinstance(record, Batch):
+            accepted.append((record.batch_id, "annotate"))
         if isinstance(record, Annotation):
             accepted.append((record.image_id, "prelabel"))
             if record.origin in ("human", "gold"):

@@ -30,6 +30,7 @@ from mirrorset.records import (
     AnnotationJob,
     Batch,
     Decision,
+    Hidden,
     Honeypot,
     ImageRecord,
     LedgerEntry,
@@ -38,6 +39,7 @@ from mirrorset.records import (
     Rejected,
     Sent,
     Sighting,
+    Stop,
     Verdict,
     Verification,
 )
@@ -204,6 +206,22 @@ honeypots = Table(
     _image_id(),
 )
 
+stops = Table(
+    "stops",
+    metadata,
+    Column("batch_id", String(64), primary_key=True),
+    _image_id(),
+    Column("is_standing", Boolean, nullable=False),
+)
+
+hidden = Table(
+    "hidden",
+    metadata,
+    Column("batch_id", String(64), primary_key=True),
+    _image_id(),
+    Column("is_hidden", Boolean, nullable=False),
+)
+
 sent = Table(
     "sent",
     metadata,
@@ -279,6 +297,8 @@ TABLE_OF: dict[type[Record], Table] = {
     Batch: batches,
     AnnotationJob: annotation_jobs,
     Honeypot: honeypots,
+    Stop: stops,
+    Hidden: hidden,
     Sent: sent,
     LedgerEntry: ledger,
 }

@@ -107,6 +107,10 @@ class House:
         (batch,) = self.read(Batch)
         return batch
 
+    def verdicts(self, check: str) -> dict[str, bool]:
+        """By image."""
+        return {one.image_id: one.passed for one in self.read(Verdict) if one.check == check}
+
     def users(self) -> dict[str, int]:
         return {one["username"]: one["id"] for one in self.connection.pages("/api/users")}
 
@@ -180,7 +184,8 @@ def test_a_stop_is_quarantine_everywhere_at_the_next_pull(house: House, reason: 
     assert (again := flow.pull.fn(house.home)).hidden == 0
     assert again.rejected == 0
     house.connection.call("PATCH", place, body={"deleted_frames": []})
-    assert flow.pull.fn(house.home).hidden == 1
+    flow.pull.fn(house.home)
+    assert house.connection.call("GET", place)["deleted_frames"] == [frame]
 
     with house.catalogue() as catalogue:
         assert stopped in doubted(catalogue)
@@ -205,6 +210,38 @@ def test_a_stop_is_quarantine_everywhere_at_the_next_pull(house: House, reason: 
     out = {one for batch in house.read(Batch) for one in batch.image_ids}
     assert stopped not in out
     assert reviewed in out
+
+
+def test_a_stop_is_lifted_where_it_was_set_and_the_picture_is_shown_again(house: House) -> None:
+    """Nobody has to restore what nobody deleted, and the batch waits for nobody else."""
+    (house.home / "params.yaml").write_text("annotate: {size: 4}\n")
+    flow.push.fn(house.home)
+    annotator, (job,) = house.annotator(), house.annotator().jobs(house.batch())
+    annotator.tag(job, 1, "do_not_use", "distress")
+    flow.pull.fn(house.home)
+    place = f"/api/tasks/{house.batch().task}/data/meta"
+    assert house.connection.call("GET", place)["deleted_frames"] == [1]
+    for frame in (0, 2, 3):
+        annotator.tag(job, frame, "reviewed")
+    annotator.finish(job)
+    flow.pull.fn(house.home)
+    assert house.batch().state == "returned"
+    stopped = house.batch().image_ids[1]
+    assert house.verdicts("not_stopped") == {stopped: False} | dict.fromkeys(
+        {*house.batch().image_ids} - {stopped}, True
+    )
+
+    annotator.untag(job, 1, "do_not_use")
+    annotator.tag(job, 1, "reviewed")
+    pulled = flow.pull.fn(house.home)
+    assert (pulled.reviewed, pulled.rejected) == (4, 0)
+    assert all(house.verdicts("not_stopped").values())
+    assert house.connection.call("GET", place)["deleted_frames"] == []
+    # What somebody deletes themselves is their own affair.
+    house.connection.call("PATCH", place, body={"deleted_frames": [2]})
+    annotator.tag(job, 3, "blurred")
+    assert flow.pull.fn(house.home).rejected == 1
+    assert house.connection.call("GET", place)["deleted_frames"] == [2]
 
 
 def test_people_correct_what_they_were_sent_whatever_models_say_since(house: House) -> None:
@@ -397,7 +434,8 @@ def test_an_image_is_erased_and_stays_away(house: House) -> None:
     summary = flow.erase.fn(house.home, [gone[:12]])
     assert (summary.images, summary.batches, summary.ended) == (1, 1, 0)
     assert house.batch().task != before.task
-    assert {one.content_sha256 for one in house.read(AnnotationJob)} == {""}
+    # Of the two jobs one is without an image now, and is read anew.
+    assert sorted(bool(one.content_sha256) for one in house.read(AnnotationJob)) == [False, True]
     assert f"{gone[:16]}.png" not in names_shown(house)
     flow.pull.fn(house.home)
     (label,) = (one for one in house.read(Annotation) if one.origin == "human")

@@ -87,6 +87,11 @@ def test_what_is_not_known_now_stays_as_it_was_told(task: Task) -> None:
     assert issue["resolved"]
 
 
+def test_a_task_that_is_gone_stops_nobody(task: Task) -> None:
+    task.connection.call("DELETE", f"/api/tasks/{task.batch.task}")
+    assert task.settle({task.jobs[1]: [task.finding(3)]}) == Settled()
+
+
 def test_an_issue_is_opened_once_at_the_point(task: Task) -> None:
     found = {task.jobs[1]: [task.finding(3)]}
     assert task.settle(found) == Settled(opened=1)

@@ -32,6 +32,7 @@ from mirrorset.records import (
     Mask,
     Pose,
     Rejected,
+    Stop,
     Verdict,
 )
 
@@ -309,6 +310,8 @@ def _key(record: object) -> tuple[str, ...]:
             return "Rejected", record.item_id, record.step
         case Batch():
             return "Batch", record.batch_id
+        case Stop():
+            return "Stop", record.batch_id, record.image_id
     raise TypeError(record)
 
 

@@ -37,7 +37,7 @@ def failed(results: dict[str, Verdict]) -> set[str]:
 
 def test_a_good_face_passes_all(judge, make_annotation) -> None:
     results = judge(make_annotation())
-    assert len(results) == len(CHECKS) + 1  # and the stop-tag
+    assert len(results) == len(CHECKS)
     assert failed(results) == set()
 
 
@@ -163,11 +163,6 @@ def test_points_upside_down_on_an_upright_head(judge, make_annotation, make_face
     face = rolled(make_face(), 180).model_copy(update={"pose": make_face().pose})
     results = judge(make_annotation("ab" * 32, face))
     assert failed(results) == {"eyes_above_mouth"}
-
-
-def test_stop_tag(judge, make_annotation) -> None:
-    stopped = make_annotation().model_copy(update={"tags": {"do_not_use": "intimate"}})
-    assert failed(judge(stopped)) == {"not_stopped"}
 
 
 def test_round_trip_counts_what_differs(make_annotation, schema: LabelSchema) -> None:

@@ -11,8 +11,8 @@ from annotation.exchange import Returned, ReturnedImage, returned_rejected
 from annotation.folder import FolderExchange
 from annotation.review import ReviewParams, accept
 from annotation.schema import LabelSchema
-from annotation.shapes import ImageShapes
-from mirrorset.records import Annotation, Batch, Face, Mask, Record, Rejected, Verdict
+from annotation.shapes import ImageShapes, Tag
+from mirrorset.records import Annotation, Batch, Face, Mask, Record, Rejected, Stop, Verdict
 
 PARAMS = ReviewParams()
 
@@ -279,12 +279,38 @@ def test_a_stop_holds_though_the_rest_does_not_fit(review) -> None:
         SubElement(tag, "attribute", name="reason").text = "minor"
         image.set("width", "320")
 
-    rejected, *verdicts = review(stop)
+    rejected, stopped, *verdicts = review(stop)
     assert isinstance(rejected, Rejected)
+    assert isinstance(stopped, Stop)
+    assert stopped.is_standing
     assert [(one.check, one.passed) for one in verdicts] == [
         ("not_stopped", False),
         ("adult", False),
     ]
+
+
+def test_a_stop_in_another_batch_holds_here_and_no_batch_waits_for_it(
+    pictures, schema: LabelSchema
+) -> None:
+    batch = make_batch(list(pictures), schema.version)
+    stopped, hidden, *others = batch.image_ids
+
+    def back(image_id: str) -> ReturnedImage:
+        name = f"{image_id[:16]}.png"
+        shapes = ImageShapes(
+            name=name, width_px=640, height_px=480, tags=(Tag(label="reviewed", attributes={}),)
+        )
+        at = "2026-11-23T00:00:00Z"
+        return ReturnedImage(image_id=image_id, shapes=shapes, by="annotator", returned_at=at)
+
+    returned = Returned(batch_id=batch.batch_id, images=tuple(map(back, [stopped, *others])))
+    given = (batch, returned, pictures.records(), [], schema)
+    records = accept(*given, params=PARAMS, stopped={stopped}, barred={hidden})
+    verdicts = [one for one in records if isinstance(one, Verdict) and one.check == "not_stopped"]
+    assert {one.image_id for one in verdicts if not one.passed} == {stopped}
+    assert not any(one.is_standing for one in records if isinstance(one, Stop))
+    assert [one.state for one in records if isinstance(one, Batch)] == ["returned"]
+    assert not [one for one in accept(*given, params=PARAMS) if isinstance(one, Batch)]
 
 
 def test_an_image_erased_meanwhile_is_rejected(pictures, schema: LabelSchema) -> None:

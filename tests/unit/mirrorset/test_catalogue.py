@@ -27,6 +27,7 @@ from mirrorset.records import (
     Decision,
     Evidence,
     Face,
+    Hidden,
     Honeypot,
     ImageRecord,
     LedgerEntry,
@@ -39,6 +40,7 @@ from mirrorset.records import (
     Rejected,
     Sent,
     Sighting,
+    Stop,
     Verdict,
     Verification,
 )
@@ -118,6 +120,8 @@ def records_of_no_shard() -> list[Record]:
             image_id=IMAGE_ID, gate="adult", action="drop", by="Jo", reason="x", decided_at=NOON
         ),
         Honeypot(batch_id="b1", image_id=IMAGE_ID),
+        Stop(batch_id="b1", image_id=IMAGE_ID, is_standing=True),
+        Hidden(batch_id="b1", image_id=IMAGE_ID, is_hidden=False),
         Sent(batch_id="b1", image_id=IMAGE_ID, annotation=ANNOTATION),
     ]
 
@@ -181,6 +185,25 @@ def test_what_a_person_drew_ends_an_earlier_rejection(catalogue: Catalogue) -> N
     assert catalogue.rejected_by_reason("annotate") == {"check_failed": 1}
     catalogue.upsert([drawn.model_copy(update={"origin": "gold", "by": "ann"})])
     assert catalogue.rejected_by_reason("annotate") == {}
+
+
+def test_a_task_made_anew_is_kept_with_its_jobs_or_not_at_all(catalogue: Catalogue) -> None:
+    catalogue.upsert(records())
+    (before,) = catalogue.read(AnnotationJob)
+    (batch,) = catalogue.read(Batch)
+    anew = batch.model_copy(update={"task": "99"})
+    other = before.model_copy(update={"job_id": "98"})
+    stranger = Verdict(image_id="0" * 64, check="adult", passed=True)
+    with pytest.raises(InputError, match="refuses a record"):
+        catalogue.renew(anew, [other, stranger])
+    assert list(catalogue.read(AnnotationJob)) == [before]
+    assert list(catalogue.read(Batch)) == [batch]
+    gone = Rejected(item_id=batch.batch_id, step="annotate", reason=Reason.GONE)
+    catalogue.upsert([gone])
+    catalogue.renew(anew, [other])
+    assert list(catalogue.read(AnnotationJob)) == [other]
+    assert list(catalogue.read(Batch)) == [anew]
+    assert gone not in list(catalogue.read(Rejected))
 
 
 def test_text_that_no_database_keeps_is_mended(catalogue: Catalogue, tmp_path: Path) -> None:
@@ -401,7 +424,7 @@ def test_labels_from_before_they_named_their_batch_get_it_from_their_task_or_ima
         return made.model_copy(update=update | {"provenance": provenance if task else None})
 
     labels = [
-        label("human", "mia", "a", "3"),
+        label("human", "mia", "a", "3").model_copy(update={"tags": {"do_not_use": "minor"}}),
         label("gold", "ann", "a"),
         label("replica", "mia", "c", "5"),
         label("replica", "ann", "b"),
@@ -414,6 +437,9 @@ def test_labels_from_before_they_named_their_batch_get_it_from_their_task_or_ima
     _migrate_back(url, "0009")
     with Catalogue(url) as catalogue:
         assert list(catalogue.read(Annotation)) == before
+        # Where people's own labels have the tag, the stop stands.
+        expected = [Stop(batch_id="a", image_id=IMAGE_ID, is_standing=True)]
+        assert list(catalogue.read(Stop)) == expected
 
 
 def test_of_two_looks_an_earlier_version_keeps_one(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Labels say in which batch people made them: a honeypot is drawn for the same person again.
+"""Labels and stops say in which batch people made them: a honeypot is drawn for others, and again.
 
 Labels of before get the batch whose task they were read from, else the one that holds the image,
 for its own sake or, a replica, as a honeypot.
@@ -55,9 +55,28 @@ def upgrade() -> None:
             {"batch_id": batch_id, "image_id": image_id, "origin": origin, "by": by},
         )
 
+    for name, what in (("stops", "is_standing"), ("hidden", "is_hidden")):
+        op.create_table(
+            name,
+            sa.Column("batch_id", sa.String(64), nullable=False),
+            sa.Column("image_id", sa.String(64), nullable=False),
+            sa.Column(what, sa.Boolean, nullable=False),
+            sa.ForeignKeyConstraint(["image_id"], ["images.image_id"], name=f"fk_{name}_image_id"),
+            sa.PrimaryKeyConstraint("batch_id", "image_id", name=f"pk_{name}"),
+        )
+    op.execute(
+        sa.text(
+            "INSERT INTO stops (batch_id, image_id, is_standing) "
+            "SELECT DISTINCT batch_id, image_id, true FROM annotations "
+            "WHERE origin != 'model' AND CAST(tags AS TEXT) LIKE '%\"do_not_use\"%'"
+        )
+    )
+
 
 def downgrade() -> None:
     """Of several looks of one person at one image one is kept."""
+    op.drop_table("hidden")
+    op.drop_table("stops")
     op.execute(
         sa.text(
             "DELETE FROM annotations WHERE EXISTS (SELECT 1 FROM annotations AS other "

@@ -50,10 +50,14 @@ def _prices(limits: Sequence[LimitCost]) -> Table:
     """A line a threshold: where it must lie to cost so much of what would be kept without it."""
     priced = [one for one in limits if one.prices]
     table = Table(
-        title="Thresholds that would cost at most this share of the images", title_justify="left"
+        title="Thresholds that would cost at most this share of the images",
+        title_justify="left",
+        # Without lines, so that 80 columns hold every figure whole.
+        box=None,
+        padding=(0, 2, 0, 0),
     )
     table.add_column("threshold", no_wrap=True)
-    table.add_column("now", justify="right")
+    table.add_column("now", justify="right", no_wrap=True)
     for price in priced[0].prices if priced else ():
         table.add_column(f"{price.share:.0%}", justify="right", no_wrap=True)
     for one in priced:

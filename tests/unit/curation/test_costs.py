@@ -171,6 +171,17 @@ def test_the_catalogue_and_its_snapshot_cost_the_same(snapshot, tmp_path):
 @pytest.mark.parametrize("width", [80, 140])
 def test_the_tables_name_every_gate_and_threshold_whole(snapshot, width):
     costs = costs_of(snapshot)
+    long = 0.01234
+    limits = [
+        one.model_copy(
+            update={
+                "value": long,
+                "prices": tuple(it.model_copy(update={"value": long}) for it in one.prices),
+            }
+        )
+        for one in costs.limits
+    ]
+    costs = costs.model_copy(update={"limits": tuple(limits)})
     console = Console(width=width)
     with console.capture() as capture:
         for table in tables(costs):

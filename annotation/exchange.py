@@ -117,7 +117,8 @@ class Exchange(Protocol):
 
     def hide(self, batch: Batch, image_ids: Collection[str], before: Collection[str]) -> set[str]:
         """Show these images of the batch to nobody, and those of `before`, which were hidden by an
-        earlier call, again where they are no longer among them. Returns those hidden now.
+        earlier call, again where they are no longer among them. Returns those that are hidden by
+        this or an earlier call.
         """
 
     def point_out(

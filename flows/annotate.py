@@ -1,6 +1,6 @@
 """Annotate: batches of labelled images go to people, and what they did comes back and is judged."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from annotation.anew import carried_over
@@ -141,6 +141,8 @@ def pull(home: Path) -> PullSummary:
             if label.origin in ("human", "gold")
         }
         labelled = {label.image_id for label in catalogue.read(Annotation)}
+        # No batch waits for what nobody may be shown, and one does for what may be shown again.
+        settle(catalogue, by_people | unwanted)
         return PullSummary(
             batches=len(batches),
             returned=sum(batch.state == "returned" for batch in catalogue.read(Batch)),
@@ -149,6 +151,18 @@ def pull(home: Path) -> PullSummary:
             rejected=catalogue.rejected_by_reason("annotate").total(),
             hidden=newly_hidden,
         )
+
+
+def settle(catalogue: Catalogue, settled: set[str]) -> None:
+    """Batches are "returned" of which all images are settled, and the others are still out."""
+    out = [one for one in catalogue.read(Batch) if one.task and one.image_ids]
+    states = {one.batch_id: settled.issuperset(one.image_ids) for one in out}
+    now = [
+        one.model_copy(update={"state": "returned" if states[one.batch_id] else "pushed"})
+        for one in out
+        if one.state != "planned"
+    ]
+    catalogue.upsert([one for one in now if one not in out])
 
 
 @flow(name="annotate-erase")
@@ -267,14 +281,22 @@ def hide(catalogue: Catalogue, exchange: Exchange, batch: Batch, unwanted: Colle
     wanted, before = set(batch.image_ids).intersection(unwanted), _hidden(catalogue, batch)
     if not wanted and not before:
         return 0
+    # Before and after: killed in between, the next pull still knows what is hidden by us.
+    _note_hidden(catalogue, batch, wanted | before, wanted | before)
     now = exchange.hide(batch, wanted, before)
+    _note_hidden(catalogue, batch, wanted | before, now)
+    return len(now - before)
+
+
+def _note_hidden(
+    catalogue: Catalogue, batch: Batch, image_ids: Iterable[str], hidden: Collection[str]
+) -> None:
     catalogue.upsert(
         [
-            Hidden(batch_id=batch.batch_id, image_id=image_id, is_hidden=image_id in now)
-            for image_id in sorted(now | before)
+            Hidden(batch_id=batch.batch_id, image_id=image_id, is_hidden=image_id in hidden)
+            for image_id in sorted(image_ids)
         ]
     )
-    return len(now - before)
 
 
 def _hidden(catalogue: Catalogue, batch: Batch) -> set[str]:

@@ -16,7 +16,8 @@ def hide(
     connection: Connection, batch: Batch, image_ids: Collection[str], before: Collection[str]
 ) -> set[str]:
     """Delete the frames of these images from the batch's task, and restore those of `before`, which
-    an earlier call deleted, where they are no longer among them. Returns the images hidden now.
+    an earlier call deleted, where they are no longer among them. Returns the images hidden now, but
+    for those that somebody else has deleted before us.
 
     Raises as `Connection.call` does; a task that is gone shows nothing.
     """
@@ -29,4 +30,4 @@ def hide(
     if deleted != frames.deleted:
         body = {"deleted_frames": sorted(deleted)}
         connection.call("PATCH", f"/api/tasks/{batch.task}/data/meta", body=body)
-    return {frames.image_ids[number] for number in unwanted}
+    return {frames.image_ids[number] for number in unwanted - (frames.deleted - ours)}

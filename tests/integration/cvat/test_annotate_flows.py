@@ -20,6 +20,7 @@ from standin.faults import Kind
 from standin.server import Cvat
 from typer.testing import CliRunner
 
+import annotation.cvat.exchange
 import flows.annotate as flow
 import flows.qa
 from annotation.cvat.connection import connect
@@ -237,11 +238,64 @@ def test_a_stop_is_lifted_where_it_was_set_and_the_picture_is_shown_again(house:
     assert (pulled.reviewed, pulled.rejected) == (4, 0)
     assert all(house.verdicts("not_stopped").values())
     assert house.connection.call("GET", place)["deleted_frames"] == []
-    # What somebody deletes themselves is their own affair.
+    # What somebody deletes themselves is their own affair, whatever comes and goes besides.
     house.connection.call("PATCH", place, body={"deleted_frames": [2]})
     annotator.tag(job, 3, "blurred")
     assert flow.pull.fn(house.home).rejected == 1
-    assert house.connection.call("GET", place)["deleted_frames"] == [2]
+    doubt = Verdict(image_id=house.batch().image_ids[2], check="intimate", passed=False)
+    for passed in (False, True):
+        with house.catalogue() as catalogue:
+            catalogue.upsert([doubt.model_copy(update={"passed": passed})])
+        flow.pull.fn(house.home)
+        assert house.connection.call("GET", place)["deleted_frames"] == [2]
+
+
+def test_a_batch_waits_for_nothing_that_may_not_be_shown(house: House) -> None:
+    """Though no job changes at that time."""
+    (house.home / "params.yaml").write_text("annotate: {size: 4}\n")
+    flow.push.fn(house.home)
+    annotator, (job,) = house.annotator(), house.annotator().jobs(house.batch())
+    for frame in (0, 1, 2):
+        annotator.tag(job, frame, "reviewed")
+    annotator.finish(job)
+    flow.pull.fn(house.home)
+    assert house.batch().state == "pushed"
+    doubt = Verdict(image_id=house.batch().image_ids[3], check="intimate", passed=False)
+    for passed, state, deleted in ((False, "returned", [3]), (True, "pushed", [])):
+        with house.catalogue() as catalogue:
+            catalogue.upsert([doubt.model_copy(update={"passed": passed})])
+        flow.pull.fn(house.home)
+        assert house.batch().state == state
+        place = f"/api/tasks/{house.batch().task}/data/meta"
+        assert house.connection.call("GET", place)["deleted_frames"] == deleted
+
+
+def test_a_pull_that_is_killed_while_it_hides_knows_later_what_it_hid(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow.push.fn(house.home)
+    stopped = house.batch().image_ids[0]
+    job, frame = house.frame(stopped)
+    house.annotator().tag(job, frame, "do_not_use", "distress")
+    place = f"/api/tasks/{house.batch().task}/data/meta"
+    with monkeypatch.context() as patch:
+
+        def killed(*given: object) -> set[str]:
+            hide(*given)
+            raise KeyboardInterrupt
+
+        hide = annotation.cvat.exchange.hide
+        patch.setattr(annotation.cvat.exchange, "hide", killed)
+        with pytest.raises(KeyboardInterrupt):
+            flow.pull.fn(house.home)
+    assert house.connection.call("GET", place)["deleted_frames"] == [frame]
+    annotator = house.annotator()
+    annotator.untag(job, frame, "do_not_use")
+    annotator.tag(job, frame, "reviewed")
+    annotator.finish(job)
+    assert flow.pull.fn(house.home).rejected == 0
+    assert house.connection.call("GET", place)["deleted_frames"] == []
+    assert house.verdicts("not_stopped") == {stopped: True}
 
 
 def test_people_correct_what_they_were_sent_whatever_models_say_since(house: House) -> None:

@@ -440,6 +440,12 @@ def test_labels_from_before_they_named_their_batch_get_it_from_their_task_or_ima
         # Where people's own labels have the tag, the stop stands.
         expected = [Stop(batch_id="a", image_id=IMAGE_ID, is_standing=True)]
         assert list(catalogue.read(Stop)) == expected
+        # Where no label has it, it was set in a job at work, nobody knows which.
+        catalogue.upsert([one.model_copy(update={"tags": {}}) for one in labels])
+        catalogue.upsert([Verdict(image_id=IMAGE_ID, check="not_stopped", passed=False)])
+    _migrate_back(url, "0009")
+    with Catalogue(url) as catalogue:
+        assert {one.batch_id for one in catalogue.read(Stop)} >= {"a", "b", "c"}
 
 
 def test_of_two_looks_an_earlier_version_keeps_one(tmp_path: Path) -> None:

@@ -71,6 +71,19 @@ def upgrade() -> None:
             "WHERE origin != 'model' AND CAST(tags AS TEXT) LIKE '%\"do_not_use\"%'"
         )
     )
+    # A stop that was set in a job at work is in no label: it stands wherever the image is out.
+    stopped = connection.execute(
+        sa.text(
+            "SELECT image_id FROM verdicts WHERE \"check\" = 'not_stopped' AND NOT passed "
+            "AND image_id NOT IN (SELECT image_id FROM stops)"
+        )
+    )
+    for (image_id,) in stopped.fetchall():
+        for batch_id, _ in holding.get(image_id, ()):
+            connection.execute(
+                sa.text("INSERT INTO stops VALUES (:batch_id, :image_id, true)"),
+                {"batch_id": batch_id, "image_id": image_id},
+            )
 
 
 def downgrade() -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -138,6 +138,19 @@ def barred(
     minors = failed(ADULT) - released(decided)
     doubted = {quarantine.image_id for quarantine in quarantines if quarantine.is_active}
     return failed(NOT_STOPPED) | failed(INTIMATE) | minors | doubted | dropped(decided)
+
+
+def told_anew(batches: Iterable[Batch], settled: Collection[str]) -> list[Batch]:
+    """Those batches that are out whose state is another now: "returned" once all their images are
+    `settled`, which is labelled by people or never to be shown, and "pushed" until then.
+    """
+    changed = []
+    for batch in batches:
+        is_whole = all(image_id in settled for image_id in batch.image_ids)
+        state = "returned" if is_whole else "pushed"
+        if batch.state not in ("planned", state) and batch.task and batch.image_ids:
+            changed.append(batch.model_copy(update={"state": state}))
+    return changed
 
 
 def _is_newer(annotation: Annotation, other: Annotation | None) -> bool:

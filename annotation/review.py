@@ -62,19 +62,17 @@ def accept(
     params: ReviewParams,
     before: Collection[Annotation] = (),
     stopped: Collection[str] = (),
-    barred: Collection[str] = (),
 ) -> list[Record]:
     """Annotations (of the origin they came back with), stops, verdicts and what was rejected.
 
     images and sent: the records and the model's annotations of the batch, in any order. before:
     what people have said of its images in earlier returns; what nobody has changed since stays as
-    it is, whoever has the job now. stopped: images with a stop in another batch. barred: images
-    that nobody may be shown, for which no batch waits. Verdicts are on what annotators and gold
-    say; of a replica, and of an image that is not finished, only stops count, and a stop on any
-    return of an image, in any batch, is the last word. The batch itself follows as "returned" once
-    every image of it has come back and was accepted, now or before. Rejected (CHECK_FAILED): an
-    image whose shapes do not fit the schema (a stop on it holds all the same), whose size has
-    changed or that is no longer kept, and what `returned` rejects.
+    it is, whoever has the job now. stopped: images with a stop in another batch. Verdicts are on
+    what annotators and gold say; of a replica, and of an image that is not finished, only stops
+    count, and a stop on any return of an image, in any batch, is the last word. The batch itself
+    follows as "returned" once every image of it has come back and was accepted, now or before.
+    Rejected (CHECK_FAILED): an image whose shapes do not fit the schema (a stop on it holds all the
+    same), whose size has changed or that is no longer kept, and what `returned` rejects.
     """
     image_by_id = {image.image_id: image for image in images}
     sent_by_id = {annotation.image_id: annotation for annotation in sent}
@@ -102,8 +100,7 @@ def accept(
             accepted.add(back.image_id)
     # Of two verdicts of one check on one image, the later one is kept.
     records += [*stops, *returned.rejected]
-    now_stopped = {one.image_id for one in stops if isinstance(one, Stop) and one.is_standing}
-    if accepted.union(barred, now_stopped).issuperset(batch.image_ids):
+    if accepted.issuperset(batch.image_ids):
         records.append(batch.model_copy(update={"state": "returned"}))
     return records
 

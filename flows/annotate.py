@@ -4,7 +4,14 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from annotation.anew import carried_over
-from annotation.batches import BatchParams, barred, plan_batches, sent_with, showable
+from annotation.batches import (
+    BatchParams,
+    barred,
+    plan_batches,
+    sent_with,
+    showable,
+    told_anew,
+)
 from annotation.exchange import Exchange
 from annotation.folder import FOLDER
 from annotation.honeypots import disguised, drawn
@@ -142,7 +149,7 @@ def pull(home: Path) -> PullSummary:
         }
         labelled = {label.image_id for label in catalogue.read(Annotation)}
         # No batch waits for what nobody may be shown, and one does for what may be shown again.
-        settle(catalogue, by_people | unwanted)
+        catalogue.upsert(told_anew(catalogue.read(Batch), by_people | unwanted))
         return PullSummary(
             batches=len(batches),
             returned=sum(batch.state == "returned" for batch in catalogue.read(Batch)),
@@ -151,18 +158,6 @@ def pull(home: Path) -> PullSummary:
             rejected=catalogue.rejected_by_reason("annotate").total(),
             hidden=newly_hidden,
         )
-
-
-def settle(catalogue: Catalogue, settled: set[str]) -> None:
-    """Batches are "returned" of which all images are settled, and the others are still out."""
-    out = [one for one in catalogue.read(Batch) if one.task and one.image_ids]
-    states = {one.batch_id: settled.issuperset(one.image_ids) for one in out}
-    now = [
-        one.model_copy(update={"state": "returned" if states[one.batch_id] else "pushed"})
-        for one in out
-        if one.state != "planned"
-    ]
-    catalogue.upsert([one for one in now if one not in out])
 
 
 @flow(name="annotate-erase")
@@ -261,7 +256,6 @@ def pull_batch(
             params=params,
             before=before,
             stopped=stopped,
-            barred=_barred(catalogue),
         )
         # Before what comes in their place: killed in between, the next pull reads the jobs again.
         catalogue.forget(superseded(records, before))

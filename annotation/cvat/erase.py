@@ -25,7 +25,7 @@ from typing import Any
 from PIL import Image
 
 from annotation.cvat.connection import Connection, Upload
-from annotation.cvat.jobs import GROUND_TRUTH, frames_of
+from annotation.cvat.frames import GROUND_TRUTH, frames_of
 from annotation.cvat.tasks import Picture, creation, find, mark, marked, remove, upload
 from annotation.cvat.waiting import wait
 from annotation.exchange import Contents

@@ -8,7 +8,7 @@ away.
 from collections.abc import Collection
 
 from annotation.cvat.connection import Connection
-from annotation.cvat.pull import task_frames
+from annotation.cvat.frames import task_frames
 from mirrorset.records import Batch
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from annotation.checks import Finding
 from annotation.cvat.connection import Connection
-from annotation.cvat.pull import task_frames
+from annotation.cvat.frames import task_frames
 from mirrorset.records import Batch, Record, Xy
 
 # Half the side of the square that is drawn about the point, px.
@@ -53,8 +53,8 @@ def settle(
     """Make the issues of the batch's task say what `found` says, and nothing more.
 
     found: by the id of the job whose labels it is about. left: findings whose issues stay as they
-    are. Issues that people opened are left alone,
-    and a finding on a frame that is deleted is passed over. Raises as `Connection.call` does.
+    are. Issues that people opened are left alone, and a finding on a frame that is deleted is
+    passed over. Raises as `Connection.call` does.
     """
     task = task_frames(connection, batch)
     if task is None:

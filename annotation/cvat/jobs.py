@@ -7,6 +7,7 @@ from typing import Any
 
 from annotation.batches import BatchParams
 from annotation.cvat.connection import Connection
+from annotation.cvat.frames import GROUND_TRUTH
 from annotation.cvat.shape_json import ServerLabels, to_annotations
 from annotation.cvat.tasks import Frames, TaskPlan, in_parallel
 from annotation.exchange import BY_PEOPLE
@@ -15,7 +16,6 @@ from mirrorset.errors import IntegrityError, SettingsError, UnavailableError
 
 Json = dict[str, Any]
 
-GROUND_TRUTH = "ground_truth"
 _REPLICA = "consensus_replica"
 
 
@@ -71,19 +71,6 @@ def _listed(connection: Connection, task_id: int) -> list[Json]:
 
 def _gold_job(connection: Connection, task_id: int) -> Json | None:
     return next((job for job in _listed(connection, task_id) if job["type"] == GROUND_TRUTH), None)
-
-
-def frames_of(connection: Connection, listed: Mapping[str, Any]) -> Sequence[int]:
-    """The numbers of the frames in a job that `GET /api/jobs` lists.
-
-    Those of ground truth are picked from the whole task, and only the job itself says which.
-    """
-    every = range(listed["start_frame"], listed["stop_frame"] + 1)
-    if listed["type"] != GROUND_TRUTH:
-        return every
-    meta = connection.call("GET", f"/api/jobs/{listed['id']}/data/meta")
-    picked: list[int] | None = meta.get("included_frames")
-    return every if picked is None else picked
 
 
 def _gold(there: Frames, params: BatchParams) -> set[int]:

@@ -24,12 +24,11 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from annotation.cvat.connection import PARALLEL, AnswerError, Connection
-from annotation.cvat.jobs import frames_of
-from annotation.cvat.shape_json import Frame, ServerLabels, from_annotations
+from annotation.cvat.connection import PARALLEL, Connection
+from annotation.cvat.frames import TaskFrames, frames_of, read_frames
+from annotation.cvat.shape_json import ServerLabels, from_annotations
 from annotation.exchange import Returned, ReturnedImage, is_annotated, returned_rejected
 from annotation.pseudonyms import CONSENSUS, UNNAMED, Pseudonyms
 from annotation.schema import DO_NOT_USE
@@ -56,15 +55,6 @@ _ORIGINS: dict[str, Origin] = {
     "replica": "replica",
     "ground_truth": "gold",
 }
-
-
-class TaskFrames(Record):
-    """The frames of a task. image_ids: by frame number, of those that are images of the batch."""
-
-    frames: dict[int, Frame]
-    image_ids: dict[int, str]
-    deleted: frozenset[int]
-    strangers: tuple[str, ...]
 
 
 class _Copy(Record):
@@ -163,39 +153,6 @@ def list_jobs(
     else:
         jobs = [_as_listed(before[str(one["id"])], one, pseudonyms) for one in listed]
     return tuple(_annotators_own(job, before) for job in jobs)
-
-
-def task_frames(connection: Connection, batch: Batch) -> TaskFrames | None:
-    """The frames of the batch's task; None where the server has no such task any more."""
-    try:
-        meta = connection.call("GET", f"/api/tasks/{batch.task}/data/meta")
-    except AnswerError as error:
-        if error.status != 404:
-            raise
-        return None
-    return read_frames(meta, batch.image_ids)
-
-
-def read_frames(meta: Mapping[str, Any], image_ids: Sequence[str]) -> TaskFrames:
-    """The frames that `GET /api/tasks/{id}/data/meta` lists, matched with images by their names."""
-    by_stem = {image_id[:16]: image_id for image_id in image_ids}
-    frames = {
-        number: Frame(name=one["name"], width_px=one["width"], height_px=one["height"])
-        for number, one in enumerate(meta["frames"], start=meta.get("start_frame") or 0)
-    }
-    deleted = frozenset(meta.get("deleted_frames") or ())
-    stems = {number: PurePosixPath(frame.name).stem for number, frame in frames.items()}
-    return TaskFrames(
-        frames=frames,
-        image_ids={number: by_stem[stem] for number, stem in stems.items() if stem in by_stem},
-        deleted=deleted,
-        # A deleted one stands where an image was erased.
-        strangers=tuple(
-            frames[number].name
-            for number, stem in stems.items()
-            if stem not in by_stem and number not in deleted
-        ),
-    )
 
 
 def is_done(job: AnnotationJob, done_at: Stage) -> bool:

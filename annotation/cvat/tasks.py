@@ -132,9 +132,9 @@ def stand(connection: Connection, plan: TaskPlan, contents: Contents) -> Frames:
     """The batch's task with its frames, made where there is none, before labels are put on it.
 
     A picture that the server, or this machine after it, cannot read is left out: its frame is
-    missing. Raises
-    UnavailableError where the server does not make the task, as often as it is tried, and
-    OverdueError where it takes too long: the next push takes up what it has made by then.
+    missing. Raises UnavailableError where the server does not make the task, as often as it is
+    tried, and OverdueError where it takes too long: the next push takes up what it has made by
+    then.
     """
     frames, tries = plan.frames, 0
     while tries < _TRIES:

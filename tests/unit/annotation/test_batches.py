@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from annotation.batches import BatchParams, make_batch, plan_batches, uncertainty
+from annotation.batches import BatchParams, make_batch, plan_batches, told_anew, uncertainty
 from annotation.honeypots import drawn
 from annotation.schema import LabelSchema
 from mirrorset.records import Annotation, Decision, Face, Quarantine, Reason, Verdict, utc_now
@@ -184,3 +184,15 @@ def test_honeypots_pass_the_same_gates(annotations: list[Annotation], schema: La
 def test_honeypots_leave_room_for_work() -> None:
     with pytest.raises(ValueError, match="fewer than size"):
         BatchParams(size=3, honeypots=3)
+
+
+def test_a_batch_waits_for_what_is_not_settled_and_for_nothing_else() -> None:
+    made = make_batch(["a" * 64, "b" * 64], "selfie-3")
+    out = made.model_copy(update={"state": "pushed", "task": "7"})
+    back = out.model_copy(update={"state": "returned"})
+    every = set(made.image_ids)
+    assert told_anew([made, out, back], every) == [back]
+    assert told_anew([made, out, back], {"a" * 64}) == [out]
+    # One that is left without images has no task, and stays as it is.
+    ended = back.model_copy(update={"task": "", "image_ids": ()})
+    assert told_anew([ended], set()) == []

@@ -6,7 +6,7 @@ import pytest
 from scripted_server import Told, scripted
 
 from annotation.cvat.connection import connect
-from annotation.cvat.jobs import frames_of
+from annotation.cvat.frames import frames_of
 
 ABOUT = Told({"name": "Computer Vision Annotation Tool", "version": "2.54.1"})
 

@@ -12,9 +12,9 @@ Rows = NDArray[np.int64]
 IsWanted = Callable[[Rows, Rows], NDArray[np.bool_]]
 
 #: The chance at which a pair at the radius itself may be missed; nearer ones are missed far less.
-MISSED = 1e-3
+MISSED = 1e-2
 # What sorting a row once costs, in comparisons of two rows.
-_SORT_COST = 3
+_SORT_COST = 4
 # Among so many rows every pair is compared.
 _ALL = 4096
 # Of more rows with one key each is compared with so many next ones: copies of one picture are
@@ -128,7 +128,7 @@ def _alike(keys: Words) -> Iterator[Rows]:
 def _distances(some: Words, others: Words) -> NDArray[np.int64]:
     counts = np.bitwise_count(some ^ others)
     # A product takes a fourth of the time of a sum along so short an axis.
-    return (counts @ np.ones(counts.shape[1], dtype=np.float32)).astype(np.int64)
+    return np.asarray(counts @ np.ones(counts.shape[1], dtype=np.float32), dtype=np.int64)
 
 
 def _index_bits(count: int) -> int:

@@ -42,7 +42,7 @@ class GroupParams(Record):
     one author form a group.
     """
 
-    face_radius_bits: int = Field(default=56, ge=0, le=255)
+    face_radius_bits: int = Field(default=48, ge=0, le=255)
     frame_radius_bits: int = Field(default=6, ge=0, le=31)
     min_likeness: float = Field(default=0.7, ge=-1, le=1)
     max_images: int = Field(default=100, ge=1)

@@ -17,6 +17,7 @@ SIDE_PX = 112
 _BLOCK_PX = 16
 _STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-3)
 _SMOOTHED_PX = 5
+_EVERYWHERE = np.ones((SIDE_PX, SIDE_PX), dtype=np.uint8)
 # Coarser than this all faces are alike.
 _DETAIL_PX = 3.0
 # What JPEG leaves of plain skin or sky says nothing.
@@ -72,7 +73,7 @@ def likeness(first: Grey, second: Grey) -> float:
     start = np.eye(2, 3, dtype=np.float32)
     try:
         _, move = cv2.findTransformECC(
-            first, second, start, cv2.MOTION_AFFINE, _STOP, None, _SMOOTHED_PX
+            first, second, start, cv2.MOTION_AFFINE, _STOP, _EVERYWHERE, _SMOOTHED_PX
         )
     except cv2.error:  # they have nothing in common that could be laid upon each other
         return 0.0
@@ -80,7 +81,7 @@ def likeness(first: Grey, second: Grey) -> float:
     moved = cv2.warpAffine(
         second, move, first.shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
-    some, others = _details(first), _details(moved)
+    some, others = _details(first), _details(np.asarray(moved, dtype=np.uint8))
     deviations = some.std(axis=1), others.std(axis=1)
     is_told = np.minimum(*deviations) > _LEAST_DEVIATION
     if not is_told.any():

@@ -100,7 +100,8 @@ class _Hashes(NamedTuple):
 
     def is_one_upright(self, i: Rows, j: Rows) -> NDArray[np.bool_]:
         """Where not both are variants: two mirror images are as close as what they mirror."""
-        return ~(self.is_variant[i] & self.is_variant[j])
+        is_not_upright: NDArray[np.bool_] = self.is_variant[i] & self.is_variant[j]
+        return ~is_not_upright
 
     def close(self, by: By, radius: int, is_wanted: IsWanted) -> Iterator[Close]:
         """The pairs of different images that `is_wanted` and the radius let through."""

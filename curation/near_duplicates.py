@@ -100,14 +100,14 @@ class _Hashes(NamedTuple):
 
     def is_one_upright(self, i: Rows, j: Rows) -> NDArray[np.bool_]:
         """Where not both are variants: two mirror images are as close as what they mirror."""
-        is_not_upright: NDArray[np.bool_] = self.is_variant[i] & self.is_variant[j]
-        return ~is_not_upright
+        return ~(self.is_variant[i] & self.is_variant[j])
 
     def close(self, by: By, radius: int, is_wanted: IsWanted) -> Iterator[Close]:
         """The pairs of different images that `is_wanted` and the radius let through."""
 
         def of_two(i: Rows, j: Rows) -> NDArray[np.bool_]:
-            return (self.owners[i] != self.owners[j]) & is_wanted(i, j)
+            are_two: NDArray[np.bool_] = self.owners[i] != self.owners[j]
+            return are_two & is_wanted(i, j)
 
         pairs = close_pairs(self.words, radius, of_two)
         owners = np.sort(self.owners[pairs], axis=1)

@@ -11,7 +11,6 @@ _HERE = Path(__file__).parent
 #: imagededup is a Python face on PyTorch for one method of five; the others need none of it.
 IMAGEDEDUP = (
     "imagededup==0.3.3.post2",
-    "matplotlib==3.10.6",
     "numpy==2.2.6",
     "pillow==11.3.0",
     "pywavelets==1.8.0",

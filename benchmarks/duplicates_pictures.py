@@ -86,7 +86,6 @@ def strangers(
         if (face := squared_face(decode(picture.path.read_bytes()), five)) is not None
     ]
     greys = np.array([cv2.cvtColor(face, cv2.COLOR_RGB2GRAY) for face in donors])
-    greys = np.concatenate([greys, greys[:, :, ::-1]])
     backdrops = [
         cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
         for path in sorted((photos / "negatives_skimage").rglob("*.*"))
@@ -96,8 +95,9 @@ def strangers(
     made = []
     for number in range(count):
         random = np.random.default_rng((seed, number))
-        # Two of the three tell the third: a Latin square.
-        eyes, nose = number % people, (number // people * 7 + number) % people
+        # A Latin square: two of the three tell the third.
+        eyes = number % people
+        nose = (eyes + number // people + 1) % people
         parts = greys[[eyes, nose, (eyes + nose + 1) % people]]
         picture, five = _composed(parts, backdrops, random)
         path = folder / f"{first + number:05}-.jpg"

@@ -206,3 +206,17 @@ def test_the_new_images_of_an_oversized_group_wait_to_be_looked_at(portraits, gr
         (image_id, Reason.OVERSIZED_GROUP) for image_id in flagged
     }
     assert "One of 4 images" in rejected[0].detail
+
+
+def test_a_turned_picture_of_someone_else_before_the_same_backdrop_is_no_copy(portraits):
+    backdrop = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    shown = []
+    for portrait in portraits[:2]:
+        picture = Image.fromarray(backdrop).resize((800, 800), Image.Resampling.BICUBIC)
+        picture.paste(portrait.picture.crop((100, 100, 305, 305)), (300, 300))
+        shown.append((np.asarray(picture), portrait.five + 200))
+    upright = Pixels(shown[0][0], [shown[0][1]])
+    for (rgb, five), is_copy in zip(shown, (True, False), strict=True):
+        turned = Pixels(np.ascontiguousarray(np.rot90(rgb)), [five])
+        assert upright.is_copy(turned, "turned", 0.7) == is_copy
+        assert turned.is_copy(upright, "turned", 0.7) == is_copy

@@ -28,7 +28,7 @@ _SIDE_PX = 256
 _NOISE = 0.015
 #: Rows of the aligned face of 112 px at which one person's part ends and the next one's begins.
 _SEAMS_PX = (62, 82)
-_SETS = ("congress_pd_gray", "frl_lisa_cc0", "frl_london", "frl_zoom_cc0", "pd_portraits")
+_SETS = ("congress_pd_gray", "frl_london", "pd_portraits")
 
 
 @dataclass(frozen=True)

@@ -104,11 +104,8 @@ def _blocks_of(faces: Sequence[NDArray[np.float64]], shape: tuple[int, int]) -> 
         return _ALL_BLOCKS
     blocks = np.zeros_like(_ALL_BLOCKS)
     for five in faces:
-        margin = np.linalg.norm(five[0] - five[1]) / 2
-        box = np.array([five.min(axis=0) - margin, five.max(axis=0) + margin])
-        (left, top), (right, bottom) = (
-            np.floor(box / shape[::-1] * _SIDE).clip(0, _SIDE - 1).astype(int)
-        )
+        box = np.array([five.min(axis=0), five.max(axis=0)]) / shape[::-1]
+        (left, top), (right, bottom) = (box * _SIDE).astype(int).clip(0, _SIDE - 1)
         blocks[top : bottom + 1, left : right + 1] = True
     return blocks
 

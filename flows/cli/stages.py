@@ -27,7 +27,13 @@ def group() -> None:
     from mirrorset.workspace import open_workspace
 
     workspace = open_workspace(Path())
-    run(workspace.snapshot, workspace.work, workspace.blobs, workspace.params("group", GroupParams))
+    params = workspace.params("group", GroupParams)
+    counts = run(workspace.snapshot, workspace.work, workspace.blobs, params)
+    typer.echo(
+        f"{counts.images} images in {counts.groups} groups, the largest of {counts.largest}; "
+        f"{counts.oversized} groups are oversized; {counts.strangers} pairs with close hashes show "
+        "strangers."
+    )
 
 
 @app.command()

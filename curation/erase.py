@@ -7,7 +7,7 @@ other file keeps its bytes.
 import csv
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,7 +17,7 @@ from curation.build import describe, tally_of
 from curation.images import erase_images
 from curation.labels import erase_labels
 from mirrorset.erasure import Gone, Removed
-from mirrorset.files import write_bytes
+from mirrorset.files import written_aside
 from mirrorset.load import ReleaseCard
 from mirrorset.params import DatasetParams, Responsible
 from mirrorset.records import Split
@@ -25,25 +25,23 @@ from mirrorset.records import Split
 _ERASED = "an image that was erased"
 
 
-def erase_records(path: Path, gone: Gone) -> int:
+def erase_records(path: Path, gone: Gone, is_dry_run: bool = False) -> int:
     """Write a file of records anew without those of the images; returns how many were concerned.
 
     For every *.jsonl of a snapshot or of the work folder. Whose near-duplicate was erased gets the
     next key, and a reason that named an erased image no longer does. Other lines stay as they are,
     and so does a file that none concerns.
     """
-    lines = path.read_bytes().splitlines(keepends=True)
-    records = [json.loads(line) for line in lines]
-    keys = _new_keys(records, gone)
-    kept, concerned = [], 0
-    for line, record in zip(lines, records, strict=True):
-        changed = None if _is_about(record, gone) else _without(record, gone, keys)
-        concerned += changed != record
-        if changed is not None:
-            text = json.dumps(changed, separators=(",", ":"), ensure_ascii=False) + "\n"
-            kept.append(line if changed == record else text.encode())
-    if concerned:
-        write_bytes(path, b"".join(kept))
+    keys = _new_keys(path, gone)
+    if keys is None:
+        return 0
+    if is_dry_run:
+        return sum(after != before for before, after in _lines(path, gone, keys))
+    concerned = 0
+    with written_aside(path) as aside, aside.open("wb") as out:
+        for before, after in _lines(path, gone, keys):
+            concerned += after != before
+            out.write(after)
     return concerned
 
 
@@ -95,9 +93,15 @@ def shards_with(label_files: Iterable[Path], gone: Gone) -> set[int]:
 
 
 def is_attributed(attribution: Path, gone: Gone) -> bool:
-    """Whether an ATTRIBUTION.csv names one of the images: its release, pack or conversion has it."""
+    """Whether a release's, pack's or conversion's ATTRIBUTION.csv names one of the images."""
+    return count_attributed(attribution, gone)[0] > 0
+
+
+def count_attributed(attribution: Path, gone: Gone) -> tuple[int, int]:
+    """How many of the images an ATTRIBUTION.csv names, and how many others."""
     with attribution.open(encoding="utf-8", newline="") as lines:
-        return any(row["image_id"] in gone.image_ids for row in csv.DictReader(lines))
+        named = [row["image_id"] in gone.image_ids for row in csv.DictReader(lines)]
+    return sum(named), len(named) - sum(named)
 
 
 def erase_conversion(folder: Path, gone: Gone, is_dry_run: bool = False) -> list[Removed]:
@@ -127,14 +131,35 @@ def _is_about(record: dict[str, Any], gone: Gone) -> bool:
     return is_seen_there or any(gone.is_meant(one) for one in named if one)
 
 
-def _new_keys(records: Iterable[dict[str, Any]], gone: Gone) -> dict[str, str]:
-    """For each key of a group that is an erased image, the smallest image_id that is left."""
-    keys: dict[str, str] = {}
-    for record in records:
-        key, image_id = record.get("key"), record.get("image_id")
-        if key in gone.image_ids and image_id and image_id not in gone.image_ids:
-            keys[key] = min(image_id, keys.get(key, image_id))
+def _new_keys(path: Path, gone: Gone) -> dict[str, str] | None:
+    """For each key of a group that is an erased image, the smallest image_id that is left.
+
+    None where no line of the file mentions any of the images.
+    """
+    keys: dict[str, str] | None = None
+    with path.open("rb") as lines:
+        for record in (json.loads(line) for line in lines if gone.is_in(line)):
+            keys = {} if keys is None else keys
+            key, image_id = record.get("key"), record.get("image_id")
+            if key in gone.image_ids and image_id not in gone.image_ids:
+                keys[key] = min(image_id, keys.get(key, image_id))
     return keys
+
+
+def _lines(path: Path, gone: Gone, keys: dict[str, str]) -> Iterator[tuple[bytes, bytes]]:
+    """Each line as it is and as it is to be, b"" where it goes."""
+    with path.open("rb") as lines:
+        for line in lines:
+            if not gone.is_in(line):
+                yield line, line
+                continue
+            record = json.loads(line)
+            if _is_about(record, gone):
+                yield line, b""
+                continue
+            changed = _without(record, gone, keys)
+            text = json.dumps(changed, separators=(",", ":"), ensure_ascii=False) + "\n"
+            yield line, line if changed == record else text.encode()
 
 
 def _without(record: dict[str, Any], gone: Gone, keys: dict[str, str]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Tracked:
 
     @property
     def outs(self) -> dict[str, Data]:
-        """Data by its path in the workspace, without what git itself keeps."""
+        """Data by its path in the workspace."""
         found = {}
         for name, entry, is_out in self._entries():
             if is_out and "md5" in entry:
@@ -51,6 +51,13 @@ class Tracked:
                 path = f"{base.removeprefix('./')}{entry['path']}"
                 found[path] = Data(entry["md5"], entry.get("size", 0), entry.get("nfiles"))
         return found
+
+    def without_stages(self, *names: str) -> "Tracked":
+        """The documents without these stages of dvc.lock: they have not run."""
+        changed = copy.deepcopy(dict(self.documents))
+        for name in names:
+            changed.get(_LOCK, {}).get("stages", {}).pop(name, None)
+        return Tracked(changed)
 
     def renewed(
         self, data: Mapping[str, Data], moved: Mapping[str, str], version: str

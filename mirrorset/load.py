@@ -223,7 +223,8 @@ def _successor(folder: Path, withdrawal: Withdrawn) -> Path:
 
 
 def _withdrawn(withdrawal: Withdrawn) -> str:
-    return f"{withdrawal.name} {withdrawal.version} was withdrawn on {withdrawal.withdrawn_at:%Y-%m-%d}"
+    day = f"{withdrawal.withdrawn_at:%Y-%m-%d}"
+    return f"{withdrawal.name} {withdrawal.version} was withdrawn on {day}"
 
 
 def _item(row: dict[str, Any], folder: Path) -> Item:

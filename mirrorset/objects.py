@@ -85,18 +85,20 @@ class Objects:
         oid = hashlib.md5(content, usedforsecurity=False).hexdigest() + _DIR
         return self._keep(oid, lambda aside: aside.write_bytes(content))
 
-    def send(self, oids: Collection[str]) -> int:
-        """Bring objects of the cache to every remote that lacks them; returns how many went."""
-        sent = 0
-        # A folder's object last: where it is, all of it is.
-        for oid in sorted(oids, key=lambda oid: (oid.endswith(_DIR), oid)):
-            for remote in list(self.remotes):
-                with self._reaching(remote):
-                    path = remote.path(oid)
-                    if not remote.fs.exists(path):
-                        _upload(remote.fs, self._cached(oid), path)
-                        sent += 1
-        return sent
+    def send(self, oids: Collection[str], in_place_of: Collection[str]) -> None:
+        """Bring objects to the remotes that hold any of those in whose place they come.
+
+        Only what a remote lacks is sent.
+        """
+        for remote in list(self.remotes):
+            with self._reaching(remote):
+                if not any(remote.fs.exists(remote.path(oid)) for oid in in_place_of):
+                    continue
+                # A folder's object last: where it is, all of it is.
+                for oid in sorted(oids, key=lambda oid: (oid.endswith(_DIR), oid)):
+                    file = None if remote.fs.exists(remote.path(oid)) else self.get(oid)
+                    if file is not None:
+                        _upload(remote.fs, file, remote.path(oid))
 
     def erase(self, oids: Collection[str], is_dry_run: bool = False) -> list[Removed]:
         """Remove objects from the cache and from every remote that can be reached."""
@@ -105,6 +107,7 @@ class Objects:
         if not is_dry_run:
             for oid in held:
                 self._cached(oid).unlink(missing_ok=True)
+            self._forget_runs(oids)
         for remote in list(self.remotes):
             count = 0
             with self._reaching(remote):
@@ -112,6 +115,14 @@ class Objects:
                     count += remove_file(remote.fs, remote.path(oid), is_dry_run)
             found.append(Removed(place=REMOTE, name=remote.name, count=count))
         return [one for one in found if one.count]
+
+    def _forget_runs(self, oids: Collection[str]) -> None:
+        """Remove what DVC remembers of stages that gave or took one of these objects."""
+        named = [oid.encode() for oid in oids]
+        for record in (self.cache.parents[1] / "runs").glob("*/*/*"):
+            content = record.read_bytes()
+            if any(oid in content for oid in named):
+                record.unlink()
 
     def all_cached(self) -> Iterator[str]:
         """The oids of all that the cache holds."""
@@ -143,11 +154,11 @@ class Objects:
 
 
 @contextmanager
-def opened_objects(home: Path, scratch: Path) -> Iterator[Objects]:
+def opened_objects(home: Path, scratch: Path, is_dry_run: bool = False) -> Iterator[Objects]:
     """The objects of the workspace at `home`. scratch: a folder for what has to be fetched.
 
-    What DVC remembers of the workspace's files, names among it, is forgotten afterwards: it finds
-    out again.
+    What DVC remembers of the workspace's files, names among it, is forgotten afterwards, but for a
+    dry run: it finds out again.
     """
     # DVC takes a second to import.
     from dvc.repo import Repo  # noqa: PLC0415
@@ -168,11 +179,9 @@ def opened_objects(home: Path, scratch: Path) -> Iterator[Objects]:
                 # Each filesystem raises its own kinds, and DVC for one that is not installed.
                 objects.unreached.append(_unreached(name, error))
         memory = Path(repo.site_cache_dir)
-        try:
-            yield objects
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
-    shutil.rmtree(memory, ignore_errors=True)
+        yield objects
+    if not is_dry_run:
+        shutil.rmtree(memory, ignore_errors=True)
 
 
 def _upload(fs: Any, file: Path, path: str) -> None:

@@ -18,7 +18,7 @@ from mirrorset.catalogue.frontier import place
 from mirrorset.errors import IntegrityError
 from mirrorset.files import written_aside
 
-Of = Literal["bytes", "pixels", "item", "address"]
+Of = Literal["bytes", "pixels", "item", "address", "erasure"]
 
 _KEY_BYTES = 32
 

@@ -43,7 +43,7 @@ def erase_from_pack(folder: Path, version: str, release_digest: str, gone: Gone)
     write_records(folder / "left_out.jsonl", left_out)
     files = {
         path.relative_to(folder).as_posix(): file_sha256(path)
-        for path in sorted(folder.rglob("*"))
+        for path in folder.rglob("*")
         if path.is_file() and path != folder / "pack.json"
     }
     successor = sealed(
@@ -53,7 +53,7 @@ def erase_from_pack(folder: Path, version: str, release_digest: str, gone: Gone)
                 "release_digest": release_digest,
                 "item_count": len(kept),
                 "left_out_count": len(left_out),
-                "files": files,
+                "files": dict(sorted(files.items())),
             }
         )
     )

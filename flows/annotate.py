@@ -201,7 +201,7 @@ def take_away(
         images=len(ids),
         batches=len(batches),
         ended=sum(not (set(one.image_ids) - ids) for one in batches),
-        in_no_batch=len(ids.difference(*(one.image_ids for one in batches))),
+        in_no_batch=len(set(ids).difference(*(one.image_ids for one in batches))),
     )
 
 

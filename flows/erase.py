@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from annotation.erase import batches_with, erase_from_archives
@@ -275,9 +276,8 @@ def _from_annotators(workspace: Workspace, catalogue: Catalogue, gone: Gone) -> 
     unreached = []
     servers = _by_server(workspace, batches_with(catalogue.read(Batch), gone), gone)
     for server in sorted(servers):
-        unreached += _attempted(
-            "CVAT", lambda at=server: take_away(workspace, catalogue, gone.image_ids, at), server
-        )
+        step = partial(take_away, workspace, catalogue, gone.image_ids, server)
+        unreached += _attempted("CVAT", step, server)
     # What annotators gave back under another name belongs to no batch.
     unreached += erase_from_archives(workspace.exchange, gone)[1]
     if not unreached and held_by_annotators(catalogue, gone.image_ids):

@@ -35,10 +35,10 @@ def erase(gone: Gone, is_dry_run: bool = False) -> tuple[list[Removed], list[Unr
 
 def _runs_about(client: Any, gone: Gone) -> list[Any]:
     """Ids of the flow runs that mention one of the images, themselves or by a task."""
-    found, offset = set(), 0
+    found = set()
     for read, own in ((client.read_flow_runs, "id"), (client.read_task_runs, "flow_run_id")):
         offset = 0
-        while page := read(limit=_AT_ONCE, offset=offset):
+        while page := read(sort="ID_DESC", limit=_AT_ONCE, offset=offset):
             found |= {getattr(run, own) for run in page if _is_about(run, gone)}
             offset += len(page)
     return sorted(one for one in found if one is not None)

@@ -72,8 +72,8 @@ def survey(workspace: Workspace, objects: Objects, gone: Gone, contents: Iterabl
             result.objects |= search.of(data.oid)
         for tag in [tag for tag, of in tags.items() if of == one]:
             version = tag.removeprefix(f"{name}-")
-            data = outs.get(f"data/releases/{name}/{version}")
-            held, others = search.images(data.oid) if data else (0, 0)
+            folder = outs.get(f"data/releases/{name}/{version}")
+            held, others = search.images(folder.oid) if folder else (0, 0)
             if held:
                 result.versions[version] = others
                 result.found.append(Removed(place="releases", name=tag, count=held))

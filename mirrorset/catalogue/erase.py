@@ -149,7 +149,7 @@ def _of_frontier(gone: Gone, addresses: Sequence[str]) -> ColumnElement[bool]:
     return or_(
         frontier.c.url.in_(addresses),
         frontier.c.key.in_([f"page:{place(one)}" for one in addresses]),
-        and_(frontier.c.kind == int(Kind.ITEM), or_(*mentioning)) if mentioning else False,
+        *([and_(frontier.c.kind == int(Kind.ITEM), or_(*mentioning))] if mentioning else []),
         *(
             and_(
                 frontier.c.key.in_([f"item:{one}" for one in items]),

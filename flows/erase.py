@@ -26,6 +26,7 @@ from flows.successors import (
     Survey,
     clear,
     is_postponed,
+    needed,
     planned,
     restore,
     send,
@@ -118,7 +119,8 @@ def order(home: Path, asked: Asked) -> str:
             erasure_id=erasure_id, asked=asked.in_words, began_at=utc_now(), image_ids=()
         )
         gone = _gone(catalogue, image_ids)
-        if image_ids or begun is not None:
+        known = {one.image_id for one in catalogue.read(ImageRecord)}
+        if begun is not None or done is None or not image_ids.isdisjoint(known):
             write_order(
                 workspace.private,
                 before.model_copy(
@@ -171,7 +173,7 @@ def carry_out(workspace: Workspace, catalogue: Catalogue, begun: Order) -> Certi
             send(workspace, objects, made, set(now.objects))
             clear_leftovers(workspace)
             restore(workspace, objects, gone, tuple(x for x in made if not is_postponed(x)))
-            objects.erase(now.objects)
+            objects.erase(set(now.objects) - needed(workspace, objects, gone))
             progress.to(3)
             unreached = list(objects.unreached)
             unreached += [

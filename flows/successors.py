@@ -136,6 +136,21 @@ def is_postponed(one: Succession) -> bool:
     return one.successor is not None and one.why != ""
 
 
+def needed(workspace: Workspace, objects: Objects, gone: Gone) -> set[str]:
+    """The objects of every version that stands, and of HEAD, as far as they hold no image.
+
+    An array may have the same bytes with one image as without another: what is needed stays.
+    """
+    search = _Search(objects, gone)
+    kept: set[str] = set()
+    for commit_name in [*_tags(workspace), "HEAD"]:
+        for data in tracked(workspace.home, commit_name).outs.values():
+            if not search.of(data.oid):
+                files = (objects.listing(data.oid) or {}) if data.oid.endswith(_DIR) else {}
+                kept |= {data.oid, *files.values()}
+    return kept
+
+
 def send(
     workspace: Workspace, objects: Objects, plan: tuple[Succession, ...], in_place_of: set[str]
 ) -> None:

@@ -23,7 +23,10 @@ class BlobStore:
         Raises SettingsError where no such filesystem is known or installed.
         """
         try:
-            self._fs, self._root = fsspec.core.url_to_fs(url, auto_mkdir=True)
+            # Only folders have to be made; S3's filesystem takes no such option.
+            is_local = fsspec.utils.get_protocol(url) in ("file", "local")
+            options = {"auto_mkdir": True} if is_local else {}
+            self._fs, self._root = fsspec.core.url_to_fs(url, **options)
         except (ImportError, ValueError) as error:
             raise SettingsError(f"blobs_url {url!r} cannot be used: {error}.") from None
 

@@ -40,9 +40,13 @@ class _Remote:
 
 @dataclass
 class Objects:
-    """The objects of one workspace. unreached: remotes that did not answer, and why."""
+    """The objects of one workspace. unreached: remotes that did not answer, and why.
+
+    legacy: where DVC 2 kept objects; later ones still put some folders' objects there.
+    """
 
     cache: Path
+    legacy: Path
     scratch: Path
     remotes: list[_Remote] = field(default_factory=list)
     unreached: list[Unreached] = field(default_factory=list)
@@ -51,9 +55,9 @@ class Objects:
         """A file with the object's bytes, fetched where the cache lacks it; None where nobody has
         it. Not to be written to.
         """
-        cached = self._cached(oid)
-        if cached.exists():
-            return cached
+        for cached in self._places(oid):
+            if cached.exists():
+                return cached
         fetched = self.scratch / oid
         if fetched.exists():
             return fetched
@@ -102,11 +106,11 @@ class Objects:
 
     def erase(self, oids: Collection[str], is_dry_run: bool = False) -> list[Removed]:
         """Remove objects from the cache and from every remote that can be reached."""
-        held = [oid for oid in sorted(oids) if self._cached(oid).exists()]
+        held = [path for oid in sorted(oids) for path in self._places(oid) if path.exists()]
         found = [Removed(place=CACHE, name="objects", count=len(held))]
         if not is_dry_run:
-            for oid in held:
-                self._cached(oid).unlink(missing_ok=True)
+            for path in held:
+                path.unlink(missing_ok=True)
             self._forget_runs(oids)
         for remote in list(self.remotes):
             count = 0
@@ -119,19 +123,23 @@ class Objects:
     def _forget_runs(self, oids: Collection[str]) -> None:
         """Remove what DVC remembers of stages that gave or took one of these objects."""
         named = [oid.encode() for oid in oids]
-        for record in (self.cache.parents[1] / "runs").glob("*/*/*"):
+        for record in (self.legacy / "runs").glob("*/*/*"):
             content = record.read_bytes()
             if any(oid in content for oid in named):
                 record.unlink()
 
     def all_cached(self) -> Iterator[str]:
         """The oids of all that the cache holds."""
-        for path in self.cache.glob("??/*"):
-            if not path.name.startswith("."):
-                yield path.parent.name + path.name
+        for folder in (self.cache, self.legacy):
+            for path in folder.glob("[0-9a-f][0-9a-f]/*"):
+                if not path.name.startswith("."):
+                    yield path.parent.name + path.name
 
     def _cached(self, oid: str) -> Path:
         return self.cache / oid[:2] / oid[2:]
+
+    def _places(self, oid: str) -> tuple[Path, Path]:
+        return self._cached(oid), self.legacy / oid[:2] / oid[2:]
 
     def _keep(self, oid: str, write: Callable[[Path], object]) -> str:
         path = self._cached(oid)
@@ -164,7 +172,7 @@ def opened_objects(home: Path, scratch: Path, is_dry_run: bool = False) -> Itera
     from dvc.repo import Repo  # noqa: PLC0415
 
     with Repo(os.fspath(home)) as repo:
-        objects = Objects(Path(repo.cache.local.path), scratch)
+        objects = Objects(Path(repo.cache.local.path), Path(repo.cache.legacy.path), scratch)
         for name in repo.config["remote"]:
             try:
                 remote = repo.cloud.get_remote(name)

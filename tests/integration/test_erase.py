@@ -1,6 +1,12 @@
 """An image is erased from a workspace that was crawled, released and pushed: nothing is left."""
 
+import os
+import random
 import shutil
+import signal
+import subprocess
+import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -22,6 +28,7 @@ from mirrorset.records import ImageRecord, LedgerEntry, Reason
 from mirrorset.workspace import Workspace, open_workspace
 
 COUNT, LATER = 9, 12
+KILLS, LONGEST_S = 8, 15.0
 VERSIONS = ("0.1.0", "0.2.0")
 SUCCESSORS = ("0.1.1", "0.2.1")
 
@@ -61,13 +68,15 @@ def root(released: Path, tmp_path: Path, prefect: None) -> Path:
     (home / ".dvc/config").write_text(config.replace(str(released), str(copy)))
     noted = home / ".mirrorset/made-elsewhere.txt"
     noted.write_text(noted.read_text().replace(str(released), str(copy)))
+    git(home, "commit", "--quiet", "--all", "--message", "The remote has moved")
     return copy
 
 
 def places(workspace: Workspace, release_name: str) -> dict[str, tuple[str, str, int]]:
     folder = workspace.release("faces", release_name)
     return {
-        item.image_id: (item.group_id, item.split, item.image_shard) for item in open_release(folder)
+        item.image_id: (item.group_id, item.split, item.image_shard)
+        for item in open_release(folder)
     }
 
 
@@ -109,11 +118,13 @@ def test_nothing_is_left_of_an_erased_image_and_all_else_is_as_it_was(root: Path
         assert found == held
         assert all(item.rgb().shape == (256, 256, 3) for item in opened)
         assert f"images/{shard:05d}.parquet" in opened.card.files
-    sent = {
-        one for one in (root / "remote").rglob("*") if one.is_file()
-    } - {one for one in (root / "remote").rglob("*") if one.name in objects_before}
+    sent = {one for one in (root / "remote").rglob("*") if one.is_file()} - {
+        one for one in (root / "remote").rglob("*") if one.name in objects_before
+    }
     # One image shard of three pictures, and per version labels and what it says of itself.
-    assert sum(one.read_bytes()[:4] == b"PAR1" and b"bytes" in one.read_bytes() for one in sent) == 1
+    assert (
+        sum(one.read_bytes()[:4] == b"PAR1" and b"bytes" in one.read_bytes() for one in sent) == 1
+    )
 
     assert git(workspace.home, "tag", "--list").split() == [
         *(f"faces-{one}" for one in SUCCESSORS),
@@ -159,7 +170,7 @@ def test_the_next_crawl_is_refused_by_the_tombstone_and_the_next_release_holds_n
         assert site.gets("/i/12.jpg") == 1
         site.forget()
         (summary,) = crawl(workspace.home).values()
-        assert summary.rejected == {Reason.ERASED: 2}
+        assert summary.rejected == {Reason.ERASED: 1}
         assert (site.gets("/i/4.jpg"), site.gets("/i/12.jpg")) == (0, 0)
     assert not workspace.blobs.has(sought.image_id)
     again = release(workspace.home)
@@ -194,7 +205,50 @@ def test_a_remote_that_is_not_there_is_named_and_reached_the_next_time(root: Pat
     certificate = erased(workspace, asked)
     assert certificate.is_complete
     assert list(found_in([workspace.home, root / "remote", root / "coco"], sought)) == []
-    dvc(workspace.home, "pull")
     clone = root / "clone"
     git(root, "clone", "--quiet", str(workspace.home), str(clone))
     dvc(clone, "pull")
+    mirrorset.load(clone / "data/releases/faces/0.2.1").verify()
+
+
+def test_killed_anywhere_it_is_completed_by_the_same_request(root: Path) -> None:
+    """SIGKILL, with whatever it has started, after ever other times; then run to the end."""
+    workspace = open_workspace(root / "faces")
+    sought = traces(workspace, 4)
+    before = {version: places(workspace, version) for version in VERSIONS}
+    rng = random.Random(6)
+    for _ in range(KILLS):
+        running = subprocess.Popen(
+            [sys.executable, "-c", _ERASE, str(workspace.home), sought.page_url],
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert running.stdout is not None
+        running.stdout.readline()  # it begins
+        time.sleep(rng.uniform(0, LONGEST_S))
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+    certificate = erased(workspace, Asked(pages=(sought.page_url,)))
+    assert certificate.is_complete
+    assert [one.version for one in certificate.withdrawn] == list(VERSIONS)
+    assert list(found_in([workspace.home, root / "remote", root / "coco"], sought)) == []
+    assert not list((workspace.home / "data").rglob("*.part"))
+    for version, successor in zip(VERSIONS, SUCCESSORS, strict=True):
+        with pytest.warns(WithdrawnWarning):
+            opened = mirrorset.load(workspace.release("faces", version))
+        opened.verify()
+        held = {one: place for one, place in before[version].items() if one != sought.image_id}
+        assert places(workspace, successor) == held
+    assert git(workspace.home, "status", "--porcelain") == ""
+    assert "up to date" in dvc(workspace.home, "status")
+
+
+_ERASE = """
+import sys
+from pathlib import Path
+from flows.asked import Asked
+from flows.erase import erase, order
+home = Path(sys.argv[1])
+print("begun", flush=True)
+erase(home, order(home, Asked(pages=(sys.argv[2],))))
+"""

@@ -9,8 +9,8 @@ from mirrorset.pixels import phash
 
 _RADIUS_BITS = 10
 _SIDE_PX = 64
-# Of 40 portraits (FRL London), copies through JPEG of quality 30, in half and double size, and their
-# mirrors reach 0.999; the most alike two people, before one backdrop, 0.940.
+# Of 40 portraits (FRL London), copies through JPEG of quality 30, in half and double size, and
+# their mirrors reach 0.999; the most alike two people, before one backdrop, 0.940.
 _LEAST_CORRELATION = 0.975
 
 Rgb = NDArray[np.uint8]

@@ -94,7 +94,12 @@ def test_whose_near_duplicate_was_erased_gets_the_next_key(tmp_path: Path) -> No
 def test_a_reason_no_longer_names_an_erased_image(tmp_path: Path) -> None:
     file = tmp_path / "rejected.jsonl"
     twin = {"item_id": "bb" * 32, "step": "select", "detail": f"Same pixels as image {'aa' * 32}."}
-    own = {"item_id": "gallery:x/1.jpg", "step": "crawl", "detail": "", "image_url": "http://x/1.jpg"}
+    own = {
+        "item_id": "gallery:x/1.jpg",
+        "step": "crawl",
+        "detail": "",
+        "image_url": "http://x/1.jpg",
+    }
     alike = {**own, "item_id": "gallery:x/1.jpgs", "image_url": "http://x/1.jpgs"}
     file.write_text("".join(json.dumps(one) + "\n" for one in (twin, own, alike)))
     gone = Gone(frozenset({"aa" * 32}), frozenset({"gallery:x/1.jpg"}))

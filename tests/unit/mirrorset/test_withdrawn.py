@@ -42,7 +42,9 @@ def test_a_folder_out_of_a_workspace_stands_for_itself(tmp_path: Path) -> None:
 
 
 def test_load_says_what_became_of_it(releases: Path) -> None:
-    with pytest.raises(InputError, match=r"faces 2.0.0 was withdrawn on 2026-05-06 and has no succ"):
+    with pytest.raises(
+        InputError, match=r"faces 2.0.0 was withdrawn on 2026-05-06 and has no succ"
+    ):
         mirrorset.load(releases / "2.0.0")
     with pytest.raises(InputError, match=r"its successor faces-1.0.2 is not in .*dvc get"):
         mirrorset.load(releases / "1.0.0")

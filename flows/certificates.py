@@ -65,7 +65,7 @@ def in_words(certificate: Certificate) -> str:
         f"{state}. Asked for by {certificate.asked}; begun {certificate.began_at:%Y-%m-%d %H:%M} "
         f"UTC, ended {certificate.ended_at:%Y-%m-%d %H:%M} UTC.",
         "",
-        f"Erased are {len(certificate.images)} images, known from now on by keyed hashes alone:",
+        f"Images erased: {len(certificate.images)}, known from now on by keyed hashes alone:",
         "",
         *(f"- `{one}`" for one in certificate.images),
         "",

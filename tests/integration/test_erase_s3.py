@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from mirrorset.blobs import BlobStore
 from mirrorset.erasure import Removed
@@ -31,6 +32,8 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     server.start()
     host, port = server.get_host_and_port()
     url = f"http://{host}:{port}"
+    # Its buckets would outlive it.
+    requests.post(f"{url}/moto-api/reset", timeout=10).raise_for_status()
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
     client = boto3.client("s3", endpoint_url=url)
     client.create_bucket(Bucket=BUCKET)

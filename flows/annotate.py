@@ -1,6 +1,6 @@
 """Annotate: batches of labelled images go to people, and what they did comes back and is judged."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence, Set
 from pathlib import Path
 
 from annotation.anew import carried_over
@@ -171,32 +171,46 @@ def erase(home: Path, images: Sequence[str]) -> EraseSummary:
     workspace = open_workspace(home)
     with workspace.locked(), workspace.catalogue() as catalogue:
         ingest(workspace.spool, catalogue)
-        ids = {find_image(catalogue, image) for image in images}
-        kept_out = [
-            Rejected(
-                item_id=image_id,
-                step="annotate",
-                reason=Reason.DROPPED,
-                detail="It was taken away from annotators.",
-            )
-            for image_id in sorted(ids)
-        ]
-        catalogue.upsert(kept_out)
-        batches = [one for one in catalogue.read(Batch) if ids.intersection(one.image_ids)]
-        for batch in batches:
-            exchange = exchange_with(workspace, batch.server or server_of(workspace))
-            without = exchange.erase(batch, ids, workspace.blobs)
-            known = list(catalogue.read(AnnotationJob, batch_id=batch.batch_id))
-            jobs = exchange.jobs(without, known) if without.task else ()
-            labels = catalogue.read(Annotation)
-            records = list(carried_over(batch, without, known, jobs, labels))
-            catalogue.renew(without if without.image_ids else _ended(without), records)
-        return EraseSummary(
-            images=len(ids),
-            batches=len(batches),
-            ended=sum(not (set(one.image_ids) - ids) for one in batches),
-            in_no_batch=len(ids.difference(*(one.image_ids for one in batches))),
+        return take_away(workspace, catalogue, {find_image(catalogue, one) for one in images})
+
+
+def take_away(
+    workspace: Workspace, catalogue: Catalogue, ids: Set[str], server: str | None = None
+) -> EraseSummary:
+    """Take images out of every task and archive that holds them; the caller holds the lock.
+
+    server: only there ("folder", or an address).
+    """
+    kept_out = [
+        Rejected(
+            item_id=image_id,
+            step="annotate",
+            reason=Reason.DROPPED,
+            detail="It was taken away from annotators.",
         )
+        for image_id in sorted(ids)
+    ]
+    catalogue.upsert(kept_out)
+    here = server_of(workspace)
+    batches = [
+        one
+        for one in catalogue.read(Batch)
+        if not ids.isdisjoint(one.image_ids) and server in (None, one.server or here)
+    ]
+    for batch in batches:
+        exchange = exchange_with(workspace, batch.server or here)
+        without = exchange.erase(batch, ids, workspace.blobs)
+        known = list(catalogue.read(AnnotationJob, batch_id=batch.batch_id))
+        jobs = exchange.jobs(without, known) if without.task else ()
+        labels = catalogue.read(Annotation)
+        records = list(carried_over(batch, without, known, jobs, labels))
+        catalogue.renew(without if without.image_ids else _ended(without), records)
+    return EraseSummary(
+        images=len(ids),
+        batches=len(batches),
+        ended=sum(not (set(one.image_ids) - ids) for one in batches),
+        in_no_batch=len(set(ids).difference(*(one.image_ids for one in batches))),
+    )
 
 
 @task(name="push-batch", retries=1, retry_condition_fn=is_worth_a_retry)

@@ -70,9 +70,14 @@ def listed(home: Path) -> Listed:
     workspace = open_workspace(home)
     with workspace.catalogue() as catalogue:
         doubts = sorted(_held(workspace, catalogue), key=lambda one: (one.since, one.image_id))
-        gone = dropped(catalogue.read(Decision))
-    expired = {one.image_id for one in doubts if one.is_due_for_erasure}
-    return Listed(held=tuple(doubts), due_for_erasure=tuple(sorted(expired | gone)))
+        due = due_for_erasure(workspace, catalogue)
+    return Listed(held=tuple(doubts), due_for_erasure=tuple(sorted(due)))
+
+
+def due_for_erasure(workspace: Workspace, catalogue: Catalogue) -> set[str]:
+    """Ids of the images whose quarantine has expired or that were dropped."""
+    expired = {one.image_id for one in _held(workspace, catalogue) if one.is_due_for_erasure}
+    return expired | dropped(catalogue.read(Decision))
 
 
 def release(home: Path, image: str, by: str, reason: str) -> Decision:

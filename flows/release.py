@@ -16,6 +16,7 @@ from flows.progress import bar
 from flows.release_state import ReleaseState, read_state, state_file, write_state
 from flows.sections import check_params
 from flows.snapshot import clear_leftovers, is_cloned, restore_catalogue, write_part, write_snapshot
+from flows.successors import taken_versions
 from mirrorset.commands import dvc, git
 from mirrorset.errors import SettingsError
 from mirrorset.files import read_records
@@ -136,8 +137,7 @@ def choose_version(workspace: Workspace, wanted: str | None) -> ReleaseState:
         ),
         responsible=workspace.responsible,
     )
-    tags = git(workspace.home, "tag", "--list", _tag(workspace, "*")).split()
-    taken = {tag.removeprefix(_tag(workspace, "")) for tag in tags}
+    taken = taken_versions(workspace)
     is_same = now == last
     if now.version in taken and not is_same:
         if wanted is not None:

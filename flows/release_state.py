@@ -76,5 +76,10 @@ def read_state(workspace: Workspace) -> ReleaseState:
 
 def write_state(workspace: Workspace, state: ReleaseState) -> None:
     """Write the state, whole or not at all."""
+    write_text(state_file(workspace), state_text(state))
+
+
+def state_text(state: ReleaseState) -> str:
+    """The state as release.yaml has it."""
     values = yaml.safe_dump(state.model_dump(mode="json"), sort_keys=False)
-    write_text(state_file(workspace), f"# Written by `mirrorset release`; do not edit.\n{values}")
+    return f"# Written by `mirrorset release`; do not edit.\n{values}"

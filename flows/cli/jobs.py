@@ -2,12 +2,16 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.app import HERE, Home, Json, app, show, working
+from flows.cli.app import HERE, Home, Json, Result, app, show, working
 from mirrorset.errors import InputError, SettingsError, UnavailableError
+
+if TYPE_CHECKING:
+    from flows.erase import Listing
+    from mirrorset.erasure import Certificate
 
 crawl = typer.Typer(invoke_without_command=True)
 app.add_typer(crawl, name="crawl")
@@ -293,3 +297,93 @@ def doctor(home: Home = HERE, is_json: Json = False) -> None:
     lacking = [finding.what for finding in findings if finding.is_needed and not finding.is_well]
     if lacking:
         raise UnavailableError(f"Not ready: {', '.join(lacking)}; the list says what to do.")
+
+
+@app.command()
+def erase(
+    image_ids: Annotated[
+        list[str] | None,
+        typer.Option("--image-id", help="An id or its first digits; may be given several times."),
+    ] = None,
+    page_urls: Annotated[
+        list[str] | None,
+        typer.Option("--page-url", help="All that was seen on this page; several times."),
+    ] = None,
+    author: Annotated[
+        str, typer.Option(help="All that sources name this author of, in whatever case.")
+    ] = "",
+    like: Annotated[
+        Path | None,
+        typer.Option(help="A picture: the same photograph, in any size or quality, or mirrored."),
+    ] = None,
+    is_due: Annotated[
+        bool,
+        typer.Option(
+            "--due", help="What was dropped, whose quarantine expired, or that is kept too long."
+        ),
+    ] = False,
+    is_dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="List all that would be removed; change nothing.")
+    ] = False,
+    home: Home = HERE,
+    is_json: Json = False,
+) -> None:
+    """Erase images from every place and every version, and certify it. This is final.
+
+    Versions that held one are withdrawn, and succeeded by ones without it; a tombstone stops
+    another crawl from bringing it back. Killed, or where a place could not be reached (exit code
+    4), run the same again: it goes on where it was.
+
+    Example: mirrorset erase --page-url https://example.org/photos/17 --dry-run
+    """
+    from flows.asked import Asked
+
+    asked = Asked(
+        images=tuple(image_ids or ()),
+        pages=tuple(page_urls or ()),
+        author=author,
+        like=like,
+        is_due=is_due,
+    )
+    asked.require_some()
+    with working(is_json, home):
+        if is_dry_run:
+            from flows.erase import dry_run
+
+            listing = dry_run(home, asked)
+            show(
+                _as_lines(listing, is_json),
+                is_json,
+                "Nothing was changed; an erasure would do this",
+            )
+            return
+        from flows.certificates import certificate_file
+        from flows.erase import erase as run
+        from flows.erase import order
+
+        certificate = run(home, order(home, asked))
+    show(_as_lines(certificate, is_json), is_json, "Erased")
+    if not certificate.is_complete:
+        file = certificate_file(home / ".mirrorset", certificate.erasure_id).with_suffix(".md")
+        raise UnavailableError(
+            f"{len(certificate.unreached)} places could not be reached, {file} names them: run the "
+            "same again when they can be."
+        )
+
+
+def _as_lines(result: "Listing | Certificate", is_json: bool) -> Result:
+    """A line for each place, for people."""
+    if is_json:
+        return result
+    values = result.model_dump()
+    removed = "would_remove" if "would_remove" in values else "removed"
+    values[removed] = {f"{one['place']} · {one['name']}": one["count"] for one in values[removed]}
+    values["unreached"] = [
+        f"{one['place']} {one['name']}: {one['why']}" for one in values["unreached"]
+    ]
+    if "withdrawn" in values:
+        values["withdrawn"] = [
+            f"{one['version']} → {one['successor'] or 'no successor'}"
+            for one in values["withdrawn"]
+        ]
+    return values

@@ -50,6 +50,7 @@ def pack(
     """Seal the test split of a release: originals, crops, reference outputs, checksums."""
     from flows.progress import bar
     from flows.release_state import current_version
+    from mirrorset.elsewhere import note
     from mirrorset.workspace import open_workspace
     from parity.pack import PackParams, open_pack, seal
 
@@ -58,6 +59,7 @@ def pack(
     params = workspace.params("pack", PackParams)
     with working(is_json):
         progress = bar("seal")
+        note(home, out)
         sealed = open_pack(seal(folder, out, params, workspace.settings.models, progress.step))
     show(sealed.record.model_dump(include=_PACK_FIELDS), is_json, f"Sealed into {out}")
 

@@ -127,10 +127,12 @@ def convert(
     from curation.convert import convert as run
     from flows.progress import bar
     from flows.release_state import released
+    from mirrorset.elsewhere import note
     from mirrorset.load import open_release
 
     opened = open_release(released(home, release), split)
     with working(is_json):
         progress = bar("convert", total=len(opened))
+        note(home, out)
         result = run(opened, out, to, landmarks, progress.step)
     show(result, is_json, f"Converted into {out}")

@@ -40,6 +40,7 @@ from mirrorset.records import (
     Sent,
     Sighting,
     Stop,
+    Tombstone,
     Verdict,
     Verification,
 )
@@ -240,6 +241,13 @@ ledger = Table(
     Column("minted_at", UtcDateTime, nullable=False),
 )
 
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("keyed_hash", String(64), primary_key=True),
+    Column("erased_at", UtcDateTime, nullable=False),
+)
+
 crawls = Table(
     "crawls",
     metadata,
@@ -301,4 +309,5 @@ TABLE_OF: dict[type[Record], Table] = {
     Hidden: hidden,
     Sent: sent,
     LedgerEntry: ledger,
+    Tombstone: tombstones,
 }

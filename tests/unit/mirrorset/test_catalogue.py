@@ -41,6 +41,7 @@ from mirrorset.records import (
     Sent,
     Sighting,
     Stop,
+    Tombstone,
     Verdict,
     Verification,
 )
@@ -112,6 +113,7 @@ def records_of_no_shard() -> list[Record]:
     """Those that are written into the catalogue alone."""
     of_sighting = {"image_id": IMAGE_ID, "source": "commons", "source_item_id": "42"}
     return [
+        Tombstone(keyed_hash=IMAGE_ID, erased_at=NOON),
         Verification(**of_sighting, verified_at=NOON),
         Quarantine(
             **of_sighting, reason=Reason.LICENCE_MISSING, detail="gone", since=NOON, expires_at=NOON

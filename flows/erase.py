@@ -1,0 +1,363 @@
+"""Erase: images leave every place, and new versions take the place of those that held them.
+
+what is asked for → images → an order in the private folder: a kill is taken up from here
+tombstones → successors and withdrawal → annotators → what was made of releases → originals
+           → spool → catalogue → Prefect → certificate; the order goes once all is reached
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from annotation.erase import batches_with, erase_from_archives
+from curation.erase import erase_conversion
+from flows import prefect_runs
+from flows.annotate import take_away
+from flows.asked import Asked, images_of
+from flows.certificates import close, folder_of, read_certificate, read_order, write_order
+from flows.engine import flow, task
+from flows.exchanges import server_of
+from flows.progress import bar
+from flows.snapshot import clear_leftovers
+from flows.successors import (
+    Survey,
+    clear,
+    is_postponed,
+    needed,
+    planned,
+    restore,
+    send,
+    succeed,
+    survey,
+)
+from mirrorset import spool
+from mirrorset.catalogue import Catalogue
+from mirrorset.catalogue.erase import bury, held_by_annotators, pages_of
+from mirrorset.catalogue.erase import erase as erase_from_catalogue
+from mirrorset.elsewhere import noted
+from mirrorset.erasure import Certificate, Gone, Order, Removed, Unreached, merged
+from mirrorset.errors import InputError, MirrorsetError
+from mirrorset.files import write_bytes
+from mirrorset.objects import Objects, opened_objects
+from mirrorset.records import Batch, ImageRecord, Record, Sighting, utc_now
+from mirrorset.tombstones import Of, Tombstones, make_key
+from mirrorset.workspace import Workspace, open_workspace
+from parity.erase import erase_pack, erase_runs
+from reports.erase import erase as erase_report
+
+_STEPS = 8
+_NOTES = (
+    "Copies that others have pulled, converted or made: tell those who have them.",
+    "Git remotes: push the branch and the tags (`git push --tags`), and delete the withdrawn tags "
+    "there (`git push --delete REMOTE NAME-VERSION`); no image's data was ever in git.",
+    "Backups of the database, of the blob store and of CVAT, and what a server keeps by its own "
+    "settings.",
+)
+
+
+class Listing(Record):
+    """What an erasure would remove, and what it could not reach. images: ids."""
+
+    images: tuple[str, ...]
+    would_remove: tuple[Removed, ...]
+    would_withdraw: tuple[str, ...]
+    unreached: tuple[Unreached, ...]
+
+
+def dry_run(home: Path, asked: Asked) -> Listing:
+    """What `erase` would remove; nothing is changed anywhere.
+
+    Raises InputError where nothing that was asked for is known, SettingsError where nothing was.
+    """
+    asked.require_some()
+    workspace = open_workspace(home)
+    with workspace.catalogue() as catalogue, tempfile.TemporaryDirectory() as scratch:
+        image_ids = images_of(workspace, catalogue, asked)
+        _require_some(image_ids, asked)
+        gone = _gone(catalogue, image_ids)
+        with opened_objects(workspace.home, Path(scratch), is_dry_run=True) as objects:
+            found, surveyed, unreached = _look(workspace, catalogue, objects, gone)
+            plan = planned(workspace, surveyed.versions)
+        name = workspace.dataset.name
+        return Listing(
+            images=tuple(sorted(image_ids)),
+            would_remove=merged(found),
+            would_withdraw=tuple(
+                f"{name}-{one.version} → {one.successor or 'no successor'}" for one in plan
+            ),
+            unreached=tuple(unreached),
+        )
+
+
+def order(home: Path, asked: Asked) -> str:
+    """Keep an order to erase what was asked for; returns its id, by which `erase` does it.
+
+    The same request has the same id: what a kill has left of it goes on. Raises as `dry_run` does,
+    but for a request that is done already.
+    """
+    asked.require_some()
+    workspace = open_workspace(home)
+    with workspace.locked(), workspace.catalogue() as catalogue:
+        spool.ingest(workspace.spool, catalogue)
+        key = Tombstones(make_key(workspace.private))
+        erasure_id = key.hash_of("erasure", asked.as_text())[:16]
+        begun = read_order(workspace.private, erasure_id)
+        done = read_certificate(workspace.private, erasure_id)
+        try:
+            image_ids = images_of(workspace, catalogue, asked)
+        except InputError:
+            # First digits of an image that is erased already, or half.
+            if begun is None and done is None:
+                raise
+            image_ids = set()
+        if begun is None and done is None:
+            _require_some(image_ids, asked)
+        before = begun or Order(
+            erasure_id=erasure_id, asked=asked.in_words, began_at=utc_now(), image_ids=()
+        )
+        gone = _gone(catalogue, image_ids)
+        known = {one.image_id for one in catalogue.read(ImageRecord)}
+        if begun is not None or done is None or not image_ids.isdisjoint(known):
+            write_order(
+                workspace.private,
+                before.model_copy(
+                    update={
+                        "image_ids": tuple(sorted({*before.image_ids, *image_ids})),
+                        "items": tuple(sorted({*before.items, *gone.items})),
+                        "addresses": tuple(sorted({*before.addresses, *gone.addresses})),
+                    }
+                ),
+            )
+    return erasure_id
+
+
+@flow(name="erase")
+def erase(home: Path, erasure_id: str) -> Certificate:
+    """Carry out an order of `order`, or what is left of it, and certify it.
+
+    Its parameters, which Prefect keeps, name no image. Raises InputError where there is no such
+    order. What cannot be reached stays in the certificate, and the order: the same request goes on
+    with it.
+    """
+    workspace = open_workspace(home)
+    with workspace.locked(), workspace.catalogue() as catalogue:
+        begun = read_order(workspace.private, erasure_id)
+        if begun is None:
+            done = read_certificate(workspace.private, erasure_id)
+            if done is None:
+                raise InputError(f"There is no erasure {erasure_id} to carry out.")
+            return done
+        spool.ingest(workspace.spool, catalogue)
+        return carry_out(workspace, catalogue, begun)
+
+
+@task(name="carry-out")
+def carry_out(workspace: Workspace, catalogue: Catalogue, begun: Order) -> Certificate:
+    """Do all that the order asks for, step by step; any step may have been done before."""
+    gone, progress = begun.gone, bar("erase", total=_STEPS)
+    key = make_key(workspace.private)
+    bury(catalogue, key, _named(catalogue, begun))
+    scratch = folder_of(workspace.private) / f"{begun.erasure_id}.scratch"
+    try:
+        with opened_objects(workspace.home, scratch / "fetched") as objects:
+            found, surveyed, unreached = _look(workspace, catalogue, objects, gone)
+            now = _planned(workspace, begun, surveyed, found)
+            progress.to(1)
+            made = succeed(workspace, objects, gone, now.succession, scratch)
+            now = now.model_copy(update={"succession": made})
+            write_order(workspace.private, now)
+            progress.to(2)
+            send(workspace, objects, made, set(now.objects))
+            clear_leftovers(workspace)
+            restore(workspace, objects, gone, tuple(x for x in made if not is_postponed(x)))
+            objects.erase(set(now.objects) - needed(workspace, objects, gone))
+            progress.to(3)
+            unreached = list(objects.unreached)
+            unreached += [
+                Unreached(place="releases", name=one.version, why=one.why)
+                for one in made
+                if is_postponed(one)
+            ]
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    unreached += _from_annotators(workspace, catalogue, gone)
+    progress.to(4)
+    _made_of_releases(workspace, gone, [one.version for one in made])
+    unreached += _attempted("blob store", lambda: workspace.blobs.erase(gone.image_ids))
+    progress.to(5)
+    spool.erase(workspace.spool, gone)
+    unreached += _attempted("catalogue", lambda: erase_from_catalogue(catalogue, gone))
+    progress.to(6)
+    unreached += prefect_runs.erase(gone)[1]
+    progress.to(7)
+    hashes = Tombstones(key)
+    certificate = Certificate(
+        erasure_id=now.erasure_id,
+        asked=now.asked,
+        began_at=now.began_at,
+        ended_at=utc_now(),
+        images=tuple(sorted(hashes.hash_of("bytes", one) for one in now.image_ids)),
+        removed=now.found,
+        withdrawn=made,
+        unreached=tuple(unreached),
+        notes=_NOTES,
+    )
+    close(workspace.private, certificate)
+    progress.to(_STEPS)
+    return certificate
+
+
+def _planned(
+    workspace: Workspace, begun: Order, surveyed: Survey, found: Iterable[Removed]
+) -> Order:
+    """The order with all that is to be done, kept before any of it is."""
+    known = {one.version for one in begun.succession}
+    new = {version: left for version, left in surveyed.versions.items() if version not in known}
+    now = begun.model_copy(
+        update={
+            "objects": tuple(sorted({*begun.objects, *surveyed.objects})),
+            "succession": (*begun.succession, *planned(workspace, new)),
+            "found": merged([*begun.found, *found]),
+        }
+    )
+    write_order(workspace.private, now)
+    return now
+
+
+def _look(
+    workspace: Workspace, catalogue: Catalogue, objects: Objects, gone: Gone
+) -> tuple[list[Removed], Survey, list[Unreached]]:
+    """Everything that is known of the images, in every place."""
+    surveyed = survey(workspace, objects, gone, _contents(workspace, gone))
+    batches = batches_with(catalogue.read(Batch), gone)
+    archived, unreadable = erase_from_archives(workspace.exchange, gone, is_dry_run=True)
+    in_prefect, silent = prefect_runs.erase(gone, is_dry_run=True)
+    found = [
+        *surveyed.found,
+        *objects.erase(surveyed.objects, is_dry_run=True),
+        *clear(workspace, gone, is_dry_run=True),
+        *(
+            Removed(place="CVAT", name=server, count=count)
+            for server, count in _by_server(workspace, batches, gone).items()
+        ),
+        *archived,
+        *_made_of_releases(workspace, gone, list(surveyed.versions), is_dry_run=True),
+        *in_prefect,
+        *spool.erase(workspace.spool, gone, is_dry_run=True),
+        *erase_from_catalogue(catalogue, gone, is_dry_run=True),
+    ]
+    unreached = [*objects.unreached, *unreadable, *silent]
+    unreached += _attempted(
+        "blob store", lambda: found.extend(workspace.blobs.erase(gone.image_ids, is_dry_run=True))
+    )
+    return found, surveyed, unreached
+
+
+def _contents(workspace: Workspace, gone: Gone) -> list[bytes]:
+    """The originals that are still there."""
+    contents = []
+    for image_id in gone.image_ids:
+        with suppress(MirrorsetError):
+            contents.append(workspace.blobs.get(image_id))
+    return contents
+
+
+def _by_server(workspace: Workspace, batches: Iterable[Batch], gone: Gone) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for batch in batches:
+        server = batch.server or server_of(workspace)
+        counts[server] = counts.get(server, 0) + len(gone.image_ids.intersection(batch.image_ids))
+    return counts
+
+
+def _from_annotators(workspace: Workspace, catalogue: Catalogue, gone: Gone) -> list[Unreached]:
+    """Out of tasks and archives, server by server: one that is silent keeps no other back."""
+    unreached = []
+    servers = _by_server(workspace, batches_with(catalogue.read(Batch), gone), gone)
+    for server in sorted(servers):
+        step = partial(take_away, workspace, catalogue, gone.image_ids, server)
+        unreached += _attempted("CVAT", step, server)
+    # What annotators gave back under another name belongs to no batch.
+    unreached += erase_from_archives(workspace.exchange, gone)[1]
+    if not unreached and held_by_annotators(catalogue, gone.image_ids):
+        unreached.append(
+            Unreached(place="CVAT", name="batches", why="A batch still names one: run it again.")
+        )
+    return unreached
+
+
+def _made_of_releases(
+    workspace: Workspace, gone: Gone, versions: list[str], is_dry_run: bool = False
+) -> list[Removed]:
+    """Conversions, packs, runs, reports and notes that hold or name one of the images."""
+    found = []
+    for folder in noted(workspace.home):
+        found += erase_conversion(folder, gone, is_dry_run)
+        found += erase_pack(folder, gone, is_dry_run)
+    for version in versions:
+        found += erase_runs(workspace.parity / f"{workspace.dataset.name}-{version}", is_dry_run)
+    for page in sorted((workspace.home / "report").glob("*.html")):
+        found += erase_report(page, gone, is_dry_run)
+    return found + _from_notes(workspace, gone, is_dry_run)
+
+
+def _from_notes(workspace: Workspace, gone: Gone, is_dry_run: bool) -> list[Removed]:
+    """Lines of logs, and the report of annotators' quality, which is made anew."""
+    found = []
+    for log in sorted(workspace.logs.glob("*.log")):
+        lines = log.read_bytes().splitlines(keepends=True)
+        kept = [line for line in lines if not gone.is_in(line)]
+        if len(kept) < len(lines):
+            found.append(Removed(place="logs", name=log.name, count=len(lines) - len(kept)))
+            if not is_dry_run:
+                write_bytes(log, b"".join(kept))
+    report = workspace.private / "qa.json"
+    if report.is_file() and gone.is_in(report.read_bytes()):
+        found.append(Removed(place="reports", name=report.name, count=1))
+        if not is_dry_run:
+            report.unlink()
+    return found
+
+
+def _named(catalogue: Catalogue, begun: Order) -> list[tuple[Of, str]]:
+    """What tombstones are put on."""
+    pixels = [
+        one.pixel_hash
+        for one in catalogue.read(ImageRecord)
+        if one.image_id in begun.gone.image_ids
+    ]
+    return [
+        *(("bytes", one) for one in begun.image_ids),
+        *(("pixels", one) for one in pixels),
+        *(("item", one) for one in begun.items),
+        *(("address", one) for one in begun.addresses),
+    ]
+
+
+def _gone(catalogue: Catalogue, image_ids: set[str]) -> Gone:
+    seen = [one for one in catalogue.read(Sighting) if one.image_id in image_ids]
+    return Gone(
+        image_ids=frozenset(image_ids),
+        items=frozenset(f"{one.source}:{one.source_item_id}" for one in seen),
+        addresses=pages_of(catalogue, seen),
+    )
+
+
+def _require_some(image_ids: set[str], asked: Asked) -> None:
+    if not image_ids:
+        raise InputError(
+            f"No image of the catalogue is known by what was asked for ({asked.in_words}): nothing "
+            "was erased."
+        )
+
+
+def _attempted(place: str, step: Callable[[], object], name: str = "") -> list[Unreached]:
+    """Do a step; where its place is not reached, say so instead of ending the erasure."""
+    try:
+        step()
+    except MirrorsetError as error:
+        return [Unreached(place=place, name=name, why=str(error))]
+    return []

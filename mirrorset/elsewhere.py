@@ -1,0 +1,27 @@
+"""Folders that commands have made of releases, wherever: an erasure has to find them."""
+
+from pathlib import Path
+
+from mirrorset.files import write_text
+
+_FILE = "made-elsewhere.txt"
+
+
+def note(home: Path, made: Path) -> None:
+    """Remember a folder that was made, where `home` is a workspace."""
+    if not (home / ".dvc").is_dir():
+        return
+    folders = noted(home)
+    if made.absolute() not in folders:
+        write_text(
+            home / ".mirrorset" / _FILE,
+            "".join(f"{folder}\n" for folder in [*folders, made.absolute()]),
+        )
+
+
+def noted(home: Path) -> list[Path]:
+    """The folders that were made, the first first; some may be gone or moved since."""
+    file = home / ".mirrorset" / _FILE
+    if not file.is_file():
+        return []
+    return [Path(line) for line in file.read_text(encoding="utf-8").splitlines()]

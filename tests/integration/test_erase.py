@@ -1,0 +1,254 @@
+"""An image is erased from a workspace that was crawled, released and pushed: nothing is left."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+from erasure_room import convert_somewhere, fill, found_in, label_all, made, traces
+from loopback import serving
+
+import mirrorset
+from flows.annotate import push
+from flows.asked import Asked
+from flows.crawl import crawl
+from flows.erase import dry_run, erase, order
+from flows.release import release
+from flows.report import report
+from mirrorset.commands import dvc, git
+from mirrorset.erasure import Certificate
+from mirrorset.load import WithdrawnWarning, open_release
+from mirrorset.records import ImageRecord, LedgerEntry, Reason
+from mirrorset.workspace import Workspace, open_workspace
+
+COUNT, LATER = 9, 12
+KILLS, LONGEST_S = 8, 15.0
+VERSIONS = ("0.1.0", "0.2.0")
+SUCCESSORS = ("0.1.1", "0.2.1")
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory, _prefect_url: str) -> Path:
+    """A workspace with two pushed releases, an archive, a report and a conversion."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_API_URL", _prefect_url)
+        return _released(tmp_path_factory.mktemp("erasure"))
+
+
+def _released(root: Path) -> Path:
+    with serving(port=8931) as site:
+        fill(site, COUNT)
+        workspace = made(root / "faces", site, str(root / "remote"))
+        assert next(iter(crawl(workspace.home).values())).stored == COUNT
+        label_all(workspace)
+        push(workspace.home)
+        assert release(workspace.home).version == VERSIONS[0]
+        fill(site, LATER)
+        crawl(workspace.home)
+        label_all(workspace)
+        assert release(workspace.home).version == VERSIONS[1]
+    report(workspace.home)
+    convert_somewhere(workspace, VERSIONS[1], root / "coco", "coco")
+    return root
+
+
+@pytest.fixture
+def root(released: Path, tmp_path: Path, prefect: None) -> Path:
+    """A copy of it."""
+    copy = tmp_path / "copy"
+    shutil.copytree(released, copy, symlinks=True)
+    home = copy / "faces"
+    config = (home / ".dvc/config").read_text()
+    (home / ".dvc/config").write_text(config.replace(str(released), str(copy)))
+    noted = home / ".mirrorset/made-elsewhere.txt"
+    noted.write_text(noted.read_text().replace(str(released), str(copy)))
+    git(home, "commit", "--quiet", "--all", "--message", "The remote has moved")
+    return copy
+
+
+def places(workspace: Workspace, release_name: str) -> dict[str, tuple[str, str, int]]:
+    folder = workspace.release("faces", release_name)
+    return {
+        item.image_id: (item.group_id, item.split, item.image_shard)
+        for item in open_release(folder)
+    }
+
+
+def test_nothing_is_left_of_an_erased_image_and_all_else_is_as_it_was(root: Path) -> None:
+    workspace = open_workspace(root / "faces")
+    sought = traces(workspace, 4)
+    before = {version: places(workspace, version) for version in VERSIONS}
+    objects_before = {one.name for one in (root / "remote").rglob("*") if one.is_file()}
+    assert all(sought.image_id in held for held in before.values())
+    everywhere = [workspace.home, root / "remote", root / "coco"]
+    places_before = set(found_in(everywhere, sought))
+    assert {one.relative_to(root).parts[0] for one in places_before} == {"faces", "remote", "coco"}
+
+    listed = dry_run(workspace.home, Asked(images=(sought.image_id[:12],)))
+    assert set(found_in(everywhere, sought)) == places_before, "a dry run changes nothing"
+    assert {one.place for one in listed.would_remove} >= {
+        *("catalogue", "blob store", "DVC cache", "DVC remote", "releases", "archives", "reports"),
+        *("conversions", "workspace", "CVAT"),
+    }
+    assert listed.unreached == ()
+
+    certificate = erased(workspace, Asked(images=(sought.image_id[:12],)))
+    assert certificate.is_complete
+    assert certificate.removed == listed.would_remove
+    assert [(one.version, one.successor) for one in certificate.withdrawn] == list(
+        zip(VERSIONS, SUCCESSORS, strict=True)
+    )
+    assert list(found_in(everywhere, sought)) == []
+
+    # All else is as it was, in the successors.
+    for version, successor in zip(VERSIONS, SUCCESSORS, strict=True):
+        held = dict(before[version])
+        shard = held.pop(sought.image_id)[2]
+        with pytest.warns(WithdrawnWarning, match=rf"faces {version} was withdrawn"):
+            opened = mirrorset.load(workspace.release("faces", version))
+        assert opened.card.version == successor
+        opened.verify()
+        found = {item.image_id: (item.group_id, item.split, item.image_shard) for item in opened}
+        assert found == held
+        assert all(item.rgb().shape == (256, 256, 3) for item in opened)
+        assert f"images/{shard:05d}.parquet" in opened.card.files
+    sent = {one for one in (root / "remote").rglob("*") if one.is_file()} - {
+        one for one in (root / "remote").rglob("*") if one.name in objects_before
+    }
+    # One image shard of three pictures, and per version labels and what it says of itself.
+    assert (
+        sum(one.read_bytes()[:4] == b"PAR1" and b"bytes" in one.read_bytes() for one in sent) == 1
+    )
+
+    assert git(workspace.home, "tag", "--list").split() == [
+        *(f"faces-{one}" for one in SUCCESSORS),
+        *(f"withdrawn/faces-{one}" for one in VERSIONS),
+    ]
+    assert "faces-0.1.1" in git(workspace.home, "tag", "--list", "-n1", "withdrawn/faces-0.1.0")
+    assert git(workspace.home, "status", "--porcelain") == ""
+    assert "up to date" in dvc(workspace.home, "status")
+
+    # Whoever comes new gets the successors from the remote.
+    clone = root / "clone"
+    git(root, "clone", "--quiet", str(workspace.home), str(clone))
+    dvc(clone, "pull")
+    for successor in SUCCESSORS:
+        out = root / "got" / successor
+        dvc(clone, "get", ".", f"data/releases/faces/{successor}", "--rev",
+            f"faces-{successor}", "--out", str(out))  # fmt: skip
+        mirrorset.load(out).verify()
+    with pytest.warns(WithdrawnWarning):
+        assert mirrorset.load(clone / "data/releases/faces/0.2.0").card.version == "0.2.1"
+
+
+def erased(workspace: Workspace, asked: Asked) -> Certificate:
+    return erase(workspace.home, order(workspace.home, asked))
+
+
+def test_the_next_crawl_is_refused_by_the_tombstone_and_the_next_release_holds_no_trace(
+    root: Path,
+) -> None:
+    workspace = open_workspace(root / "faces")
+    sought = traces(workspace, 4)
+    with workspace.catalogue() as catalogue:
+        ledger = {one.image_id: one for one in catalogue.read(LedgerEntry)}
+    erased(workspace, Asked(pages=(sought.page_url,)))
+    with serving(port=8931) as site:
+        fill(site, LATER + 1)
+        # The same picture at another address, and its pixels in another file.
+        site.answers["/i/12.jpg"] = site.answers["/i/4.jpg"]
+        (summary,) = crawl(workspace.home).values()
+        assert summary.rejected == {Reason.ERASED: 2}
+        assert site.gets("/i/4.jpg") == 0
+        assert site.gets("/p/4.html") == 0
+        assert site.gets("/i/12.jpg") == 1
+        site.forget()
+        (summary,) = crawl(workspace.home).values()
+        assert summary.rejected == {Reason.ERASED: 1}
+        assert (site.gets("/i/4.jpg"), site.gets("/i/12.jpg")) == (0, 0)
+    assert not workspace.blobs.has(sought.image_id)
+    again = release(workspace.home)
+    assert not again.is_new
+    assert again.version == SUCCESSORS[-1]
+    everywhere = [workspace.home, root / "remote", root / "coco"]
+    assert list(found_in(everywhere, sought)) == []
+    with workspace.catalogue() as catalogue:
+        del ledger[sought.image_id]
+        assert {one.image_id: one for one in catalogue.read(LedgerEntry)} == ledger
+        assert catalogue.count(ImageRecord) == LATER - 1
+
+
+def test_the_same_request_again_gives_the_same_certificate(root: Path) -> None:
+    workspace = open_workspace(root / "faces")
+    asked = Asked(images=(traces(workspace, 4).image_id,))
+    first = erased(workspace, asked)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert erased(workspace, asked) == first
+
+
+def test_a_remote_that_is_not_there_is_named_and_reached_the_next_time(root: Path) -> None:
+    workspace = open_workspace(root / "faces")
+    sought = traces(workspace, 4)
+    (root / "remote").rename(root / "away")
+    asked = Asked(images=(sought.image_id,))
+    certificate = erased(workspace, asked)
+    assert [(one.place, one.name) for one in certificate.unreached] == [("DVC remote", "storage")]
+    assert list(found_in([root / "away"], sought)) != []
+    (root / "away").rename(root / "remote")
+    certificate = erased(workspace, asked)
+    assert certificate.is_complete
+    assert list(found_in([workspace.home, root / "remote", root / "coco"], sought)) == []
+    clone = root / "clone"
+    git(root, "clone", "--quiet", str(workspace.home), str(clone))
+    dvc(clone, "pull")
+    mirrorset.load(clone / "data/releases/faces/0.2.1").verify()
+
+
+def test_killed_anywhere_it_is_completed_by_the_same_request(root: Path) -> None:
+    """SIGKILL, with whatever it has started, after ever other times; then run to the end."""
+    workspace = open_workspace(root / "faces")
+    sought = traces(workspace, 4)
+    before = {version: places(workspace, version) for version in VERSIONS}
+    rng = random.Random(6)
+    for _ in range(KILLS):
+        running = subprocess.Popen(
+            [sys.executable, "-c", _ERASE, str(workspace.home), sought.page_url],
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        assert running.stdout is not None
+        running.stdout.readline()  # it begins
+        time.sleep(rng.uniform(0, LONGEST_S))
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+    certificate = erased(workspace, Asked(pages=(sought.page_url,)))
+    assert certificate.is_complete
+    assert [one.version for one in certificate.withdrawn] == list(VERSIONS)
+    assert list(found_in([workspace.home, root / "remote", root / "coco"], sought)) == []
+    assert not list((workspace.home / "data").rglob("*.part"))
+    for version, successor in zip(VERSIONS, SUCCESSORS, strict=True):
+        with pytest.warns(WithdrawnWarning):
+            opened = mirrorset.load(workspace.release("faces", version))
+        opened.verify()
+        held = {one: place for one, place in before[version].items() if one != sought.image_id}
+        assert places(workspace, successor) == held
+    assert git(workspace.home, "status", "--porcelain") == ""
+    assert "up to date" in dvc(workspace.home, "status")
+
+
+_ERASE = """
+import sys
+from pathlib import Path
+from flows.asked import Asked
+from flows.erase import erase, order
+home = Path(sys.argv[1])
+print("begun", flush=True)
+erase(home, order(home, Asked(pages=(sys.argv[2],))))
+"""

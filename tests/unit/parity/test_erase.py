@@ -1,0 +1,108 @@
+"""A face leaves a pack without anything being run again; the rest is bit for bit as it was."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mirrorset.erasure import Gone
+from mirrorset.files import write_records, write_text
+from mirrorset.records import ModelRef, ParityKey, Reason, Rejected
+from parity.erase import erase_from_pack, erase_pack, erase_runs
+from parity.models import DEFAULT_SPEC, load_spec
+from parity.pack import file_sha256, open_pack, sealed
+from parity.records import PackItem, PackRecord
+
+IDS = ["aa" * 32, "bb" * 32, "cc" * 32]
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Path:
+    """A sealed pack of three faces with arrays of noise."""
+    folder, rng = tmp_path / "pack", np.random.default_rng(1)
+    (folder / "images").mkdir(parents=True)
+    (folder / "reference").mkdir()
+    spec = load_spec(DEFAULT_SPEC)
+    items = [
+        PackItem(
+            index=index,
+            image_id=one,
+            face_id="0",
+            file=f"images/{one}.jpg",
+            label_points=((1.0, 2.0),),
+            interocular_px=50.0,
+            origin="model",
+            slices={},
+        )
+        for index, one in enumerate(IDS)
+    ]
+    for item in items:
+        (folder / item.file).write_bytes(item.image_id.encode())
+    np.save(folder / "crops.npy", rng.integers(0, 256, (3, 4, 4, 3), dtype=np.uint8))
+    np.save(folder / "transforms.npy", rng.random((3, 2, 3)))
+    for name in spec.outputs:
+        np.save(folder / "reference" / f"{name}.npy", rng.random((3, 5), dtype=np.float32))
+    write_records(folder / "items.jsonl", items)
+    left_out = Rejected(item_id="dd" * 32, step="pack", reason=Reason.NO_FACE)
+    write_records(folder / "left_out.jsonl", [left_out])
+    write_text(folder / "ATTRIBUTION.csv", "image_id,author\n" + "".join(f"{i},A\n" for i in IDS))
+    files = {
+        path.relative_to(folder).as_posix(): file_sha256(path)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    key = ParityKey(
+        model_sha256="e" * 64, runtime="r", runtime_version="1", kernel="k", delegate="",
+        device="d", threads=1,
+    )  # fmt: skip
+    record = PackRecord(
+        release="faces", version="1.0.0", release_digest="f" * 64, split="test",
+        review_state="unreviewed", item_count=3, left_out_count=1, spec=spec,
+        model=ModelRef(name="m", sha256="e" * 64, licence="x", is_commercial_use_allowed=True),
+        reference_key=key, files=dict(sorted(files.items())), digest="",
+    )  # fmt: skip
+    write_text(folder / "pack.json", sealed(record).model_dump_json(indent=2) + "\n")
+    open_pack(folder)
+    return folder
+
+
+def test_rows_of_the_others_stay(pack: Path) -> None:
+    before = open_pack(pack)
+    crops, transforms = before.crops.copy(), before.transforms.copy()
+    outputs = {name: values.copy() for name, values in before.reference_outputs.items()}
+    gone = Gone(frozenset({IDS[1], "dd" * 32}))
+    erase_from_pack(pack, "1.0.1", "9" * 64, gone)
+    after = open_pack(pack)
+    assert [(one.index, one.image_id) for one in after.items] == [(0, IDS[0]), (1, IDS[2])]
+    assert np.array_equal(after.crops, crops[[0, 2]])
+    assert np.array_equal(after.transforms, transforms[[0, 2]])
+    for name, values in after.reference_outputs.items():
+        assert np.array_equal(values, outputs[name][[0, 2]])
+    assert (after.record.version, after.record.release_digest) == ("1.0.1", "9" * 64)
+    assert (after.record.item_count, after.record.left_out_count) == (2, 0)
+    for path in pack.rglob("*"):
+        assert IDS[1] not in path.name
+        assert path.is_dir() or not gone.is_in(path.read_bytes())
+
+
+def test_a_pack_without_it_only_follows_its_release(pack: Path) -> None:
+    before = {path: path.read_bytes() for path in pack.rglob("*") if path.is_file()}
+    erase_from_pack(pack, "1.0.1", "9" * 64, Gone(frozenset({"99" * 32})))
+    changed = [path.name for path, content in before.items() if path.read_bytes() != content]
+    assert changed == ["pack.json"]
+    assert open_pack(pack).record.version == "1.0.1"
+
+
+def test_packs_and_runs_of_ones_own_are_removed_where_they_hold_it(pack: Path) -> None:
+    assert erase_pack(pack, Gone(frozenset({"99" * 32}))) == []
+    (listed,) = erase_pack(pack, Gone(frozenset({IDS[0]})), is_dry_run=True)
+    assert pack.is_dir()
+    assert erase_pack(pack, Gone(frozenset({IDS[0]}))) == [listed]
+    assert not pack.exists()
+    runs = pack.parent / "faces-1.0.0"
+    (runs / "model-xnnpack-1").mkdir(parents=True)
+    (runs / "comparison.json").write_text(json.dumps({}))
+    (found,) = erase_runs(runs)
+    assert (found.count, runs.exists()) == (2, False)
+    assert erase_runs(runs) == []

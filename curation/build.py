@@ -6,7 +6,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import get_args
 
-from curation.datasheet import datasheet
+from curation.croissant import write_croissant
+from curation.datasheet import datasheet, gaps
 from curation.documents import Tally, write_attribution, write_labels_json
 from curation.images import write_images
 from curation.labels import write_labels
@@ -57,6 +58,16 @@ def build(
             aside / "DATASHEET.md",
             datasheet(title, digest, tally, dataset.intended_use, responsible),
         )
+        checksums = _checksums(aside)
+        write_croissant(
+            aside,
+            tally,
+            checksums,
+            gaps(tally),
+            dataset=dataset,
+            version=version,
+            responsible=responsible,
+        )
         card = ReleaseCard(
             name=dataset.name,
             version=version,
@@ -67,7 +78,7 @@ def build(
             splits=dict(tally.splits),
             unreviewed=tally.unreviewed.total(),
             is_unreviewed=tally.unreviewed["test"] > 0,
-            files=_checksums(aside),
+            files=checksums | _checksums(aside, "croissant.json"),
         )
         write_text(aside / "release.json", card.model_dump_json(indent=1) + "\n")
     return card
@@ -99,9 +110,9 @@ def _write_shard(
         tally.add(item, attribution)
 
 
-def _checksums(folder: Path) -> dict[str, str]:
+def _checksums(folder: Path, pattern: str = "*") -> dict[str, str]:
     checksums = {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for path in sorted(path for path in folder.rglob(pattern) if path.is_file()):
         with path.open("rb") as content:
             sha256 = hashlib.file_digest(content, "sha256").hexdigest()
         checksums[path.relative_to(folder).as_posix()] = sha256

@@ -22,7 +22,7 @@ def datasheet(
         "Slices": _slices(tally),
         "Licences": _licences(tally),
         "Labels": _models(tally),
-        "Known gaps": _gaps(tally),
+        "Known gaps": [f"- {gap}" for gap in gaps(tally)],
         "Responsible": _responsible(responsible),
     }
     parts = [f"# {title}", f"Content digest `{digest}`."]
@@ -126,7 +126,8 @@ def _models(tally: Tally) -> list[str]:
     ]
 
 
-def _gaps(tally: Tally) -> list[str]:
+def gaps(tally: Tally) -> list[str]:
+    """What the release lacks, a sentence each."""
     cells = suppressed(tally.slices, GRID).items()
     selfies = suppressed(tally.selfies, SELFIES).items()
     named = "; ".join(
@@ -138,9 +139,9 @@ def _gaps(tally: Tally) -> list[str]:
         + [f"selfie {cell}" for cell, count in selfies if not count and cell != UNKNOWN]
     )
     return [
-        f"- Slices with no or hardly any images: {named or 'none'}.",
-        "- Tone and age band are not labelled, so coverage by them is unknown.",
-        "- Apparent age is used only to keep minors out; no age is recorded.",
+        f"Slices with no or hardly any images: {named or 'none'}.",
+        "Tone and age band are not labelled, so coverage by them is unknown.",
+        "Apparent age is used only to keep minors out; no age is recorded.",
     ]
 
 

@@ -4,6 +4,7 @@ import csv
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
@@ -46,6 +47,8 @@ class Tally:
         self.attributes: dict[str, set[str]] = defaultdict(set)
         self.tags: dict[str, set[str]] = defaultdict(set)
         self._group_ids: set[str] = set()
+        self._seen = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
+        self._last_made = datetime.min.replace(tzinfo=UTC)
 
     @property
     def images(self) -> int:
@@ -57,6 +60,16 @@ class Tally:
         """How many groups of near-duplicates they belong to."""
         return len(self._group_ids)
 
+    @property
+    def collected(self) -> tuple[datetime, datetime]:
+        """When the first and the last of the images were seen at their sources."""
+        return self._seen[0], self._seen[1]
+
+    @property
+    def last_at(self) -> datetime:
+        """When the newest label was made or the newest receipt seen."""
+        return max(self._seen[1], self._last_made)
+
     def add(self, item: DatasetItem, attribution: Attribution) -> None:
         """Count one item."""
         self.splits[item.split] += 1
@@ -67,6 +80,9 @@ class Tally:
         self.sources[attribution.sighting.source] += 1
         self.licences[_licence(attribution.sighting.licence)] += 1
         self._group_ids.add(item.group_id)
+        seen_at = attribution.sighting.seen_at
+        self._seen = min(self._seen[0], seen_at), max(self._seen[1], seen_at)
+        self._last_made = max(self._last_made, item.annotation.made_at)
         self._add_vocabulary(item.annotation)
 
     def _add_vocabulary(self, annotation: Annotation) -> None:

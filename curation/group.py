@@ -1,14 +1,17 @@
 """Near-duplicate groups: images that must never lie on both sides of a split."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy.cluster.hierarchy import DisjointSet
 
-from curation.hashes import Words, close_pairs, face_hash, words
+from curation.likeness import Pixels
+from curation.near_duplicates import Close, Hashed, hash_image, near_duplicates
 from curation.records import GroupMember, Selected
 from curation.snapshot import (
     Candidate,
@@ -16,12 +19,14 @@ from curation.snapshot import (
     read_candidates,
     read_ledger,
 )
-from faces.align import squared_face
 from faces.schema import load_schema
 from mirrorset.blobs import BlobStore
 from mirrorset.files import read_records, write_records
-from mirrorset.pixels import decode, phash
+from mirrorset.pixels import decode
 from mirrorset.records import Face, Record
+
+FivePoints = NDArray[np.float64]  # (5, 2) px, schema face5
+_REMEMBERED = 256  # pictures decoded to be looked at, of which many have several neighbours
 
 
 class GroupParams(Record):
@@ -30,6 +35,8 @@ class GroupParams(Record):
     face_radius_bits: of the 512-bit hash of an aligned face.
     frame_radius_bits: of the 64-bit hash of the whole frame; decides where one of two images has
     no face to compare, and whether one is the other turned by 90, 180 or 270°.
+    min_likeness: of the pixels of two images whose hashes are close; below it they are strangers.
+    max_images: a larger group is no group of copies; its new images are kept out and looked at.
     min_inter_eye_distance_px: smaller faces blur into each other and are not compared.
     sources_grouped_by_author: sources whose pictures show their own author; there all images of
     one author form a group.
@@ -37,30 +44,23 @@ class GroupParams(Record):
 
     face_radius_bits: int = Field(default=48, ge=0, le=255)
     frame_radius_bits: int = Field(default=4, ge=0, le=31)
+    min_likeness: float = Field(default=0.5, ge=-1, le=1)
+    max_images: int = Field(default=100, ge=1)
     min_inter_eye_distance_px: float = Field(default=24, ge=0)
     sources_grouped_by_author: tuple[str, ...] = ()
 
 
 class GroupCounts(Record):
-    """images: how many were compared. groups: how many remain. largest: images in the largest."""
+    """images: how many were compared. groups: how many remain. largest: images in the largest.
+    oversized: groups with more images than `max_images`. strangers: pairs that were close by their
+    hashes and not by their pixels.
+    """
 
     images: int
     groups: int
     largest: int
-
-
-class Hashed(NamedTuple):
-    """The hashes of one image.
-
-    faces: (8,) words of each comparable face and of its mirror. frame: (1,) word of the whole
-    frame. mirrored_frame: of its mirror, where there is no comparable face. turned_frames: of the
-    frame turned by 90, 180 and 270°.
-    """
-
-    faces: list[tuple[Words, Words]]
-    frame: Words
-    mirrored_frame: Words | None
-    turned_frames: tuple[Words, ...]
+    oversized: int
+    strangers: int
 
 
 def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> GroupCounts:
@@ -72,107 +72,80 @@ def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> 
     selected = {record.image.image_id for record in read_records(work / "selected.jsonl", Selected)}
     ledger = read_ledger(snapshot)
     image_ids: list[str] = []
+    points: list[list[FivePoints]] = []
     hashed: list[Hashed] = []
     authors: list[set[tuple[str, str]]] = []
     for candidate in read_candidates(snapshot):
         image_id = candidate.image.image_id
         if image_id in selected or (image_id in ledger and blobs.has(image_id)):
             image_ids.append(image_id)
-            hashed.append(
-                hash_image(blobs.get(image_id), candidate.image.phash, _faces(candidate), params)
-            )
+            points.append(comparable(_faces(candidate), params))
+            rgb = decode(blobs.get(image_id))
+            hashed.append(hash_image(rgb, candidate.image.phash, points[-1]))
             authors.append(_authors(candidate, params))
 
-    components = Components(len(image_ids))
-    for i, j in near_duplicates(hashed, params):
-        components.join(i, j)
+    @lru_cache(maxsize=_REMEMBERED)
+    def pixels(index: int) -> Pixels:
+        return Pixels(decode(blobs.get(image_ids[index])), points[index])
+
+    close = near_duplicates(hashed, params.face_radius_bits, params.frame_radius_bits)
+    sets, strangers = join_copies(close, pixels, params.min_likeness)
+    oversized = [members for members in sets.subsets() if len(members) > params.max_images]
+    is_oversized = {i for members in oversized for i in members}
     for i, j in _sharing_a_label(authors):
-        components.join(i, j)
+        sets.add(i)
+        sets.merge(i, j)
 
-    members = [
-        GroupMember(image_id=image_id, key=image_ids[components.root(i)])
-        for i, image_id in enumerate(image_ids)
+    keys = dict(enumerate(image_ids))
+    for members in sets.subsets():
+        keys |= dict.fromkeys(members, image_ids[min(members)])
+    write_records(
+        work / "groups.jsonl",
+        (
+            GroupMember(image_id=image_id, key=keys[i], is_oversized=i in is_oversized)
+            for i, image_id in enumerate(image_ids)
+        ),
+    )
+    sizes = Counter(keys.values())
+    return GroupCounts(
+        images=len(image_ids),
+        groups=len(sizes),
+        largest=max(sizes.values(), default=0),
+        oversized=len(oversized),
+        strangers=strangers,
+    )
+
+
+def comparable(faces: Iterable[Face], params: GroupParams) -> list[FivePoints]:
+    """The points of schema face5 of the faces that have ibug68 landmarks and are large enough."""
+    located = (_five_points(face) for face in faces)
+    return [
+        five
+        for five in located
+        if five is not None
+        and np.linalg.norm(five[0] - five[1]) >= params.min_inter_eye_distance_px
     ]
-    write_records(work / "groups.jsonl", members)
-    sizes = np.unique([member.key for member in members], return_counts=True)[1]
-    return GroupCounts(images=len(members), groups=len(sizes), largest=int(sizes.max(initial=0)))
 
 
-def hash_image(
-    content: bytes, frame_phash: str, faces: Iterable[Face], params: GroupParams
-) -> Hashed:
-    """The hashes of the encoded picture `content` and of its `faces` with ibug68 landmarks."""
-    rgb = decode(content)
-    comparable = []
-    for face in faces:
-        five = _five_points(face)
-        if five is None or np.linalg.norm(five[0] - five[1]) < params.min_inter_eye_distance_px:
-            continue
-        squared = squared_face(rgb, five)
-        if squared is not None:
-            comparable.append((face_hash(squared), face_hash(_mirrored(squared))))
-    mirrored_frame = None if comparable else words(phash(_mirrored(rgb)))
-    turned = (np.ascontiguousarray(np.rot90(rgb, quarters)) for quarters in (1, 2, 3))
-    turned_frames = tuple(words(phash(frame)) for frame in turned)
-    return Hashed(comparable, words(frame_phash), mirrored_frame, turned_frames)
+def join_copies(
+    close: Iterable[Close], pixels: Callable[[int], Pixels], min_likeness: float
+) -> tuple[DisjointSet, int]:
+    """The images of `close` in the sets that their pixels join; how many pairs the pixels refused.
 
-
-def near_duplicates(hashed: list[Hashed], params: GroupParams) -> Iterator[tuple[int, int]]:
-    """Pairs of indices of `hashed` that are near-duplicates.
-
-    Two images with comparable faces are judged by these: different people before the same
-    backdrop have frames as close as copies have. But not when one is turned, and on a turned face
-    landmarks go astray: there the frames tell.
+    A pair joins two sets only when its pixels have been looked at, so that no chain of look-alikes
+    leads from one picture to another. One whose images are together already adds nothing.
     """
-    if not hashed:
-        return
-    faces = [(owner, *face) for owner, image in enumerate(hashed) for face in image.faces]
-    if faces:
-        owners, direct, mirrored = zip(*faces, strict=True)
-        yield from _close(owners, direct, (direct, mirrored), params.face_radius_bits)
-
-    faceless = [i for i, image in enumerate(hashed) if image.mirrored_frame is not None]
-    if faceless:
-        owners = (*faceless, *(i for i, image in enumerate(hashed) if image.mirrored_frame is None))
-        frames = [hashed[owner].frame for owner in owners]
-        mirrors = [image.mirrored_frame for image in hashed if image.mirrored_frame is not None]
-        upright = frames[: len(mirrors)]
-        yield from _close(owners, frames, (upright, mirrors), params.frame_radius_bits)
-
-    turned = tuple(zip(*(image.turned_frames for image in hashed), strict=True))
-    frames = [image.frame for image in hashed]
-    yield from _close(range(len(hashed)), frames, turned, params.frame_radius_bits)
-
-
-class Components:
-    """Union-find over the indices 0 to `count` − 1; a component's root is its smallest index."""
-
-    def __init__(self, count: int) -> None:
-        self._parents = list(range(count))
-
-    def root(self, index: int) -> int:
-        """The smallest index that `index` is joined with."""
-        while self._parents[index] != index:
-            self._parents[index] = self._parents[self._parents[index]]
-            index = self._parents[index]
-        return index
-
-    def join(self, i: int, j: int) -> None:
-        """Make the components of `i` and `j` one."""
-        low, high = sorted((self.root(i), self.root(j)))
-        self._parents[high] = low
-
-
-def _close(
-    owners: Sequence[int],
-    hashes: Sequence[Words],
-    variants: Sequence[Sequence[Words]],
-    radius: int,
-) -> Iterator[tuple[int, int]]:
-    stacked = [np.stack(variant) for variant in variants]
-    for pairs in close_pairs(np.stack(hashes), stacked, radius):
-        for i, j in pairs:
-            yield owners[i], owners[j]
+    sets, strangers = DisjointSet(), 0
+    for first, second, by in close:
+        sets.add(first)
+        sets.add(second)
+        if sets.connected(first, second):
+            continue
+        if pixels(first).is_copy(pixels(second), by, min_likeness):
+            sets.merge(first, second)
+        else:
+            strangers += 1
+    return sets, strangers
 
 
 def _sharing_a_label(labels: list[set[tuple[str, str]]]) -> Iterator[tuple[int, int]]:
@@ -199,7 +172,3 @@ def _five_points(face: Face) -> NDArray[np.float64] | None:
     """The points (5, 2) px of the schema "face5"; None where the face has no ibug68."""
     landmarks = face.landmarks.get("ibug68")
     return load_schema("face5").derive(landmarks.points, "ibug68") if landmarks else None
-
-
-def _mirrored(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.ascontiguousarray(rgb[:, ::-1])

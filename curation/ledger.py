@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import datetime
 
 from pydantic import Field, model_validator
@@ -44,21 +44,22 @@ def mint(
     An image near an existing group joins it; near several, the one with the smallest group_id.
     New images fill new shards after the last existing one. The same input mints the same ids and
     splits, so a run that was killed is simply repeated. An image near groups of different splits
-    is rejected (SPLIT_CONFLICT).
+    is rejected (SPLIT_CONFLICT), and so is one of an oversized group (OVERSIZED_GROUP).
     """
-    components = _components(groups)
+    components, oversized = _components(groups)
+    rejected = _unplaced(components, oversized, ledger)
+    unplaced = {record.item_id for record in rejected}
     homes: dict[str, tuple[str, Split]] = {}
     for members in components:
         known = [ledger[image_id] for image_id in members if image_id in ledger]
-        if len({entry.split for entry in known}) > 1:
-            continue
         if known:
             oldest = min(known, key=lambda entry: entry.group_id)
             home = oldest.group_id, oldest.split
         else:
             group_id = _group_id(members[0], params.seed)
             home = group_id, _split(group_id, params)
-        homes |= dict.fromkeys((new for new in members if new not in ledger), home)
+        placed = (new for new in members if new not in ledger and new not in unplaced)
+        homes |= dict.fromkeys(placed, home)
 
     next_shard = 1 + max((entry.image_shard for entry in ledger.values()), default=-1)
     entries = [
@@ -71,45 +72,55 @@ def mint(
         )
         for position, image_id in enumerate(sorted(homes))
     ]
-    return entries, _conflicts(components, ledger)
+    return entries, rejected
 
 
-def split_conflicts(
-    groups: Iterable[GroupMember], ledger: Mapping[str, LedgerEntry]
-) -> list[Rejected]:
-    """The images of `groups` that no split can take, in order of image_id.
+def unplaced(groups: Iterable[GroupMember], ledger: Mapping[str, LedgerEntry]) -> list[Rejected]:
+    """The images of `groups` that `mint` gives no place, in order of image_id, and why.
 
-    They are near-duplicates, directly or by way of others, of images in different splits.
+    They are near-duplicates, directly or by way of others, of images in different splits; or of so
+    many images that these cannot all be copies of one picture.
     """
-    return _conflicts(_components(groups), ledger)
+    return _unplaced(*_components(groups), ledger)
 
 
-def _components(groups: Iterable[GroupMember]) -> list[list[str]]:
-    """Sorted image ids by component, in order of their keys."""
+def _components(groups: Iterable[GroupMember]) -> tuple[list[list[str]], set[str]]:
+    """Sorted image ids by component, in order of their keys; and those of oversized groups."""
     components: dict[str, list[str]] = defaultdict(list)
+    oversized = set()
     for member in groups:
         components[member.key].append(member.image_id)
-    return [sorted(components[key]) for key in sorted(components)]
+        if member.is_oversized:
+            oversized.add(member.image_id)
+    return [sorted(components[key]) for key in sorted(components)], oversized
 
 
-def _conflicts(
-    components: Iterable[list[str]], ledger: Mapping[str, LedgerEntry]
+def _unplaced(
+    components: Iterable[list[str]], oversized: Set[str], ledger: Mapping[str, LedgerEntry]
 ) -> list[Rejected]:
     rejected = []
     for members in components:
+        new = [image_id for image_id in members if image_id not in ledger]
         splits = sorted({ledger[image_id].split for image_id in members if image_id in ledger})
         if len(splits) > 1:
+            detail = f"A near-duplicate of images in {' and in '.join(splits)}."
+            rejected += [_rejected(image_id, Reason.SPLIT_CONFLICT, detail) for image_id in new]
+        else:
+            detail = (
+                f"One of {sum(image_id in oversized for image_id in members)} images that are "
+                "near-duplicates of one another: look at them, then drop them or raise "
+                "group.max_images in params.yaml."
+            )
             rejected += [
-                Rejected(
-                    item_id=image_id,
-                    step="group",
-                    reason=Reason.SPLIT_CONFLICT,
-                    detail=f"A near-duplicate of images in {' and in '.join(splits)}.",
-                )
-                for image_id in members
-                if image_id not in ledger
+                _rejected(image_id, Reason.OVERSIZED_GROUP, detail)
+                for image_id in new
+                if image_id in oversized
             ]
     return sorted(rejected, key=lambda record: record.item_id)
+
+
+def _rejected(image_id: str, reason: Reason, detail: str) -> Rejected:
+    return Rejected(item_id=image_id, step="group", reason=reason, detail=detail)
 
 
 def _group_id(image_id: str, seed: str) -> str:

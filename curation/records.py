@@ -27,7 +27,11 @@ class Attribution(Record):
 
 
 class GroupMember(Record):
-    """An image and the smallest image_id among all its near-duplicates (`key`)."""
+    """An image and the smallest image_id among all its near-duplicates (`key`).
+
+    is_oversized: these are more than a picture's copies are likely to be.
+    """
 
     image_id: Sha256
     key: Sha256
+    is_oversized: bool = False

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from curation.ledger import split_conflicts
+from curation.ledger import unplaced
 from curation.records import Attribution, GroupMember, Selected
 from curation.select import Counts
 from curation.snapshot import read_ledger
@@ -35,7 +35,7 @@ def split(snapshot: Path, work: Path, *, is_unreviewed: bool) -> Counts:
     """
     ledger = read_ledger(snapshot)
     groups = read_records(work / "groups.jsonl", GroupMember)
-    conflicts = {rejected.item_id: rejected for rejected in split_conflicts(groups, ledger)}
+    refused = {record.item_id: record for record in unplaced(groups, ledger)}
     rejected: list[Rejected] = []
     places: list[tuple[int, str, int]] = []
     with (work / "selected.jsonl").open("rb") as lines:
@@ -45,8 +45,8 @@ def split(snapshot: Path, work: Path, *, is_unreviewed: bool) -> Counts:
                     rejected.append(_unreviewed(image_id))
                     continue
                 places.append((entry.image_shard, image_id, offset))
-            elif image_id in conflicts:
-                rejected.append(conflicts[image_id])
+            elif image_id in refused:
+                rejected.append(refused[image_id])
             else:
                 raise InputError(
                     f"Image {image_id} is not in {snapshot / 'ledger.jsonl'}: groups and splits "

@@ -137,6 +137,7 @@ class Reason(StrEnum):
     POSE = "pose"
     CHECK_FAILED = "check_failed"
     SPLIT_CONFLICT = "split_conflict"
+    OVERSIZED_GROUP = "oversized_group"
     UNREVIEWED = "unreviewed"
 
 

@@ -45,6 +45,7 @@ _WORDS = {
     Reason.POSE: "Head turned too far",
     Reason.CHECK_FAILED: "A check failed",
     Reason.SPLIT_CONFLICT: "Would join two splits",
+    Reason.OVERSIZED_GROUP: "One of too many near-duplicates",
 }
 
 

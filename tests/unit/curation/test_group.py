@@ -1,18 +1,16 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw, ImageEnhance
 
 from curation.gates import SelectParams
-from curation.group import Components, GroupParams, Hashed, group, near_duplicates
-from curation.hashes import close_pairs, words
+from curation.group import GroupParams, group, join_copies
 from curation.ledger import LedgerParams, mint
+from curation.likeness import Pixels
+from curation.near_duplicates import Close, Hashed, near_duplicates
 from curation.records import GroupMember
 from curation.select import select
 from mirrorset.files import read_records
-from mirrorset.pixels import hamming
-from mirrorset.records import utc_now
+from mirrorset.records import Reason, utc_now
 
 
 @pytest.fixture
@@ -35,6 +33,24 @@ def squashed(portrait, share):
     return portrait.but(picture=low, five=portrait.five * (1, low.height / height))
 
 
+def resized(portrait, share):
+    size = round(portrait.picture.width * share), round(portrait.picture.height * share)
+    return portrait.but(picture=portrait.picture.resize(size), five=portrait.five * share)
+
+
+def brightened(portrait, factor):
+    return portrait.but(picture=ImageEnhance.Brightness(portrait.picture).enhance(factor))
+
+
+def watermarked(portrait):
+    """Letters across the nose, two fifths opaque."""
+    layer = Image.new("L", portrait.picture.size)
+    place = tuple(portrait.five[2])
+    ImageDraw.Draw(layer).text(place, "SPECIMEN", fill=102, anchor="mm", font_size=70)
+    white = Image.new("RGB", portrait.picture.size, "white")
+    return portrait.but(picture=Image.composite(white, portrait.picture, layer.rotate(15)))
+
+
 def turned_and_misread(portrait, quarters):
     """Turned by quarters; the points stay where they were, as a model's do that expects no roll."""
     rgb = np.rot90(np.asarray(portrait.picture), quarters)
@@ -52,6 +68,10 @@ def test_people_stay_apart_and_keys_are_the_smallest_id(portraits, grouped):
     [
         lambda portrait: portrait.reencoded(40),
         lambda portrait: portrait.mirrored(),
+        lambda portrait: resized(portrait, 0.5),
+        lambda portrait: brightened(portrait, 0.7),
+        lambda portrait: brightened(portrait, 1.3),
+        watermarked,
         lambda portrait: portrait.cropped(0.1, 0.02, 0.05, 0.18),
         lambda portrait: portrait.cropped(0.2, 0.1, 0.1, 0.2).mirrored().reencoded(60),
         lambda portrait: squashed(portrait, 0.85),
@@ -100,7 +120,7 @@ def test_one_face_without_landmarks_is_enough_to_compare_frames():
         Hashed([], ~frame, ~mirror, turned),
         Hashed([face], ~mirror, None, turned),
     ]
-    found = {tuple(sorted(pair)) for pair in near_duplicates(hashed, GroupParams())}
+    found = {(pair.first, pair.second) for pair in near_duplicates(hashed, 48, 4)}
     assert found == {(0, 2), (1, 2), (0, 4), (3, 4)}
 
 
@@ -132,41 +152,46 @@ def test_what_left_the_selection_still_ties_its_duplicates(portraits, grouped):
     assert members[copy.image.image_id] == members[doubted.image.image_id]
 
 
-hashes = st.lists(st.integers(0, 2**128 - 1).map(lambda value: f"{value:032x}"), max_size=30)
+def test_where_all_hashes_are_close_the_pixels_tell(portraits, grouped):
+    copies = [portrait.mirrored().reencoded(60) for portrait in portraits]
+    members = grouped([*portraits, *copies], face_radius_bits=255, frame_radius_bits=31)
+    assert len(set(members.values())) == 8
+    for original, copy in zip(portraits, copies, strict=True):
+        assert members[original.image.image_id] == members[copy.image.image_id]
 
 
-@given(hashes, st.integers(0, 30), st.integers(0, 127), st.integers(0, 2**128 - 1))
-def test_close_pairs_are_all_pairs_within_the_radius(rows, count, radius, flip):
-    mirrored = [f"{int(row, 16) ^ flip:032x}" for row in rows[:count]]
-    hashes, flipped = (
-        np.array([words(row) for row in side]).reshape(-1, 2) for side in (rows, mirrored)
-    )
-    pairs = close_pairs(hashes, [hashes[: len(mirrored)], flipped], radius)
-    found = {tuple(pair) for tile in pairs for pair in tile.tolist()}
-    assert found == {
-        (i, j)
-        for j in range(len(rows))
-        for i in range(min(j, len(mirrored)))
-        if min(hamming(rows[i], rows[j]), hamming(mirrored[i], rows[j])) <= radius
+def test_no_chain_of_look_alikes_joins_strangers(portraits):
+    faces = [Pixels(np.asarray(one.picture), [one.five]) for one in (*portraits, portraits[0])]
+    chain = [Close(i, i + 1, "face") for i in range(7)]
+    sets, strangers = join_copies([*chain, Close(0, 8, "face")], faces.__getitem__, 0.5)
+    assert strangers == 7
+    assert sets.connected(0, 8)
+    assert [len(sets.subset(i)) for i in range(1, 8)] == [1] * 7
+
+
+def test_a_pair_that_is_together_is_not_looked_at_again(portraits):
+    looked_at = []
+
+    def pixels(index):
+        looked_at.append(index)
+        return Pixels(np.asarray(portraits[0].picture), [portraits[0].five])
+
+    pairs = [Close(0, 1, "face"), Close(1, 2, "face"), Close(0, 2, "face"), Close(0, 1, "turned")]
+    sets, strangers = join_copies(pairs, pixels, 0.5)
+    assert (len(sets.subset(0)), strangers) == (3, 0)
+    assert looked_at == [0, 1, 1, 2]
+
+
+def test_the_new_images_of_an_oversized_group_wait_to_be_looked_at(portraits, grouped, tmp_path):
+    copies = [portraits[0].reencoded(quality) for quality in (40, 50, 60)]
+    own = [portrait.but(source="selfies", author="me") for portrait in portraits[1:5]]
+    grouped([portraits[0], *copies, *own], max_images=3, sources_grouped_by_author=("selfies",))
+    members = list(read_records(tmp_path / "groups.jsonl", GroupMember))
+    flagged = {member.image_id for member in members if member.is_oversized}
+    assert flagged == {one.image.image_id for one in (portraits[0], *copies)}
+    entries, rejected = mint(members, {}, LedgerParams(), utc_now())
+    assert {entry.image_id for entry in entries} == {one.image.image_id for one in own}
+    assert {(one.item_id, one.reason) for one in rejected} == {
+        (image_id, Reason.OVERSIZED_GROUP) for image_id in flagged
     }
-
-
-def test_tiles_meet_without_a_gap(monkeypatch):
-    monkeypatch.setattr("curation.hashes._ROWS", 3)
-    monkeypatch.setattr("curation.hashes._COLUMNS", 5)
-    same = np.zeros((17, 1), dtype=np.uint64)
-    found = [
-        tuple(pair) for pairs in close_pairs(same, [same, ~same], 0) for pair in pairs.tolist()
-    ]
-    assert sorted(found) == [(i, j) for i in range(17) for j in range(i + 1, 17)]
-
-
-@given(st.lists(st.tuples(st.integers(0, 29), st.integers(0, 29)), max_size=40))
-def test_components_are_the_reachable_ones(joins):
-    components = Components(30)
-    neighbours = np.eye(30, dtype=bool)
-    for i, j in joins:
-        components.join(i, j)
-        neighbours[i, j] = neighbours[j, i] = True
-    reach = np.linalg.matrix_power(neighbours.astype(float), 32) > 0
-    assert [components.root(i) for i in range(30)] == [int(row.argmax()) for row in reach]
+    assert "One of 4 images" in rejected[0].detail

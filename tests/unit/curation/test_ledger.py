@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from curation.ledger import LedgerParams, mint, split_conflicts
+from curation.ledger import LedgerParams, mint, unplaced
 from curation.records import GroupMember
 from mirrorset.records import Reason
 
@@ -121,7 +121,7 @@ def test_a_bridge_between_splits_is_rejected_and_nothing_else_changes():
     assert new.keys() == {image_id(600)}
     assert [(r.item_id, r.reason) for r in rejected] == [(image_id(500), Reason.SPLIT_CONFLICT)]
     assert "test and in train" in rejected[0].detail
-    assert split_conflicts(groups, single) == rejected
+    assert unplaced(groups, single) == rejected
 
 
 def test_a_bridge_within_a_split_joins_the_smaller_group_id():

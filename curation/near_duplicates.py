@@ -1,0 +1,130 @@
+"""Images whose hashes are so close that one may be a copy of the other."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curation.close_pairs import IsWanted, Rows, Words, close_pairs
+from curation.hashes import face_hash, words
+from faces.align import squared_face
+from mirrorset.pixels import phash
+
+#: What two images were found close by: a face or its mirror image, the frame or its mirror image,
+#: or the frame turned by 90, 180 or 270°.
+By = Literal["face", "frame", "turned"]
+
+
+class Close(NamedTuple):
+    """Two images, `first` < `second`, with close hashes."""
+
+    first: int
+    second: int
+    by: By
+
+
+class Hashed(NamedTuple):
+    """The hashes of one image.
+
+    faces: (8,) words of each comparable face and of its mirror. frame: (1,) word of the whole
+    frame. mirrored_frame: of its mirror, where there is no comparable face. turned_frames: of the
+    frame turned by 90, 180 and 270°.
+    """
+
+    faces: list[tuple[Words, Words]]
+    frame: Words
+    mirrored_frame: Words | None
+    turned_frames: tuple[Words, ...]
+
+
+def hash_image(
+    rgb: NDArray[np.uint8], frame_phash: str, faces: Iterable[NDArray[np.float64]]
+) -> Hashed:
+    """The hashes of an upright picture (H, W, 3) and of its faces, each as `face5` (5, 2) px."""
+    squared = [face for five in faces if (face := squared_face(rgb, five)) is not None]
+    turned = (np.ascontiguousarray(np.rot90(rgb, quarters)) for quarters in (1, 2, 3))
+    return Hashed(
+        faces=[(face_hash(face), face_hash(_mirrored(face))) for face in squared],
+        frame=words(frame_phash),
+        mirrored_frame=None if squared else words(phash(_mirrored(rgb))),
+        turned_frames=tuple(words(phash(frame)) for frame in turned),
+    )
+
+
+def near_duplicates(
+    hashed: Sequence[Hashed], face_radius_bits: int, frame_radius_bits: int
+) -> Iterator[Close]:
+    """Pairs of images, by their indices in `hashed`, with close hashes; some come more than once.
+
+    Two images with comparable faces are judged by these: different people before the same
+    backdrop have frames as close as copies have. But not when one is turned, and on a turned face
+    landmarks go astray: there the frames tell.
+    """
+    faces = [(owner, face) for owner, image in enumerate(hashed) for face in image.faces]
+    rows = _Hashes.of(
+        [(owner, direct) for owner, (direct, _) in faces],
+        [(owner, mirrored) for owner, (_, mirrored) in faces],
+    )
+    yield from rows.close("face", face_radius_bits, rows.is_one_upright)
+
+    upright = [(owner, image.frame) for owner, image in enumerate(hashed)]
+    mirrors = [
+        (owner, image.mirrored_frame)
+        for owner, image in enumerate(hashed)
+        if image.mirrored_frame is not None
+    ]
+    if mirrors:
+        frames = _Hashes.of(upright, mirrors)
+        is_faceless = np.isin(frames.owners, [owner for owner, _ in mirrors])
+        yield from frames.close(
+            "frame",
+            frame_radius_bits,
+            lambda i, j: frames.is_one_upright(i, j) & (is_faceless[i] | is_faceless[j]),
+        )
+
+    turned = _Hashes.of(
+        upright,
+        [(owner, turn) for owner, image in enumerate(hashed) for turn in image.turned_frames],
+    )
+    yield from turned.close(
+        "turned", frame_radius_bits, lambda i, j: turned.is_variant[i] ^ turned.is_variant[j]
+    )
+
+
+class _Hashes(NamedTuple):
+    """Hashes (N, W) of images as they are, then of what they may look like; and whose they are."""
+
+    words: Words
+    owners: Rows
+    is_variant: NDArray[np.bool_]
+
+    @staticmethod
+    def of(
+        upright: Sequence[tuple[int, Words]], variants: Sequence[tuple[int, Words]]
+    ) -> "_Hashes":
+        owned = [*upright, *variants]
+        return _Hashes(
+            np.array([row for _, row in owned], dtype=np.uint64).reshape(len(owned), -1),
+            np.array([owner for owner, _ in owned], dtype=np.int64),
+            np.arange(len(owned)) >= len(upright),
+        )
+
+    def is_one_upright(self, i: Rows, j: Rows) -> NDArray[np.bool_]:
+        """Where not both are variants: two mirror images are as close as what they mirror."""
+        return ~(self.is_variant[i] & self.is_variant[j])
+
+    def close(self, by: By, radius: int, is_wanted: IsWanted) -> Iterator[Close]:
+        """The pairs of different images that `is_wanted` and the radius let through."""
+
+        def of_two(i: Rows, j: Rows) -> NDArray[np.bool_]:
+            return (self.owners[i] != self.owners[j]) & is_wanted(i, j)
+
+        pairs = close_pairs(self.words, radius, of_two)
+        owners = np.sort(self.owners[pairs], axis=1)
+        for first, second in np.unique(owners, axis=0).tolist():
+            yield Close(first, second, by)
+
+
+def _mirrored(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(rgb[:, ::-1])

@@ -89,11 +89,11 @@ def read_archive(path: Path) -> Archive:
         ) from None
 
 
-def erase_from_archive(path: Path, stems: Collection[str]) -> bool:
+def erase_from_archive(path: Path, stems: Collection[str], is_dry_run: bool = False) -> bool:
     """Take the images of these names, without their endings, out of the archive, with their labels.
 
-    What else is in it stays, word for word. Returns whether any was there. Raises InputError where
-    it is no archive: whatever is in such a file is not known.
+    What else is in it stays, word for word. Returns whether any was there; on a dry run it stays
+    there. Raises InputError where it is no archive: whatever is in such a file is not known.
     """
     try:
         root = parse_xml(_read_member(path, ANNOTATIONS))
@@ -108,6 +108,8 @@ def erase_from_archive(path: Path, stems: Collection[str]) -> bool:
         kept = [one for one in members if _stem(one.filename) not in stems]
         if not gone and len(kept) == len(members):
             return False
+        if is_dry_run:
+            return True
         for image in gone:
             root.remove(image)
         with written_aside(path) as aside, zipfile.ZipFile(aside, "w") as rewritten:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from functools import cache
 
 from crawlers.decoders import Decoders, UndecodableError
+from crawlers.erased import erased_image
 from crawlers.items import Picture, Refusal, Settled, Unchanged, rejected
 from crawlers.order import CrawlOrder
 from crawlers.recheck import renewed
@@ -131,6 +132,8 @@ def keep(picture: Picture, order: CrawlOrder) -> tuple[str, tuple[Record, ...]]:
     settled = settle(picture, order.pixels, order.intended_use, order.user_agent)
     if isinstance(settled, Refusal):
         return _refused(picture, settled)
+    if refused := erased_image(settled[0], picture.candidate.source, order):
+        return str(refused.reason), (refused,)
     _blobs(order.blobs_url).put(picture.content)
     return STORED, settled
 

@@ -69,7 +69,8 @@ class CrawlOrder(Record):
     processes that share the work, each with hosts of its own. dask_scheduler: address of the
     cluster whose workers run them ("" for this machine). is_dry_run: listings and pages are read
     and counted, no picture is asked for and nothing is kept. recheck: not the listing, but what the
-    source's crawl found before is asked for again.
+    source's crawl found before is asked for again. tombstone_key: by which erased pictures are
+    known again, "" where none was ever erased.
     """
 
     start: Start
@@ -89,6 +90,7 @@ class CrawlOrder(Record):
     dask_scheduler: str = ""
     is_dry_run: bool = False
     recheck: RecheckTerms | None = None
+    tombstone_key: str = Field(default="", repr=False)
 
     @model_validator(mode="after")
     def _is_contactable(self) -> Self:

@@ -23,6 +23,7 @@ from scrapy.http import Response
 from crawlers.decoders import Decoders, UndecodableError
 from crawlers.embedded import HEAD_BYTES, read_embedded
 from crawlers.entries import as_ask, as_candidate, entry_of, item_of
+from crawlers.erased import tombstones_of, unless_erased
 from crawlers.gatekeeper import (
     API,
     HOST_FILES,
@@ -350,6 +351,9 @@ class CrawlSpider(scrapy.Spider):
         await asyncio.to_thread(self._settle_refused, entry, refused)
 
     def _settle_found(self, entry: Entry, answer: Answer, found: list[Found]) -> None:
+        if self.order.tombstone_key:
+            standing = tombstones_of(self.order.catalogue_url, self.order.tombstone_key)
+            found = [unless_erased(one, self.source.name, standing) for one in found]
         if entry.kind == Kind.LISTING:
             found = self._within_limits(found)
         self.frontier.settle_read(

@@ -1,7 +1,7 @@
 """The release folder: written aside, complete, then renamed."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import get_args
@@ -44,44 +44,70 @@ def build(
                 f"{work / 'items.jsonl'} holds no image to release: "
                 f"{work / 'rejected.jsonl'} says why each was rejected."
             )
-        digest = content_digest(
-            read_records(work / "items.jsonl", DatasetItem),
-            read_records(work / "attributions.jsonl", Attribution),
-            dataset.intended_use,
+        return describe(
+            aside, work, tally, dataset=dataset, version=version, responsible=responsible
         )
-        write_labels_json(aside / "labels.json", tally)
-        write_attribution(
-            aside / "ATTRIBUTION.csv", read_records(work / "attributions.jsonl", Attribution)
-        )
-        title = f"{dataset.name} {version}"
-        write_text(
-            aside / "DATASHEET.md",
-            datasheet(title, digest, tally, dataset.intended_use, responsible),
-        )
-        checksums = _checksums(aside)
-        write_croissant(
-            aside,
-            tally,
-            checksums,
-            gaps(tally),
-            dataset=dataset,
-            version=version,
-            responsible=responsible,
-        )
-        card = ReleaseCard(
-            name=dataset.name,
-            version=version,
-            digest=digest,
-            intended_use=dataset.intended_use,
-            images=tally.images,
-            groups=tally.groups,
-            splits=dict(tally.splits),
-            unreviewed=tally.unreviewed.total(),
-            is_unreviewed=tally.unreviewed["test"] > 0,
-            files=checksums | _checksums(aside, "croissant.json"),
-        )
-        write_text(aside / "release.json", card.model_dump_json(indent=1) + "\n")
+
+
+def describe(
+    folder: Path,
+    work: Path,
+    tally: Tally,
+    *,
+    dataset: DatasetParams,
+    version: str,
+    responsible: Responsible,
+    elsewhere: Mapping[str, str] | None = None,
+) -> ReleaseCard:
+    """Write what a release says of itself into `folder`, which holds its shards.
+
+    tally: over all its items. elsewhere: sha256 of the release's files that are not in `folder`.
+    """
+    digest = content_digest(
+        read_records(work / "items.jsonl", DatasetItem),
+        read_records(work / "attributions.jsonl", Attribution),
+        dataset.intended_use,
+    )
+    write_labels_json(folder / "labels.json", tally)
+    write_attribution(
+        folder / "ATTRIBUTION.csv", read_records(work / "attributions.jsonl", Attribution)
+    )
+    title = f"{dataset.name} {version}"
+    write_text(
+        folder / "DATASHEET.md", datasheet(title, digest, tally, dataset.intended_use, responsible)
+    )
+    checksums = {**(elsewhere or {}), **_checksums(folder)}
+    write_croissant(
+        folder / "croissant.json",
+        tally,
+        checksums,
+        gaps(tally),
+        dataset=dataset,
+        version=version,
+        responsible=responsible,
+    )
+    card = ReleaseCard(
+        name=dataset.name,
+        version=version,
+        digest=digest,
+        intended_use=dataset.intended_use,
+        images=tally.images,
+        groups=tally.groups,
+        splits=dict(tally.splits),
+        unreviewed=tally.unreviewed.total(),
+        is_unreviewed=tally.unreviewed["test"] > 0,
+        files=dict(sorted((checksums | _checksums(folder, "croissant.json")).items())),
+    )
+    write_text(folder / "release.json", card.model_dump_json(indent=1) + "\n")
     return card
+
+
+def tally_of(work: Path) -> Tally:
+    """Counts over the items of `work`."""
+    tally = Tally()
+    for item, attribution in _rows(work):
+        tally.add(item, attribution)
+    return tally
 
 
 def _rows(work: Path) -> Iterator[tuple[DatasetItem, Attribution]]:

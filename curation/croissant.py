@@ -132,7 +132,7 @@ _WORDS = {
 
 
 def write_croissant(
-    folder: Path,
+    path: Path,
     tally: Tally,
     checksums: dict[str, str],
     gaps: list[str],
@@ -141,8 +141,9 @@ def write_croissant(
     version: str,
     responsible: Responsible,
 ) -> None:
-    """Write croissant.json into the release `folder`, of whose files `checksums` has the sha256.
+    """Write croissant.json to `path`.
 
+    checksums: sha256 of the release's files by name; of croissant.json itself there can be none.
     gaps: what the release lacks, a sentence each. Whoever is not named in `responsible`, and a page
     that `dataset` does not give, are left out.
     """
@@ -164,13 +165,13 @@ def write_croissant(
     if responsible.controller:
         described["creator"] = {"@type": "sc:Organization", "name": responsible.controller}
     described |= _responsible_ai(tally, gaps, dataset, responsible)
-    described["distribution"] = [*_file_sets(), *_files(folder, checksums)]
+    described["distribution"] = [*_file_sets(), *_files(checksums)]
     described["recordSet"] = [
         _splits(),
         _record_set("images", "The pictures, one a row.", IMAGES),
         _record_set("labels", "What is known of each picture, one a row.", LABELS),
     ]
-    write_text(folder / "croissant.json", json.dumps(described, indent=1) + "\n")
+    write_text(path, json.dumps(described, indent=1) + "\n")
 
 
 def _description(tally: Tally, dataset: DatasetParams) -> str:
@@ -240,14 +241,15 @@ def _file_sets() -> Iterator[dict[str, Any]]:
         }
 
 
-def _files(folder: Path, checksums: dict[str, str]) -> Iterator[dict[str, Any]]:
+def _files(checksums: dict[str, str]) -> Iterator[dict[str, Any]]:
     for name, sha256 in sorted(checksums.items()):
+        if name == "croissant.json":
+            continue
         yield {
             "@type": "cr:FileObject",
             "@id": name,
             "name": name,
             "contentUrl": name,
-            "contentSize": f"{(folder / name).stat().st_size} B",
             "encodingFormat": _FORMATS[Path(name).suffix],
             "sha256": sha256,
         }

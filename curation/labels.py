@@ -1,6 +1,6 @@
 """Label shards: labels/SPLIT-NNNNN.parquet, the labels of what images/NNNNN.parquet holds."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation.records import Attribution
+from mirrorset.files import written_aside
 from mirrorset.records import DatasetItem, Face
 
 
@@ -97,8 +98,26 @@ LABELS = pa.schema(
 def write_labels(path: Path, rows: Iterable[tuple[DatasetItem, Attribution]]) -> None:
     """Write one shard of labels; without rows it holds the columns all the same."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    table = pa.Table.from_pylist([_row(item, attribution) for item, attribution in rows], LABELS)
-    with pq.ParquetWriter(path, LABELS, compression="zstd") as writer:
+    _write(path, [_row(item, attribution) for item, attribution in rows], LABELS)
+
+
+def erase_labels(path: Path, image_ids: Collection[str]) -> set[int]:
+    """Write a shard anew without the images' rows, as if they had never been.
+
+    Returns the numbers of the image shards that hold them; without any, the file stays as it is.
+    """
+    table = pq.read_table(path)
+    rows = table.to_pylist()
+    kept = [row for row in rows if row["image_id"] not in image_ids]
+    if len(kept) < len(rows):
+        with written_aside(path) as aside:
+            _write(aside, kept, table.schema)
+    return {row["image_shard"] for row in rows if row["image_id"] in image_ids}
+
+
+def _write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+    table = pa.Table.from_pylist(rows, schema)
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         if table.num_rows:  # `datasets` cannot read a row group without rows
             writer.write_table(table)
 

@@ -18,11 +18,13 @@ from crawlers.sources.urls import UrlsStart
 from crawlers.terms import Terms
 from flows.engine import flow, task
 from flows.progress import bar
+from mirrorset.catalogue.erase import bury_found_again
 from mirrorset.errors import InputError, SettingsError, UnavailableError
 from mirrorset.params import Responsible
 from mirrorset.pixels import PixelParams
 from mirrorset.records import Record
 from mirrorset.spool import ingest
+from mirrorset.tombstones import read_key
 from mirrorset.workspace import Workspace, open_workspace
 
 #: The contact that a crawl of this machine itself is signed with, where none is stated.
@@ -113,12 +115,17 @@ def crawl_one(
         # What a killed run of another step left behind.
         ingest(workspace.spool, catalogue)
     progress = bar(f"crawl {start.source}")
-    return crawl_source(
-        order(workspace, start, shards, is_dry_run),
+    ordered = order(workspace, start, shards, is_dry_run)
+    summary = crawl_source(
+        ordered,
         lambda so_far: progress.to(
             so_far.stored + so_far.already_known + sum(so_far.rejected.values()), so_far.found
         ),
     )
+    if ordered.tombstone_key:
+        with workspace.catalogue() as catalogue:
+            bury_found_again(catalogue, ordered.tombstone_key)
+    return summary
 
 
 def title(start: Start) -> str:
@@ -188,4 +195,5 @@ def order(
         shards=shards or params.shards,
         dask_scheduler=workspace.settings.dask_scheduler,
         is_dry_run=is_dry_run,
+        tombstone_key=read_key(workspace.private),
     )

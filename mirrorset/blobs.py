@@ -3,12 +3,15 @@
 import hashlib
 import secrets
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from mirrorset.erasure import Removed
 from mirrorset.errors import InputError, IntegrityError, SettingsError, UnavailableError
+from mirrorset.versions import remove_file
 
 
 class BlobStore:
@@ -69,11 +72,27 @@ class BlobStore:
         return bool(self._fs.exists(self._path(image_id)))
 
     def remove(self, image_id: str) -> None:
-        """Remove `image_id`, whether or not the store holds it."""
+        """Remove `image_id` with all its versions, whether or not the store holds it."""
+        remove_file(self._fs, self._path(image_id))
+
+    def erase(self, image_ids: Iterable[str], is_dry_run: bool = False) -> list[Removed]:
+        """Remove the images, and what killed processes left half written; only count on a dry run.
+
+        For when nobody else is writing. Raises UnavailableError where there is no store.
+        """
         try:
-            self._fs.rm_file(self._path(image_id))
-        except FileNotFoundError:
-            return
+            if not self._fs.exists(self._root):
+                raise FileNotFoundError(self._root)
+            count = sum(remove_file(self._fs, self._path(one), is_dry_run) for one in image_ids)
+        except Exception as error:
+            # Each filesystem raises its own kinds.
+            raise UnavailableError(
+                f"The blob store {self._root} does not answer ({' '.join(str(error).split())}): "
+                "run the same again when it does."
+            ) from error
+        if not is_dry_run:
+            self.clear_aside()
+        return [Removed(place="blob store", name="originals", count=count)] if count else []
 
     def _put_file(self, path: Path, content: bytes) -> None:
         if path.exists():

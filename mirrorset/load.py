@@ -23,6 +23,7 @@ from mirrorset.records import (
     Sha256,
     Split,
 )
+from mirrorset.withdrawn import FILE, Withdrawn, withdrawal_of
 
 _ROWS_AT_ONCE = 64
 
@@ -142,15 +143,32 @@ class UnreviewedWarning(UserWarning):
     """The test split holds labels that no person has looked at."""
 
 
+class WithdrawnWarning(UserWarning):
+    """The version that was asked for is withdrawn: its successor was opened in its place."""
+
+
 def load(release: Path | str, split: Split | None = None) -> Release:
     """The release in the folder `release`, or only its "train", "val" or "test" split.
 
     >>> for item in mirrorset.load("data/releases/faces/1.0.0", "test"):  # doctest: +SKIP
     ...     print(item.image_id, item.rgb().shape, len(item.faces))
 
+    A version that was withdrawn, since an image of it was erased, leads to its successor, and says
+    so (WithdrawnWarning): the other images have the same ids, groups and splits there.
+
     Warns (UnreviewedWarning) where the test split is among it and was released unreviewed. Raises
-    InputError where the folder holds no release, SettingsError for an unknown split.
+    InputError where the folder holds no release, or one that was withdrawn without a successor;
+    SettingsError for an unknown split.
     """
+    withdrawal = withdrawal_of(Path(release))
+    if withdrawal is not None:
+        release = _successor(Path(release), withdrawal)
+        warnings.warn(
+            f"{_withdrawn(withdrawal)}: {withdrawal.successor} is read in its place, with the same "
+            "ids and splits of all other images.",
+            WithdrawnWarning,
+            stacklevel=2,
+        )
     opened = open_release(release, split)
     if opened.card.is_unreviewed and split in (None, "test"):
         warnings.warn(
@@ -184,6 +202,28 @@ def open_release(release: Path | str, split: Split | None = None) -> Release:
             f"{where or 'the file'}: {fault}."
         ) from None
     return Release(folder, card, split)
+
+
+def _successor(folder: Path, withdrawal: Withdrawn) -> Path:
+    """The folder in the place of a withdrawn one. Raises InputError where there is none."""
+    if withdrawal.successor is None:
+        raise InputError(
+            f"{_withdrawn(withdrawal)} and has no successor: take a later version; {FILE} lists "
+            "what was withdrawn."
+        )
+    successor = folder.absolute().with_name(withdrawal.successor)
+    if not successor.is_dir():
+        tag = f"{withdrawal.name}-{withdrawal.successor}"
+        raise InputError(
+            f"{_withdrawn(withdrawal)}; its successor {tag} is not in {folder.parent}: run `git "
+            f"fetch --tags` and `dvc get . data/releases/{withdrawal.name}/{withdrawal.successor} "
+            f"--rev {tag} --out data/releases/{withdrawal.name}/{withdrawal.successor}`."
+        )
+    return successor
+
+
+def _withdrawn(withdrawal: Withdrawn) -> str:
+    return f"{withdrawal.name} {withdrawal.version} was withdrawn on {withdrawal.withdrawn_at:%Y-%m-%d}"
 
 
 def _item(row: dict[str, Any], folder: Path) -> Item:

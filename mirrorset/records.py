@@ -128,6 +128,7 @@ class Reason(StrEnum):
     MINOR_DOUBT = "minor_doubt"
     INTIMATE = "intimate"
     DROPPED = "dropped"
+    ERASED = "erased"
     QUALITY = "quality"
     SEVERAL_FACES = "several_faces"
     OCCLUSION = "occlusion"
@@ -446,6 +447,13 @@ class Verdict(Record):
     passed: bool
     measured: float | None = None
     threshold: float | None = None
+
+
+class Tombstone(Record):
+    """Something that was erased and must not come back: a keyed hash (mirrorset/tombstones.py)."""
+
+    keyed_hash: Sha256
+    erased_at: AwareDatetime
 
 
 # --- what leaves ------------------------------------------------------------------------------

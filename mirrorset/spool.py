@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from mirrorset.erasure import Gone, Removed
 from mirrorset.errors import InputError
 from mirrorset.files import write_bytes
 from mirrorset.records import (
@@ -97,6 +98,27 @@ def ingest(spool: Path, store: Store) -> int:
         shard.unlink()
         count += len(records)
     return count
+
+
+def erase(spool: Path, gone: Gone, is_dry_run: bool = False) -> list[Removed]:
+    """Remove the records of what is to go, and what killed processes left half written.
+
+    For when nobody else is writing.
+    """
+    count = 0
+    for shard in sorted(spool.glob("*.jsonl")):
+        lines = shard.read_bytes().splitlines(keepends=True)
+        kept = [line for line in lines if not gone.is_in(line)]
+        count += len(lines) - len(kept)
+        if not is_dry_run and not kept:
+            shard.unlink()
+        elif not is_dry_run and len(kept) < len(lines):
+            write_bytes(shard, b"".join(kept))
+    for leftover in spool.glob(".*.part"):
+        count += gone.is_in(leftover.read_bytes())
+        if not is_dry_run:
+            leftover.unlink()
+    return [Removed(place="spool", name="records", count=count)] if count else []
 
 
 def _storable(value: Any) -> Any:

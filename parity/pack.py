@@ -138,9 +138,13 @@ def seal(
             files=dict(sorted(_checksums(aside))),
             digest="",
         )
-        record = record.model_copy(update={"digest": _digest(record)})
-        write_text(aside / "pack.json", record.model_dump_json(indent=2) + "\n")
+        write_text(aside / "pack.json", sealed(record).model_dump_json(indent=2) + "\n")
     return out
+
+
+def sealed(record: PackRecord) -> PackRecord:
+    """The record with the digest of all else that it says."""
+    return record.model_copy(update={"digest": _digest(record)})
 
 
 def open_pack(path: Path) -> Pack:

@@ -182,6 +182,22 @@ class Catalogue:
                 key = {column.name: getattr(one, column.name) for column in table.primary_key}
                 connection.execute(table.delete().filter_by(**key))
 
+    def compact(self) -> None:
+        """Let nothing stay in the database's files of what was deleted or replaced.
+
+        PostgreSQL only frees the room for other rows.
+        """
+        try:
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as all_of:
+                all_of.exec_driver_sql("VACUUM")
+                if all_of.dialect.name == "sqlite":
+                    all_of.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        except DatabaseError as error:
+            raise UnavailableError(
+                f"The catalogue {self._name} cannot be compacted ({error.orig}): end what else "
+                "works with it and run the same again."
+            ) from None
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection to read from; a database that is damaged or gone is UnavailableError."""

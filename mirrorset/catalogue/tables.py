@@ -38,6 +38,7 @@ from mirrorset.records import (
     Rejected,
     Sent,
     Sighting,
+    Tombstone,
     Verdict,
     Verification,
 )
@@ -222,6 +223,13 @@ ledger = Table(
     Column("minted_at", UtcDateTime, nullable=False),
 )
 
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("keyed_hash", String(64), primary_key=True),
+    Column("erased_at", UtcDateTime, nullable=False),
+)
+
 crawls = Table(
     "crawls",
     metadata,
@@ -281,4 +289,5 @@ TABLE_OF: dict[type[Record], Table] = {
     Honeypot: honeypots,
     Sent: sent,
     LedgerEntry: ledger,
+    Tombstone: tombstones,
 }

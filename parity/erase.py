@@ -1,0 +1,101 @@
+"""Images leave packs, and what was run on these."""
+
+import csv
+import io
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from mirrorset.erasure import Gone, Removed
+from mirrorset.files import read_records, write_records, write_text
+from mirrorset.records import Rejected
+from parity.pack import file_sha256, sealed
+from parity.records import PackItem, PackRecord
+
+
+def erase_from_pack(folder: Path, version: str, release_digest: str, gone: Gone) -> PackRecord:
+    """Make the pack `folder` that of a release's successor: without the images' faces, sealed anew.
+
+    Rows of the arrays that are left keep their bytes: nothing is run again. version,
+    release_digest: of the successor. Raises InputError where `folder` is no pack of this version.
+    """
+    record = PackRecord.model_validate_json((folder / "pack.json").read_text(encoding="utf-8"))
+    items = list(read_records(folder / "items.jsonl", PackItem))
+    kept = [item for item in items if item.image_id not in gone.image_ids]
+    left_out = [
+        one
+        for one in read_records(folder / "left_out.jsonl", Rejected)
+        if not gone.is_meant(one.item_id)
+    ]
+    rows = [item.index for item in kept]
+    if len(kept) < len(items):
+        for item in items:
+            if item.image_id in gone.image_ids:
+                (folder / item.file).unlink(missing_ok=True)
+        for array in [*folder.glob("*.npy"), *folder.glob("reference/*.npy")]:
+            np.save(array, np.load(array)[rows])
+        write_records(
+            folder / "items.jsonl",
+            (item.model_copy(update={"index": index}) for index, item in enumerate(kept)),
+        )
+        _erase_attribution(folder / "ATTRIBUTION.csv", gone)
+    write_records(folder / "left_out.jsonl", left_out)
+    files = {
+        path.relative_to(folder).as_posix(): file_sha256(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path != folder / "pack.json"
+    }
+    successor = sealed(
+        record.model_copy(
+            update={
+                "version": version,
+                "release_digest": release_digest,
+                "item_count": len(kept),
+                "left_out_count": len(left_out),
+                "files": files,
+            }
+        )
+    )
+    write_text(folder / "pack.json", successor.model_dump_json(indent=2) + "\n")
+    return successor
+
+
+def is_in_pack(folder: Path, gone: Gone) -> bool:
+    """Whether the pack `folder` holds a face of one of the images, or says why it does not."""
+    return any(
+        gone.is_in((folder / name).read_bytes())
+        for name in ("items.jsonl", "left_out.jsonl")
+        if (folder / name).is_file()
+    )
+
+
+def erase_pack(folder: Path, gone: Gone, is_dry_run: bool = False) -> list[Removed]:
+    """Remove a pack that somebody sealed for themselves, where it holds one of the images."""
+    if not (folder / "pack.json").is_file() or not is_in_pack(folder, gone):
+        return []
+    if not is_dry_run:
+        shutil.rmtree(folder)
+    return [Removed(place="parity packs", name=str(folder), count=1)]
+
+
+def erase_runs(folder: Path, is_dry_run: bool = False) -> list[Removed]:
+    """Remove the runs and comparisons on a pack that held one of the images: rows of outputs are
+    what a model said of its face.
+    """
+    if not folder.is_dir():
+        return []
+    count = sum(1 for _ in folder.iterdir())
+    if not is_dry_run:
+        shutil.rmtree(folder)
+    return [Removed(place="parity runs", name=folder.name, count=count)] if count else []
+
+
+def _erase_attribution(path: Path, gone: Gone) -> None:
+    with path.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.reader(lines))
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(
+        row for row in rows if row[0] not in gone.image_ids
+    )
+    write_text(path, text.getvalue())

@@ -16,7 +16,7 @@ from curation.split import content_digest
 from mirrorset.blobs import BlobStore
 from mirrorset.errors import InputError
 from mirrorset.files import folder_written_aside, read_records, write_text
-from mirrorset.load import ReleaseCard
+from mirrorset.load import ReleaseCard, Series
 from mirrorset.params import DatasetParams, Responsible
 from mirrorset.records import DatasetItem, Split
 
@@ -96,10 +96,16 @@ def describe(
         splits=dict(tally.splits),
         unreviewed=tally.unreviewed.total(),
         is_unreviewed=tally.unreviewed["test"] > 0,
+        test_series=_test_series(tally),
         files=dict(sorted((checksums | _checksums(folder, "croissant.json")).items())),
     )
     write_text(folder / "release.json", card.model_dump_json(indent=1) + "\n")
     return card
+
+
+def _test_series(tally: Tally) -> Series | None:
+    name, images = tally.series
+    return Series(name=name, images=images, left=tally.series_left) if name else None
 
 
 def tally_of(work: Path) -> Tally:

@@ -103,6 +103,7 @@ _WORDS = {
     "labels/split": "train, val or test.",
     "labels/group_id": "Near-duplicates share it; a group lies in one split.",
     "labels/image_shard": "Number of the file in images/ that has the picture.",
+    "labels/test_series": "The frozen series of test images that it belongs to, or nothing.",
     "labels/width_px": "Upright, in px.",
     "labels/height_px": "Upright, in px.",
     **{f"labels/faces/{name}": words for name, words in _FACE.items()},

@@ -35,6 +35,9 @@ class Tally:
     def __init__(self) -> None:
         self.splits: Counter[Split] = Counter(dict.fromkeys(get_args(Split), 0))
         self.unreviewed: Counter[Split] = Counter(dict.fromkeys(get_args(Split), 0))
+        # Name of the test series and how many images it began with; how many of them are left.
+        self.series: tuple[str, int] = ("", 0)
+        self.series_left = 0
         self.slices: Counter[Slice] = Counter()
         self.selfies: Counter[str] = Counter()
         self.licences: Counter[tuple[str, str]] = Counter()
@@ -77,6 +80,9 @@ class Tally:
         faces, image = item.annotation.faces, attribution.image
         self.slices[slice_of(main_face(faces))] += 1
         self.selfies[selfie_slice_of(faces, image.width_px, image.height_px)] += 1
+        if item.test_series:
+            self.series = item.test_series, item.series_images
+            self.series_left += 1
         self.sources[attribution.sighting.source] += 1
         self.licences[_licence(attribution.sighting.licence)] += 1
         self._group_ids.add(item.group_id)

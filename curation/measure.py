@@ -4,11 +4,12 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import chain
 from pathlib import Path
 
 from curation.documents import Tally
+from curation.leakage import leakage
 from curation.records import Attribution
 from curation.snapshot import read_rejected
 from faces.slices import GRID, SELFIES, suppressed
@@ -16,7 +17,9 @@ from mirrorset.files import read_records, write_text
 from mirrorset.records import DatasetItem, Rejected
 
 
-def measure(snapshot: Path, work: Path, data: Path) -> None:
+def measure(
+    snapshot: Path, work: Path, data: Path, sources_grouped_by_author: Collection[str] = ()
+) -> None:
     """Write metrics/release.json, plots/slices.csv and plots/rejected.csv below `data`.
 
     release.json: images by split, groups, share of unreviewed images and their number in the test
@@ -40,6 +43,8 @@ def measure(snapshot: Path, work: Path, data: Path) -> None:
     metrics = {
         "images": {"all": tally.images} | {str(split): n for split, n in tally.splits.items()},
         "groups": {"all": tally.groups, "largest": max(group_sizes.values(), default=0)},
+        "leakage": leakage(snapshot, work, sources_grouped_by_author).model_dump(),
+        "test_series": tally.series_left,
         "unreviewed_share": round(tally.unreviewed.total() / max(tally.images, 1), 4),
         "unreviewed_test": tally.unreviewed["test"],
         "rejected": dict(sorted(reasons.items())),

@@ -100,11 +100,11 @@ def content_digest(
 
 def _content(item: DatasetItem, attribution: Attribution) -> bytes:
     sighting = attribution.sighting
-    left_out = {"image_shard": True, "series_images": True, "annotation": {"made_at"}}
+    # Of a release that has no series the digest is what it was before there were any.
+    left_out = {"image_shard", "series_images"} | (set() if item.test_series else {"test_series"})
     content = {
-        # Of a release that has no series the digest is what it was before there were any.
         "item": item.model_dump(
-            mode="json", exclude=left_out | ({} if item.test_series else {"test_series": True})
+            mode="json", exclude=dict.fromkeys(left_out, True) | {"annotation": {"made_at"}}
         ),
         "sighting": sighting.model_dump(
             mode="json", include={"source", "source_item_id", "author", "licence"}

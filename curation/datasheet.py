@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from curation.coverage import at_least, told
+from curation.coverage import gaps as coverage_gaps
 from curation.documents import Tally
 from faces.slices import GRID, LIGHTINGS, POSES, SELFIES, SMALLEST_CELL, UNKNOWN, Slice, suppressed
 from mirrorset.params import Responsible
@@ -20,6 +22,7 @@ def datasheet(
         "Intended use": [_use(use)],
         "Composition": _composition(tally),
         "Slices": _slices(tally),
+        "Coverage": _coverage(tally),
         "Licences": _licences(tally),
         "Labels": _models(tally),
         "Known gaps": [f"- {gap}" for gap in gaps(tally)],
@@ -96,6 +99,24 @@ def _slices(tally: Tally) -> list[str]:
     ]
 
 
+def _coverage(tally: Tally) -> list[str]:
+    sums = at_least(told(tally.cells))
+    rows = [
+        [axis.replace("_", " "), name, count or "–"]
+        for axis, values in sums.items()
+        if axis not in Slice._fields
+        for name, count in values.items()
+    ]
+    return [
+        "Images by size of the main face (px between the eyes), tone and age band, at least: what "
+        "the cells of pose, lighting, size, tone and age band that may be told, of "
+        f"{SMALLEST_CELL} images or more, hold in sum. “–” is none or withheld. Tone and age band "
+        "are what a source or an annotator says; none is estimated.",
+        "",
+        *_table(["axis", "value", "images, at least"], rows),
+    ]
+
+
 def _licences(tally: Tally) -> list[str]:
     rows = [[name, url, count] for (name, url), count in sorted(tally.licences.items())]
     sources = ", ".join(f"{name} ({count})" for name, count in sorted(tally.sources.items()))
@@ -140,7 +161,7 @@ def gaps(tally: Tally) -> list[str]:
     )
     return [
         f"Slices with no or hardly any images: {named or 'none'}.",
-        "Tone and age band are not labelled, so coverage by them is unknown.",
+        *coverage_gaps(tally.cells),
         "Apparent age is used only to keep minors out; no age is recorded.",
     ]
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
-from curation.gates import main_face
+from curation.coverage import Cell, cell_of
 from curation.records import Attribution
 from faces.schema import load_schema
-from faces.slices import Slice, selfie_slice_of, slice_of
+from faces.slices import Slice, selfie_slice_of
 from mirrorset.files import write_text
 from mirrorset.records import Annotation, DatasetItem, Licence, ModelRef, Sighting, Split
 
@@ -39,6 +39,7 @@ class Tally:
         self.series: tuple[str, int] = ("", 0)
         self.series_left = 0
         self.slices: Counter[Slice] = Counter()
+        self.cells: Counter[Cell] = Counter()
         self.selfies: Counter[str] = Counter()
         self.licences: Counter[tuple[str, str]] = Counter()
         self.sources: Counter[str] = Counter()
@@ -78,7 +79,9 @@ class Tally:
         self.splits[item.split] += 1
         self.unreviewed[item.split] += item.annotation.origin == "model"
         faces, image = item.annotation.faces, attribution.image
-        self.slices[slice_of(main_face(faces))] += 1
+        cell = cell_of(item, attribution)
+        self.cells[cell] += 1
+        self.slices[cell.slice] += 1
         self.selfies[selfie_slice_of(faces, image.width_px, image.height_px)] += 1
         if item.test_series:
             self.series = item.test_series, item.series_images

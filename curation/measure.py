@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from itertools import chain
 from pathlib import Path
 
+from curation.coverage import Cell, at_least, told
 from curation.documents import Tally
 from curation.leakage import leakage
 from curation.records import Attribution
@@ -20,12 +21,15 @@ from mirrorset.records import DatasetItem, Rejected
 def measure(
     snapshot: Path, work: Path, data: Path, sources_grouped_by_author: Collection[str] = ()
 ) -> None:
-    """Write metrics/release.json, plots/slices.csv and plots/rejected.csv below `data`.
+    """Write metrics/release.json and four tables in plots/ below `data`.
+
+    slices.csv has images by pose and lighting, cells.csv those cells of coverage that are told,
+    coverage.csv how many images these hold at least by each axis alone, rejected.csv reasons.
 
     release.json: images by split, groups, share of unreviewed images and their number in the test
     split, rejections by reason (of all steps), images by slice (pose and lighting; likeness to a
     selfie). A withheld slice (see `faces.slices.suppressed`) is absent from release.json and empty
-    in slices.csv, which has pose and lighting alone.
+    in slices.csv.
     """
     tally = Tally()
     group_sizes: Counter[str] = Counter()
@@ -60,6 +64,21 @@ def measure(
         data / "plots" / "slices.csv",
         ["pose", "lighting", "images"],
         ((cell.pose, cell.lighting, count) for cell, count in cells.items()),
+    )
+    told_cells = told(tally.cells)
+    _write_csv(
+        data / "plots" / "cells.csv",
+        ["cell", *Cell._fields, "images"],
+        ((" · ".join(cell), *cell, count) for cell, count in told_cells.items()),
+    )
+    _write_csv(
+        data / "plots" / "coverage.csv",
+        ["axis", "value", "images"],
+        (
+            (axis.replace("_", " "), value, count)
+            for axis, values in at_least(told_cells).items()
+            for value, count in values.items()
+        ),
     )
     _write_csv(data / "plots" / "rejected.csv", ["reason", "images"], sorted(reasons.items()))
 

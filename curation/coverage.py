@@ -49,6 +49,18 @@ class Cell(NamedTuple):
         """The slice of pose and light that it refines."""
         return Slice(self.pose, self.lighting)
 
+    @property
+    def words(self) -> str:
+        """What is known of it, for people."""
+        named = {
+            "pose": f"nose {self.pose}" if self.pose != "frontal" else self.pose,
+            "lighting": f"light {self.lighting}",
+            "size": f"{self.size} px",
+            "tone": f"tone {self.tone}",
+            "age_band": f"age {self.age_band}",
+        }
+        return " · ".join(words for axis, words in named.items() if getattr(self, axis) != UNKNOWN)
+
 
 #: The values of each axis, by its name.
 AXES = dict(zip(Cell._fields, (POSES, LIGHTINGS, SIZES, TONES, AGE_BANDS), strict=True))

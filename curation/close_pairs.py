@@ -17,8 +17,8 @@ MISSED = 1e-3
 _SORT_COST = 3
 # Among so many rows every pair is compared.
 _ALL = 4096
-# Of more rows with one key each is compared with so many next ones: copies of one picture are joined
-# by these as well, without as many pairs as the square of their number.
+# Of more rows with one key each is compared with so many next ones: copies of one picture are
+# joined by these as well, without as many pairs as the square of their number.
 _FARTHEST = 256
 _BLOCK = 2**14  # rows whose keys are made at once, in the processor's cache
 
@@ -43,12 +43,12 @@ def close_pairs(hashes: Words, radius: int, is_wanted: IsWanted) -> NDArray[np.i
         keys, rows = _sorted(columns, bits)
         new = [found]
         ordered = hashes.take(rows, axis=0)
-        for here, there in _alike(keys):
-            wanted = is_wanted(rows[here], rows[there])
-            here, there = here[wanted], there[wanted]
+        for places in _alike(keys):
+            asked = is_wanted(*rows.take(places))
+            here, there = places.compress(asked, axis=1)
             distances = _distances(ordered.take(here, axis=0), ordered.take(there, axis=0))
             close = distances <= radius
-            i, j = rows[here[close]], rows[there[close]]
+            i, j = rows.take(here[close]), rows.take(there[close])
             new.append(np.minimum(i, j) * count + np.maximum(i, j))
         found = np.unique(np.concatenate(new))
     return np.column_stack(np.divmod(found, count))
@@ -112,17 +112,17 @@ def _sorted(columns: Words, bits: NDArray[np.int64]) -> tuple[Words, Rows]:
     return keys, rows
 
 
-def _alike(keys: Words) -> Iterator[tuple[Rows, Rows]]:
-    """Pairs of places in the sorted `keys` that hold the same, each once."""
+def _alike(keys: Words) -> Iterator[Rows]:
+    """Pairs of places (2, P) in the sorted `keys` that hold the same, each once."""
     here = np.arange(len(keys) - 1)
     for step in range(1, (_ALL if len(keys) <= _ALL else _FARTHEST) + 1):
         here = here[: np.searchsorted(here, len(keys) - step)]
-        here = here[keys[here] == keys[here + step]]
+        here = here[keys.take(here) == keys.take(here + step)]
         if not len(here):
             return
         for start in range(0, len(here), _BLOCK):
             block = here[start : start + _BLOCK]
-            yield block, block + step
+            yield np.stack([block, block + step])
 
 
 def _distances(some: Words, others: Words) -> NDArray[np.int64]:

@@ -33,8 +33,8 @@ class GroupParams(Record):
     """How close two images must be to count as one.
 
     face_radius_bits: of the 512-bit hash of an aligned face.
-    frame_radius_bits: of the 64-bit hash of the whole frame; decides where one of two images has
-    no face to compare, and whether one is the other turned by 90, 180 or 270°.
+    frame_radius_bits: of the 64-bit hash of the whole frame, mirrored or turned by 90, 180 or 270°
+    as well.
     min_likeness: of the pixels of two images whose hashes are close; below it they are strangers.
     max_images: a larger group is no group of copies; its new images are kept out and looked at.
     min_inter_eye_distance_px: smaller faces blur into each other and are not compared.
@@ -42,9 +42,9 @@ class GroupParams(Record):
     one author form a group.
     """
 
-    face_radius_bits: int = Field(default=48, ge=0, le=255)
-    frame_radius_bits: int = Field(default=4, ge=0, le=31)
-    min_likeness: float = Field(default=0.5, ge=-1, le=1)
+    face_radius_bits: int = Field(default=56, ge=0, le=255)
+    frame_radius_bits: int = Field(default=6, ge=0, le=31)
+    min_likeness: float = Field(default=0.7, ge=-1, le=1)
     max_images: int = Field(default=100, ge=1)
     min_inter_eye_distance_px: float = Field(default=24, ge=0)
     sources_grouped_by_author: tuple[str, ...] = ()
@@ -94,6 +94,7 @@ def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> 
     is_oversized = {i for members in oversized for i in members}
     for i, j in _sharing_a_label(authors):
         sets.add(i)
+        sets.add(j)
         sets.merge(i, j)
 
     keys = dict(enumerate(image_ids))

@@ -17,8 +17,10 @@ SIDE_PX = 112
 _BLOCK_PX = 16
 _STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-3)
 _SMOOTHED_PX = 5
-# Less contrast than a block of plain skin or sky has after JPEG says nothing.
-_LEAST_DEVIATION = 2.0
+# Coarser than this all faces are alike.
+_DETAIL_PX = 3.0
+# What JPEG leaves of plain skin or sky says nothing.
+_LEAST_DEVIATION = 0.5
 
 
 class Pixels:
@@ -33,16 +35,19 @@ class Pixels:
         self._frame = grey(rgb)
 
     def is_copy(self, other: Self, by: By, min_likeness: float) -> bool:
-        """Whether one shows what the other shows in that respect by which they were found close."""
+        """Whether the pixels say what close hashes say, `by` which of them.
+
+        Faces are judged by faces wherever both have one: different people before one backdrop have
+        frames that are alike. Not so where one is turned.
+        """
         return any(likeness(*views) >= min_likeness for views in self._views(other, by))
 
     def _views(self, other: Self, by: By) -> Iterator[tuple[Grey, Grey]]:
         if by == "turned":
             yield from ((self._frame, np.rot90(other._frame, quarters)) for quarters in (1, 2, 3))
             return
-        some, others = (
-            ([self._frame], [other._frame]) if by == "frame" else (self._faces, other._faces)
-        )
+        has_faces = self._faces and other._faces
+        some, others = (self._faces, other._faces) if has_faces else ([self._frame], [other._frame])
         for first in some:
             for second in others:
                 yield first, second
@@ -60,8 +65,8 @@ def likeness(first: Grey, second: Grey) -> float:
 
     The second is laid upon the first by the affine map that correlates them best (G. Evangelidis
     and E. Psarakis, "Parametric image alignment using enhanced correlation coefficient
-    maximization", 2008), then each block of 16 px is correlated by itself, and the median counts:
-    faces are alike in the large and strangers' differ within the blocks, while light, a watermark
+    maximization", 2008). Then the detail of each block of 16 px is correlated by itself, and the
+    median counts: strangers' faces are alike in the large and differ in detail, while a watermark
     or a hand changes some blocks and not most.
     """
     start = np.eye(2, 3, dtype=np.float32)
@@ -75,17 +80,19 @@ def likeness(first: Grey, second: Grey) -> float:
     moved = cv2.warpAffine(
         second, move, first.shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
-    some, others = _blocks(first), _blocks(moved)
+    some, others = _details(first), _details(moved)
     deviations = some.std(axis=1), others.std(axis=1)
-    told = (deviations[0] > _LEAST_DEVIATION) & (deviations[1] > _LEAST_DEVIATION)
-    if not told.any():
+    is_told = np.minimum(*deviations) > _LEAST_DEVIATION
+    if not is_told.any():
         return 0.0
-    products = (some * others).mean(axis=1)[told]
-    return float(np.median(products / (deviations[0] * deviations[1])[told]))
+    products = (some * others).mean(axis=1)[is_told]
+    return float(np.median(products / (deviations[0] * deviations[1])[is_told]))
 
 
-def _blocks(picture: Grey) -> NDArray[np.float64]:
-    """(N, 256): the blocks of a picture, each less its mean."""
+def _details(picture: Grey) -> NDArray[np.float32]:
+    """(49, 256): the detail of each block of a picture, less its mean."""
+    exact = picture.astype(np.float32)
+    detail = exact - cv2.GaussianBlur(exact, (0, 0), _DETAIL_PX)
     side = SIDE_PX // _BLOCK_PX
-    cut = picture.reshape(side, _BLOCK_PX, side, _BLOCK_PX).swapaxes(1, 2).reshape(side * side, -1)
-    return cut - cut.mean(axis=1, keepdims=True)
+    blocks = detail.reshape(side, _BLOCK_PX, side, _BLOCK_PX).swapaxes(1, 2).reshape(side**2, -1)
+    return np.asarray(blocks - blocks.mean(axis=1, keepdims=True))

@@ -27,14 +27,14 @@ class Close(NamedTuple):
 class Hashed(NamedTuple):
     """The hashes of one image.
 
-    faces: (8,) words of each comparable face and of its mirror. frame: (1,) word of the whole
-    frame. mirrored_frame: of its mirror, where there is no comparable face. turned_frames: of the
-    frame turned by 90, 180 and 270°.
+    faces: (8,) words of each comparable face and of its mirror image. frame, mirrored_frame: (1,)
+    word of the whole frame and of its mirror image. turned_frames: of the frame turned by 90, 180
+    and 270°.
     """
 
     faces: list[tuple[Words, Words]]
     frame: Words
-    mirrored_frame: Words | None
+    mirrored_frame: Words
     turned_frames: tuple[Words, ...]
 
 
@@ -47,7 +47,7 @@ def hash_image(
     return Hashed(
         faces=[(face_hash(face), face_hash(_mirrored(face))) for face in squared],
         frame=words(frame_phash),
-        mirrored_frame=None if squared else words(phash(_mirrored(rgb))),
+        mirrored_frame=words(phash(_mirrored(rgb))),
         turned_frames=tuple(words(phash(frame)) for frame in turned),
     )
 
@@ -57,9 +57,7 @@ def near_duplicates(
 ) -> Iterator[Close]:
     """Pairs of images, by their indices in `hashed`, with close hashes; some come more than once.
 
-    Two images with comparable faces are judged by these: different people before the same
-    backdrop have frames as close as copies have. But not when one is turned, and on a turned face
-    landmarks go astray: there the frames tell.
+    A face, aligned, looks the same after a crop, and a frame under a watermark or another light.
     """
     faces = [(owner, face) for owner, image in enumerate(hashed) for face in image.faces]
     rows = _Hashes.of(
@@ -69,19 +67,10 @@ def near_duplicates(
     yield from rows.close("face", face_radius_bits, rows.is_one_upright)
 
     upright = [(owner, image.frame) for owner, image in enumerate(hashed)]
-    mirrors = [
-        (owner, image.mirrored_frame)
-        for owner, image in enumerate(hashed)
-        if image.mirrored_frame is not None
-    ]
-    if mirrors:
-        frames = _Hashes.of(upright, mirrors)
-        is_faceless = np.isin(frames.owners, [owner for owner, _ in mirrors])
-        yield from frames.close(
-            "frame",
-            frame_radius_bits,
-            lambda i, j: frames.is_one_upright(i, j) & (is_faceless[i] | is_faceless[j]),
-        )
+    frames = _Hashes.of(
+        upright, [(owner, image.mirrored_frame) for owner, image in enumerate(hashed)]
+    )
+    yield from frames.close("frame", frame_radius_bits, frames.is_one_upright)
 
     turned = _Hashes.of(
         upright,
@@ -104,11 +93,10 @@ class _Hashes(NamedTuple):
         upright: Sequence[tuple[int, Words]], variants: Sequence[tuple[int, Words]]
     ) -> "_Hashes":
         owned = [*upright, *variants]
-        return _Hashes(
-            np.array([row for _, row in owned], dtype=np.uint64).reshape(len(owned), -1),
-            np.array([owner for owner, _ in owned], dtype=np.int64),
-            np.arange(len(owned)) >= len(upright),
-        )
+        owners = np.array([owner for owner, _ in owned], dtype=np.int64)
+        rows = [row for _, row in owned]
+        stacked = np.stack(rows) if rows else np.empty((0, 1), dtype=np.uint64)
+        return _Hashes(stacked, owners, np.arange(len(owned)) >= len(upright))
 
     def is_one_upright(self, i: Rows, j: Rows) -> NDArray[np.bool_]:
         """Where not both are variants: two mirror images are as close as what they mirror."""

@@ -76,8 +76,20 @@ def _composition(tally: Tally) -> list[str]:
         "",
         *_table(["split", "images", "unreviewed"], rows),
         "",
+        *_series(tally),
         "Location and device traces were removed from the images; originals are not part of the "
         "release.",
+    ]
+
+
+def _series(tally: Tally) -> list[str]:
+    name, images = tally.series
+    if not name:
+        return []
+    return [
+        f"Test series {name}, frozen: {tally.series_left} of the {images} images that it began "
+        "with. Results on it compare from version to version.",
+        "",
     ]
 
 

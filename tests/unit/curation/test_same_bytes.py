@@ -1,8 +1,10 @@
 """One snapshot and one params.yaml make one release, to the byte, in whatever order things came."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from flows.release import begin_test_series, choose_version, freeze, mint_places
@@ -86,7 +88,14 @@ def test_two_machines_and_two_orders_make_the_same_bytes(people, tmp_path):
     assert groups[2] == groups[3]
     assert groups[4] == groups[5]
     assert len(set(groups)) == 7
-    assert all((entry.split == "test") == bool(entry.test_series) for entry in ledger.values())
+    series = {key for key, entry in ledger.items() if entry.split == "test"}
+    assert series == {key for key, entry in ledger.items() if entry.test_series == "1"}
+    card = json.loads(made[f"{folder}/release.json"])
+    assert card["test_series"] == {"name": "1", "images": len(series), "left": len(series)}
+    labels = pq.read_table(one.release("faces", "0.1.0") / "labels").to_pylist()
+    assert {row["image_id"] for row in labels if row["test_series"] == "1"} == series
+    assert f"{len(series)} of the {len(series)} images" in made[f"{folder}/DATASHEET.md"].decode()
+    assert set(json.loads(made["metrics/release.json"])["leakage"].values()) == {0}
 
     release(one)
     assert content(one) == made

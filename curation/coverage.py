@@ -3,7 +3,7 @@
 A cell is told from ten images on. It refines a slice of pose and light, whose count may be told: so
 further cells of the slice are withheld until those that are together hold ten images or more, and
 all of them where the slice itself is withheld. No other sum is told: what is said of one axis alone
-is the sum of the cells that are told, so "at least".
+is the sum of the slices or cells that are told, so "at least".
 
 Tone and age band are what a source says of its picture, or what an annotator set as a tag. No model
 is asked.
@@ -33,6 +33,7 @@ SIZES = ("<64", "64-127", "128+", UNKNOWN)
 TONES = (*get_args(Tone), UNKNOWN)
 AGE_BANDS = (*get_args(AgeBand), UNKNOWN)
 _MEDIUM_FROM_PX, _LARGE_FROM_PX = 64, 128
+_UNSAID = (UNKNOWN, UNKNOWN, UNKNOWN)
 
 
 class Cell(NamedTuple):
@@ -83,13 +84,11 @@ def cell_of(item: DatasetItem, attribution: Attribution) -> Cell:
 
 def told(counts: Mapping[Cell, int]) -> dict[Cell, int]:
     """The cells that may be told, in the order of their axes; any other is empty or withheld."""
-    slices: Counter[Slice] = Counter()
     within: defaultdict[Slice, dict[Cell, int]] = defaultdict(dict)
     for cell, count in counts.items():
-        slices[cell.slice] += count
         within[cell.slice][cell] = count
     found: dict[Cell, int] = {}
-    for slice_, of_slice in suppressed(slices, GRID).items():
+    for slice_, of_slice in suppressed(_slices(counts), GRID).items():
         if of_slice:
             kept_back = {*withheld(within[slice_])}
             found |= {
@@ -100,8 +99,32 @@ def told(counts: Mapping[Cell, int]) -> dict[Cell, int]:
     return {cell: found[cell] for cell in sorted(found, key=_place)}
 
 
-def at_least(cells: Mapping[Cell, int]) -> dict[str, dict[str, int]]:
-    """By axis and value, how many images the told `cells` hold in sum."""
+def at_least(counts: Mapping[Cell, int]) -> dict[str, dict[str, int | None]]:
+    """By axis and value, how many images there are at least; None where nothing can be told of it.
+
+    Sums of the slices, for pose and lighting, and of the cells that are told.
+    """
+    by_axis: dict[str, dict[str, int | None]] = {}
+    slices = suppressed(_slices(counts), GRID)
+    from_slices = _sums({Cell(*slice_, *_UNSAID): n or 0 for slice_, n in slices.items()})
+    from_cells = _sums(told(counts))
+    for axis, everything in _sums(counts).items():
+        sums = (from_slices if axis in Slice._fields else from_cells)[axis]
+        by_axis[axis] = {
+            value: sums[value] or (None if everything[value] else 0) for value in everything
+        }
+    return by_axis
+
+
+def _slices(counts: Mapping[Cell, int]) -> Counter[Slice]:
+    slices: Counter[Slice] = Counter()
+    for cell, count in counts.items():
+        slices[cell.slice] += count
+    return slices
+
+
+def _sums(cells: Mapping[Cell, int]) -> dict[str, dict[str, int]]:
+    """By axis and value, how many images the cells hold."""
     sums = {axis: dict.fromkeys(values, 0) for axis, values in AXES.items()}
     for cell, count in cells.items():
         for axis, value in cell._asdict().items():
@@ -111,7 +134,7 @@ def at_least(cells: Mapping[Cell, int]) -> dict[str, dict[str, int]]:
 
 def gaps(counts: Mapping[Cell, int]) -> Iterator[str]:
     """What the counts of all cells lack, a sentence each."""
-    sums = at_least(counts)
+    sums = _sums(counts)
     images = sum(counts.values())
     missing: list[str] = []
     few: list[str] = []

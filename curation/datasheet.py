@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from curation.coverage import at_least, told
+from curation.coverage import at_least
 from curation.coverage import gaps as coverage_gaps
 from curation.documents import Tally
 from faces.slices import GRID, LIGHTINGS, POSES, SELFIES, SMALLEST_CELL, UNKNOWN, Slice, suppressed
@@ -100,7 +100,7 @@ def _slices(tally: Tally) -> list[str]:
     return [
         "Head pose (rows: where the nose points) by lighting (columns: where the light comes "
         f"from), in image terms, of the main face. “–” withholds small counts: under "
-        f"{SMALLEST_CELL}, and one more where that alone could be worked out.",
+        f"{SMALLEST_CELL}, and as many more as keep these from being worked out.",
         "",
         *_table(["pose", *LIGHTINGS], rows),
         "",
@@ -112,9 +112,9 @@ def _slices(tally: Tally) -> list[str]:
 
 
 def _coverage(tally: Tally) -> list[str]:
-    sums = at_least(told(tally.cells))
+    sums = at_least(tally.cells)
     rows = [
-        [axis.replace("_", " "), name, count or "–"]
+        [axis.replace("_", " "), name, _cell(count)]
         for axis, values in sums.items()
         if axis not in Slice._fields
         for name, count in values.items()
@@ -122,7 +122,7 @@ def _coverage(tally: Tally) -> list[str]:
     return [
         "Images by size of the main face (px between the eyes), tone and age band, at least: what "
         "the cells of pose, lighting, size, tone and age band that may be told, of "
-        f"{SMALLEST_CELL} images or more, hold in sum. “–” is none or withheld. Tone and age band "
+        f"{SMALLEST_CELL} images or more, hold in sum. “–” is withheld. Tone and age band "
         "are what a source or an annotator says; none is estimated.",
         "",
         *_table(["axis", "value", "images, at least"], rows),

@@ -65,7 +65,8 @@ def write_plots(folder: Path, cells: Mapping[Cell, int], reasons: Mapping[str, i
     """Write the tables of `dvc plots`: images by cell of coverage, rejections by reason.
 
     slices.csv has images by pose and lighting, empty where withheld; cells.csv the cells that are
-    told, the largest first; coverage.csv how many images these hold at least, by each axis alone.
+    told, the largest first; coverage.csv how many images there are at least by each axis alone,
+    empty where nothing can be told.
     """
     slices: Counter[Slice] = Counter()
     for cell, count in cells.items():
@@ -89,7 +90,7 @@ def write_plots(folder: Path, cells: Mapping[Cell, int], reasons: Mapping[str, i
         ["axis", "value", "images"],
         (
             (axis.replace("_", " "), value, count)
-            for axis, values in at_least(told_cells).items()
+            for axis, values in at_least(cells).items()
             for value, count in values.items()
         ),
     )

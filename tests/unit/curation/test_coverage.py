@@ -69,16 +69,19 @@ def test_no_small_count_can_be_worked_out(counts):
         assert found == {cell: count for cell, count in counts.items() if count}
 
 
-def test_sums_of_an_axis_are_of_told_cells_alone():
-    light, dark = (
-        Cell("frontal", "front", "128+", "light", "18-29"),
-        Cell("frontal", "front", "128+", "dark", "18-29"),
-    )
-    sums = at_least(told({light: 40, dark: 12}))
-    assert sums["tone"] == {"light": 40, "medium": 0, "dark": 12, "unknown": 0}
-    assert sums["size"]["128+"] == 52
-    # 3 of tone dark would be what is left of 43: neither is told.
-    assert at_least(told({light: 40, dark: 3}))["tone"] == dict.fromkeys(AXES["tone"], 0)
+def test_sums_of_an_axis_are_of_what_is_told_alone():
+    light = Cell("frontal", "front", "128+", "light", "18-29")
+    dark, left = light._replace(tone="dark"), light._replace(pose="left")
+    sums = at_least({light: 40, dark: 12, left: 50})
+    assert sums["tone"] == {"light": 90, "medium": 0, "dark": 12, "unknown": 0}
+    assert sums["pose"] == {"left": 50, "frontal": 52, "right": 0, "unknown": 0}
+    # 3 of tone dark would be what is left of the slice of 43: neither is told.
+    sums = at_least({light: 40, dark: 3, left: 50})
+    assert sums["tone"] == {"light": 50, "medium": 0, "dark": None, "unknown": 0}
+    assert sums["pose"]["frontal"] == 43
+    assert sums["size"] == {"<64": 0, "64-127": 0, "128+": 50, "unknown": 0}
+    sums = at_least({light: 4, left: 50})
+    assert sums["pose"] == {"left": None, "frontal": None, "right": 0, "unknown": 0}
 
 
 def test_gaps_are_named_in_words_without_small_counts():

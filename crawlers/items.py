@@ -8,7 +8,7 @@ from crawlers.secrets import masked
 from crawlers.text import clean
 from mirrorset.catalogue.frontier import Entry
 from mirrorset.licences import CONSENT, normalise, refusal
-from mirrorset.records import IntendedUse, Licence, Reason, Record, Rejected
+from mirrorset.records import AgeBand, IntendedUse, Licence, Reason, Record, Rejected, Tone
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,8 @@ class Candidate(Record):
 
     permit: None where the page is silent and the file itself may name its licence.
     sha1: hex digest that the source promises, or "". version: the source's own mark of the item's
-    state, or "": while it stays the same, nothing is asked again.
+    state, or "": while it stays the same, nothing is asked again. subject_ids, age_band, tone: what
+    the source says of the people shown, as in `Sighting`.
     """
 
     source: str
@@ -62,6 +63,9 @@ class Candidate(Record):
     permit: Permit | None
     sha1: str = ""
     version: str = ""
+    subject_ids: tuple[str, ...] = ()
+    age_band: AgeBand | None = None
+    tone: Tone | None = None
 
     @property
     def item_id(self) -> str:

@@ -61,6 +61,9 @@ def _settle(
             crawler=crawler,
         ),
         seen_at=utc_now(),
+        subject_ids=candidate.subject_ids,
+        age_band=candidate.age_band,
+        tone=candidate.tone,
     )
     return image, sighting
 

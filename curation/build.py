@@ -6,7 +6,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import get_args
 
-from curation.datasheet import datasheet
+from curation.croissant import write_croissant
+from curation.datasheet import datasheet, gaps
 from curation.documents import Tally, write_attribution, write_labels_json
 from curation.images import write_images
 from curation.labels import write_labels
@@ -15,7 +16,7 @@ from curation.split import content_digest
 from mirrorset.blobs import BlobStore
 from mirrorset.errors import InputError
 from mirrorset.files import folder_written_aside, read_records, write_text
-from mirrorset.load import ReleaseCard
+from mirrorset.load import ReleaseCard, Series
 from mirrorset.params import DatasetParams, Responsible
 from mirrorset.records import DatasetItem, Split
 
@@ -75,6 +76,16 @@ def describe(
     write_text(
         folder / "DATASHEET.md", datasheet(title, digest, tally, dataset.intended_use, responsible)
     )
+    checksums = {**(elsewhere or {}), **_checksums(folder)}
+    write_croissant(
+        folder / "croissant.json",
+        tally,
+        checksums,
+        gaps(tally),
+        dataset=dataset,
+        version=version,
+        responsible=responsible,
+    )
     card = ReleaseCard(
         name=dataset.name,
         version=version,
@@ -85,10 +96,16 @@ def describe(
         splits=dict(tally.splits),
         unreviewed=tally.unreviewed.total(),
         is_unreviewed=tally.unreviewed["test"] > 0,
-        files=dict(sorted({**(elsewhere or {}), **_checksums(folder)}.items())),
+        test_series=_test_series(tally),
+        files=dict(sorted((checksums | _checksums(folder, "croissant.json")).items())),
     )
     write_text(folder / "release.json", card.model_dump_json(indent=1) + "\n")
     return card
+
+
+def _test_series(tally: Tally) -> Series | None:
+    name, images = tally.series
+    return Series(name=name, images=images, left=tally.series_left) if name else None
 
 
 def tally_of(work: Path) -> Tally:
@@ -125,9 +142,9 @@ def _write_shard(
         tally.add(item, attribution)
 
 
-def _checksums(folder: Path) -> dict[str, str]:
+def _checksums(folder: Path, pattern: str = "*") -> dict[str, str]:
     checksums = {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for path in sorted(path for path in folder.rglob(pattern) if path.is_file()):
         with path.open("rb") as content:
             sha256 = hashlib.file_digest(content, "sha256").hexdigest()
         checksums[path.relative_to(folder).as_posix()] = sha256

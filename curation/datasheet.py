@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from curation.coverage import at_least
+from curation.coverage import gaps as coverage_gaps
 from curation.documents import Tally
 from faces.slices import GRID, LIGHTINGS, POSES, SELFIES, SMALLEST_CELL, UNKNOWN, Slice, suppressed
 from mirrorset.params import Responsible
@@ -20,9 +22,10 @@ def datasheet(
         "Intended use": [_use(use)],
         "Composition": _composition(tally),
         "Slices": _slices(tally),
+        "Coverage": _coverage(tally),
         "Licences": _licences(tally),
         "Labels": _models(tally),
-        "Known gaps": _gaps(tally),
+        "Known gaps": [f"- {gap}" for gap in gaps(tally)],
         "Responsible": _responsible(responsible),
     }
     parts = [f"# {title}", f"Content digest `{digest}`."]
@@ -73,8 +76,20 @@ def _composition(tally: Tally) -> list[str]:
         "",
         *_table(["split", "images", "unreviewed"], rows),
         "",
+        *_series(tally),
         "Location and device traces were removed from the images; originals are not part of the "
         "release.",
+    ]
+
+
+def _series(tally: Tally) -> list[str]:
+    name, images = tally.series
+    if not name:
+        return []
+    return [
+        f"Test series {name}, frozen: {tally.series_left} of the {images} images that it began "
+        "with. Results on it compare from version to version.",
+        "",
     ]
 
 
@@ -85,7 +100,7 @@ def _slices(tally: Tally) -> list[str]:
     return [
         "Head pose (rows: where the nose points) by lighting (columns: where the light comes "
         f"from), in image terms, of the main face. “–” withholds small counts: under "
-        f"{SMALLEST_CELL}, and one more where that alone could be worked out.",
+        f"{SMALLEST_CELL}, and as many more as keep these from being worked out.",
         "",
         *_table(["pose", *LIGHTINGS], rows),
         "",
@@ -93,6 +108,24 @@ def _slices(tally: Tally) -> list[str]:
         "length. A measure of the picture, not a statement about how it was taken.",
         "",
         *_table(["selfie", "images"], [[cell, _cell(count)] for cell, count in selfies.items()]),
+    ]
+
+
+def _coverage(tally: Tally) -> list[str]:
+    sums = at_least(tally.cells)
+    rows = [
+        [axis.replace("_", " "), name, _cell(count)]
+        for axis, values in sums.items()
+        if axis not in Slice._fields
+        for name, count in values.items()
+    ]
+    return [
+        "Images by size of the main face (px between the eyes), tone and age band, at least: what "
+        "the cells of pose, lighting, size, tone and age band that may be told, of "
+        f"{SMALLEST_CELL} images or more, hold in sum. “–” is withheld. Tone and age band "
+        "are what a source or an annotator says; none is estimated.",
+        "",
+        *_table(["axis", "value", "images, at least"], rows),
     ]
 
 
@@ -126,7 +159,8 @@ def _models(tally: Tally) -> list[str]:
     ]
 
 
-def _gaps(tally: Tally) -> list[str]:
+def gaps(tally: Tally) -> list[str]:
+    """What the release lacks, a sentence each."""
     cells = suppressed(tally.slices, GRID).items()
     selfies = suppressed(tally.selfies, SELFIES).items()
     named = "; ".join(
@@ -138,9 +172,9 @@ def _gaps(tally: Tally) -> list[str]:
         + [f"selfie {cell}" for cell, count in selfies if not count and cell != UNKNOWN]
     )
     return [
-        f"- Slices with no or hardly any images: {named or 'none'}.",
-        "- Tone and age band are not labelled, so coverage by them is unknown.",
-        "- Apparent age is used only to keep minors out; no age is recorded.",
+        f"Slices with no or hardly any images: {named or 'none'}.",
+        *coverage_gaps(tally.cells),
+        "Apparent age is used only to keep minors out; no age is recorded.",
     ]
 
 

@@ -4,13 +4,14 @@ import csv
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
-from curation.gates import main_face
+from curation.coverage import Cell, cell_of
 from curation.records import Attribution
 from faces.schema import load_schema
-from faces.slices import Slice, selfie_slice_of, slice_of
+from faces.slices import Slice, selfie_slice_of
 from mirrorset.files import write_text
 from mirrorset.records import Annotation, DatasetItem, Licence, ModelRef, Sighting, Split
 
@@ -34,7 +35,11 @@ class Tally:
     def __init__(self) -> None:
         self.splits: Counter[Split] = Counter(dict.fromkeys(get_args(Split), 0))
         self.unreviewed: Counter[Split] = Counter(dict.fromkeys(get_args(Split), 0))
+        # Name of the test series and how many images it began with; how many of them are left.
+        self.series: tuple[str, int] = ("", 0)
+        self.series_left = 0
         self.slices: Counter[Slice] = Counter()
+        self.cells: Counter[Cell] = Counter()
         self.selfies: Counter[str] = Counter()
         self.licences: Counter[tuple[str, str]] = Counter()
         self.sources: Counter[str] = Counter()
@@ -46,6 +51,8 @@ class Tally:
         self.attributes: dict[str, set[str]] = defaultdict(set)
         self.tags: dict[str, set[str]] = defaultdict(set)
         self._group_ids: set[str] = set()
+        self._seen = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
+        self._last_made = datetime.min.replace(tzinfo=UTC)
 
     @property
     def images(self) -> int:
@@ -57,16 +64,34 @@ class Tally:
         """How many groups of near-duplicates they belong to."""
         return len(self._group_ids)
 
+    @property
+    def collected(self) -> tuple[datetime, datetime]:
+        """When the first and the last of the images were seen at their sources."""
+        return self._seen[0], self._seen[1]
+
+    @property
+    def last_at(self) -> datetime:
+        """When the newest label was made or the newest receipt seen."""
+        return max(self._seen[1], self._last_made)
+
     def add(self, item: DatasetItem, attribution: Attribution) -> None:
         """Count one item."""
         self.splits[item.split] += 1
         self.unreviewed[item.split] += item.annotation.origin == "model"
         faces, image = item.annotation.faces, attribution.image
-        self.slices[slice_of(main_face(faces))] += 1
+        cell = cell_of(item, attribution)
+        self.cells[cell] += 1
+        self.slices[cell.slice] += 1
         self.selfies[selfie_slice_of(faces, image.width_px, image.height_px)] += 1
+        if item.test_series:
+            self.series = item.test_series, item.series_images
+            self.series_left += 1
         self.sources[attribution.sighting.source] += 1
         self.licences[_licence(attribution.sighting.licence)] += 1
         self._group_ids.add(item.group_id)
+        seen_at = attribution.sighting.seen_at
+        self._seen = min(self._seen[0], seen_at), max(self._seen[1], seen_at)
+        self._last_made = max(self._last_made, item.annotation.made_at)
         self._add_vocabulary(item.annotation)
 
     def _add_vocabulary(self, annotation: Annotation) -> None:

@@ -11,6 +11,10 @@ from pydantic import Field, model_validator
 from curation.records import GroupMember
 from mirrorset.records import LedgerEntry, Reason, Record, Rejected, Split
 
+# Where groups of several splits merge, the images of the first of these stay: what a model was
+# trained on is easily replaced, what it was measured on is not.
+_KEEPS_FIRST: tuple[Split, ...] = ("test", "val", "train")
+
 
 class LedgerParams(Record):
     """How new groups are minted; changing it leaves what is minted as it is.
@@ -43,12 +47,12 @@ def mint(
 
     An image near an existing group joins it; near several, the one with the smallest group_id.
     New images fill new shards after the last existing one. The same input mints the same ids and
-    splits, so a run that was killed is simply repeated. An image near groups of different splits
-    is rejected (SPLIT_CONFLICT), and so is one of an oversized group (OVERSIZED_GROUP).
+    splits, so a run that was killed is simply repeated. What `kept_out` names is rejected and gets
+    no entry.
     """
     components, oversized = _components(groups)
-    rejected = _unplaced(components, oversized, ledger)
-    unplaced = {record.item_id for record in rejected}
+    rejected = _kept_out(components, oversized, ledger)
+    waiting = {record.item_id for record in rejected}
     homes: dict[str, tuple[str, Split]] = {}
     for members in components:
         known = [ledger[image_id] for image_id in members if image_id in ledger]
@@ -58,7 +62,7 @@ def mint(
         else:
             group_id = _group_id(members[0], params.seed)
             home = group_id, _split(group_id, params)
-        placed = (new for new in members if new not in ledger and new not in unplaced)
+        placed = (new for new in members if new not in ledger and new not in waiting)
         homes |= dict.fromkeys(placed, home)
 
     next_shard = 1 + max((entry.image_shard for entry in ledger.values()), default=-1)
@@ -75,13 +79,15 @@ def mint(
     return entries, rejected
 
 
-def unplaced(groups: Iterable[GroupMember], ledger: Mapping[str, LedgerEntry]) -> list[Rejected]:
-    """The images of `groups` that `mint` gives no place, in order of image_id, and why.
+def kept_out(groups: Iterable[GroupMember], ledger: Mapping[str, LedgerEntry]) -> list[Rejected]:
+    """The images of `groups` that no release may hold, in order of image_id, and why.
 
-    They are near-duplicates, directly or by way of others, of images in different splits; or of so
-    many images that these cannot all be copies of one picture.
+    SPLIT_CONFLICT: where images of different splits turn out to be near-duplicates, directly or by
+    way of others, test keeps its images, or val where none is in test. The others wait, and keep
+    the places they have for the day on which they are found apart. OVERSIZED_GROUP: a new image is
+    near so many that these cannot all be copies of one picture.
     """
-    return _unplaced(*_components(groups), ledger)
+    return _kept_out(*_components(groups), ledger)
 
 
 def _components(groups: Iterable[GroupMember]) -> tuple[list[list[str]], set[str]]:
@@ -95,16 +101,21 @@ def _components(groups: Iterable[GroupMember]) -> tuple[list[list[str]], set[str
     return [sorted(components[key]) for key in sorted(components)], oversized
 
 
-def _unplaced(
+def _kept_out(
     components: Iterable[list[str]], oversized: Set[str], ledger: Mapping[str, LedgerEntry]
 ) -> list[Rejected]:
     rejected = []
     for members in components:
         new = [image_id for image_id in members if image_id not in ledger]
-        splits = sorted({ledger[image_id].split for image_id in members if image_id in ledger})
+        splits = {ledger[image_id].split for image_id in members if image_id in ledger}
         if len(splits) > 1:
-            detail = f"A near-duplicate of images in {' and in '.join(splits)}."
-            rejected += [_rejected(image_id, Reason.SPLIT_CONFLICT, detail) for image_id in new]
+            kept = next(split for split in _KEEPS_FIRST if split in splits)
+            detail = f"A near-duplicate of images in {' and in '.join(sorted(splits))}."
+            rejected += [
+                _rejected(image_id, Reason.SPLIT_CONFLICT, detail)
+                for image_id in members
+                if image_id not in ledger or ledger[image_id].split != kept
+            ]
         else:
             detail = (
                 f"One of {sum(image_id in oversized for image_id in members)} images that are "

@@ -3,12 +3,13 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from curation.ledger import unplaced
+from curation.leakage import leakage, refuse
+from curation.ledger import kept_out
 from curation.records import Attribution, GroupMember, Selected
 from curation.select import Counts
 from curation.snapshot import read_ledger
@@ -24,34 +25,43 @@ from mirrorset.records import (
 )
 
 
-def split(snapshot: Path, work: Path, *, is_unreviewed: bool) -> Counts:
+def split(
+    snapshot: Path,
+    work: Path,
+    *,
+    is_unreviewed: bool,
+    sources_grouped_by_author: Collection[str] = (),
+) -> Counts:
     """Write items.jsonl, attributions.jsonl and conflicts.jsonl into `work`.
 
     Items come in order of image_shard, then image_id, so that the shards are built in one pass.
     is_unreviewed: whether the release is declared so; else an image of the test split whose labels
     no person has looked at is rejected. It keeps its place for the day on which one has.
 
-    Raises InputError where a selected image is not in the snapshot's ledger.
+    sources_grouped_by_author: as in `curation.group.GroupParams`.
+
+    Raises InputError where a selected image is not in the snapshot's ledger, GateError where
+    anything would leak from one split into another.
     """
     ledger = read_ledger(snapshot)
     groups = read_records(work / "groups.jsonl", GroupMember)
-    refused = {record.item_id: record for record in unplaced(groups, ledger)}
+    refused = {record.item_id: record for record in kept_out(groups, ledger)}
     rejected: list[Rejected] = []
     places: list[tuple[int, str, int]] = []
     with (work / "selected.jsonl").open("rb") as lines:
         for image_id, origin, offset in _offsets(lines):
-            if entry := ledger.get(image_id):
-                if entry.split == "test" and origin == "model" and not is_unreviewed:
-                    rejected.append(_unreviewed(image_id))
-                    continue
-                places.append((entry.image_shard, image_id, offset))
-            elif image_id in refused:
+            entry = ledger.get(image_id)
+            if image_id in refused:
                 rejected.append(refused[image_id])
-            else:
+            elif entry is None:
                 raise InputError(
                     f"Image {image_id} is not in {snapshot / 'ledger.jsonl'}: groups and splits "
                     "are minted by `mirrorset release`, run that."
                 )
+            elif entry.split == "test" and origin == "model" and not is_unreviewed:
+                rejected.append(_unreviewed(image_id))
+            else:
+                places.append((entry.image_shard, image_id, offset))
         places.sort()
         write_records(
             work / "items.jsonl",
@@ -65,6 +75,7 @@ def split(snapshot: Path, work: Path, *, is_unreviewed: bool) -> Counts:
             ),
         )
     write_records(work / "conflicts.jsonl", rejected)
+    refuse(leakage(snapshot, work, sources_grouped_by_author))
     reasons = Counter(record.reason for record in rejected)
     return Counts(kept=len(places), rejected=dict(sorted(reasons.items())))
 
@@ -74,9 +85,10 @@ def content_digest(
 ) -> str:
     """sha256 over what a release says, in any order, without the times at which it was found out.
 
-    Covered are the intended use, image ids, groups, splits, all of the annotation but `made_at`,
-    and of the attributions source, author, licence, where that was read, and the addresses' hosts
-    and paths. The number of the image shard is layout, not content; so is the port of an address.
+    Covered are the intended use, image ids, groups, splits, the test series, all of the annotation
+    but `made_at`, and of the attributions source, author, licence, where that was read, and the
+    addresses' hosts and paths. The number of the image shard is layout, not content; so is the port
+    of an address.
     attributions: line for line beside the items.
     """
     lines = sorted(
@@ -88,9 +100,11 @@ def content_digest(
 
 def _content(item: DatasetItem, attribution: Attribution) -> bytes:
     sighting = attribution.sighting
+    # Of a release that has no series the digest is what it was before there were any.
+    left_out = {"image_shard", "series_images"} | (set() if item.test_series else {"test_series"})
     content = {
         "item": item.model_dump(
-            mode="json", exclude={"image_shard": True, "annotation": {"made_at"}}
+            mode="json", exclude=dict.fromkeys(left_out, True) | {"annotation": {"made_at"}}
         ),
         "sighting": sighting.model_dump(
             mode="json", include={"source", "source_item_id", "author", "licence"}
@@ -114,6 +128,8 @@ def _item(selected: Selected, ledger: dict[str, LedgerEntry]) -> DatasetItem:
         split=entry.split,
         image_shard=entry.image_shard,
         annotation=selected.annotation,
+        test_series=entry.test_series,
+        series_images=entry.series_images,
     )
 
 

@@ -34,7 +34,7 @@ class Slice(NamedTuple):
 
 GRID = tuple(Slice(pose, lighting) for pose in POSES for lighting in LIGHTINGS)
 
-Cell = TypeVar("Cell", Slice, str)
+Cell = TypeVar("Cell", bound=tuple[str, ...] | str)
 
 
 def slice_of(face: Face) -> Slice:
@@ -65,11 +65,21 @@ def selfie_slice_of(faces: Sequence[Face], width_px: int, height_px: int) -> str
 def suppressed(counts: Mapping[Cell, int], cells: Iterable[Cell]) -> dict[Cell, int | None]:
     """Every one of `cells` (`GRID`, `SELFIES`); None where it holds 1 to 9 images.
 
-    A single such cell could be worked out from the total, so the next smallest is withheld too.
+    What is withheld can be worked out in sum, from the total: so the next smallest cells are
+    withheld too, until all of it together is 10 images or more.
     """
     told: dict[Cell, int | None] = {cell: counts.get(cell, 0) for cell in cells}
-    filled = sorted((count, cell) for cell, count in told.items() if count)
-    withheld = [cell for count, cell in filled if count < SMALLEST_CELL]
-    if len(withheld) == 1:
-        withheld = [cell for _, cell in filled[:2]]
-    return told | dict.fromkeys(withheld)
+    return told | dict.fromkeys(withheld(told))
+
+
+def withheld(counts: Mapping[Cell, int] | Mapping[Cell, int | None]) -> list[Cell]:
+    """The cells that may not be told where the sum of all is known, the smallest first."""
+    filled = sorted((count, cell) for cell, count in counts.items() if count)
+    kept_back: list[Cell] = []
+    total = 0
+    for count, cell in filled:
+        if count >= SMALLEST_CELL and (total == 0 or total >= SMALLEST_CELL):
+            break
+        kept_back.append(cell)
+        total += count
+    return kept_back

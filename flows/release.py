@@ -9,6 +9,7 @@ from curation.costs import Costs, count_costs
 from curation.gates import SelectParams
 from curation.ledger import LedgerParams, mint
 from curation.records import Attribution, GroupMember
+from curation.series import begin_series
 from curation.snapshot import before_curation, join, read_candidates, read_rejected
 from curation.split import content_digest
 from flows.engine import flow, task
@@ -64,6 +65,7 @@ def release(home: Path, version: str | None = None) -> ReleaseSummary:
         freeze(workspace)
         progress.to(1)
         mint_places(workspace)
+        begin_test_series(workspace)
         progress.to(2)
         state = choose_version(workspace, version)
         progress.to(3)
@@ -120,6 +122,20 @@ def mint_places(workspace: Workspace) -> None:
         # What no split can take is rejected by the stage `split`, from the same ledger.
         entries, _ = mint(groups, ledger, workspace.params("ledger", LedgerParams), utc_now())
         catalogue.upsert(entries)
+        write_part(workspace.snapshot / "ledger.jsonl", catalogue)
+    dvc(workspace.home, "repro", "split")
+
+
+@task(name="begin-series")
+def begin_test_series(workspace: Workspace) -> None:
+    """Begin the test series that params.yaml names, where it has not begun yet."""
+    items = read_records(workspace.work / "items.jsonl", DatasetItem)
+    with workspace.catalogue() as catalogue:
+        ledger = {entry.image_id: entry for entry in catalogue.read(LedgerEntry)}
+        changed = begin_series(workspace.dataset.test_series, items, ledger)
+        if not changed:
+            return
+        catalogue.upsert(changed)
         write_part(workspace.snapshot / "ledger.jsonl", catalogue)
     dvc(workspace.home, "repro", "split")
 

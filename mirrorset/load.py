@@ -28,12 +28,21 @@ from mirrorset.withdrawn import FILE, Withdrawn, withdrawal_of
 _ROWS_AT_ONCE = 64
 
 
+class Series(Record):
+    """The frozen series of test images: how many it began with, and how many are left here."""
+
+    name: str
+    images: int
+    left: int
+
+
 class ReleaseCard(Record):
     """release.json: what a release is, and what its files must be.
 
     digest: sha256 over the content (`curation.split.content_digest`), equal for equal content
     whenever and wherever it was built. unreviewed: images whose labels no person has looked at.
     is_unreviewed: whether there are such in the test split, as `dataset.is_unreviewed` declared.
+    test_series: None where no series has begun.
     files: sha256 of each file of the folder but release.json, by path relative to it.
     """
 
@@ -46,6 +55,7 @@ class ReleaseCard(Record):
     splits: dict[Split, int]
     unreviewed: int
     is_unreviewed: bool = False
+    test_series: Series | None = None
     files: dict[str, Sha256]
 
 

@@ -17,12 +17,16 @@ class DatasetParams(Record):
 
     name: part of the release's path and tag. intended_use decides which licences and which
     models' labels may enter. is_unreviewed declares that the test split may hold labels that no
-    person has looked at; the release then says so everywhere.
+    person has looked at; the release then says so everywhere. url: the page on which the dataset is
+    described, for croissant.json. test_series: name of the frozen series of test images; another
+    name begins a new one with the next release.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9\-]*$")] = "faces"
     intended_use: IntendedUse = "research"
     is_unreviewed: bool = False
+    url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    test_series: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9\-]{0,39}$")] = "1"
 
 
 class Responsible(Record):

@@ -25,6 +25,9 @@ from mirrorset.errors import InputError
 from mirrorset.files import read_records, write_records
 from mirrorset.records import Record, Sha256, Sighting
 
+# What a sighting has that is no evidence of a licence, or is told field by field.
+_NO_RECEIPT = {"licence", "evidence", "subject_ids", "age_band", "tone"}
+
 
 class Receipt(Record):
     """One sighting and its evidence; the fields mean what they mean in `Sighting` and `Evidence`.
@@ -57,7 +60,7 @@ def receipt(sighting: Sighting) -> Receipt:
     licence = sighting.licence
     seen = sighting.model_copy(update={"seen_at": sighting.seen_at.astimezone(UTC)})
     fields = {
-        **seen.model_dump(mode="json", exclude={"licence", "evidence"}),
+        **seen.model_dump(mode="json", exclude=_NO_RECEIPT),
         **sighting.evidence.model_dump(mode="json"),
         "licence_code": licence.code,
         "licence_version": licence.version,

@@ -17,6 +17,8 @@ Split = Literal["train", "val", "test"]
 Origin = Literal["model", "human", "gold", "replica"]
 IntendedUse = Literal["research", "commercial"]
 LightSide = Literal["left", "right", "front", "back", "top", "mixed"]
+AgeBand = Literal["18-29", "30-44", "45-59", "60+"]
+Tone = Literal["light", "medium", "dark"]
 
 
 def utc_now() -> datetime:
@@ -86,7 +88,11 @@ class ImageRecord(Record):
 
 
 class Sighting(Record):
-    """An image seen at a place, under a licence. One image may be seen at many."""
+    """An image seen at a place, under a licence. One image may be seen at many.
+
+    subject_ids: what the source calls the people shown, where it says who is who. age_band, tone:
+    of the person shown, where the source says so of all in the picture; never estimated.
+    """
 
     image_id: Sha256
     source: str
@@ -97,6 +103,9 @@ class Sighting(Record):
     author: str = ""
     evidence: Evidence
     seen_at: AwareDatetime
+    subject_ids: tuple[str, ...] = ()
+    age_band: AgeBand | None = None
+    tone: Tone | None = None
 
 
 class Reason(StrEnum):
@@ -482,7 +491,8 @@ class LedgerEntry(Record):
     """Where an image lives in every release: minted once, never moved.
 
     group_id: near-duplicates share it; all of a group lies in one split. image_shard: number of
-    the file images/NNNNN.parquet that holds the bytes.
+    the file images/NNNNN.parquet that holds the bytes. test_series: name of the frozen series of
+    test images that it belongs to, "" for none; series_images: how many that one began with.
     """
 
     image_id: Sha256
@@ -490,16 +500,20 @@ class LedgerEntry(Record):
     split: Split
     image_shard: int
     minted_at: AwareDatetime
+    test_series: str = ""
+    series_images: int = 0
 
 
 class DatasetItem(Record):
-    """One row of a release."""
+    """One row of a release. test_series, series_images: as in `LedgerEntry`."""
 
     image_id: Sha256
     group_id: str
     split: Split
     image_shard: int
     annotation: Annotation
+    test_series: str = ""
+    series_images: int = 0
 
 
 class ParityKey(Record):

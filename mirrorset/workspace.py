@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from mirrorset.blobs import BlobStore
@@ -24,6 +25,7 @@ _log = logging.getLogger(__name__)
 _STALE_S = 5
 _TRACKED = ("dvc.yaml", "params.yaml", ".gitignore", ".dvc", ".dvcignore")
 _TEMPLATE = ("dvc.yaml", "params.yaml", "mirrorset.toml", ".gitignore", ".dvcignore")
+_PLOTS = ("slices.json", "coverage.json", "bars.json", "page.html")
 
 
 @dataclass(frozen=True)
@@ -153,9 +155,7 @@ def init(home: Path, remote: str | None = None) -> Workspace:
     except OSError as error:
         raise InputError(f"{home} cannot be made: {error.strerror}: name another folder.") from None
     template = files("mirrorset").joinpath("template")
-    for name in _TEMPLATE:
-        if not (home / name).exists():
-            write_bytes(home / name, template.joinpath(name.lstrip(".")).read_bytes())
+    _complete(home, template, _TEMPLATE)
     if not (home / ".git").exists():
         git(home, "init", "--quiet", "--initial-branch=main")
     if not _has_author(home):
@@ -163,6 +163,7 @@ def init(home: Path, remote: str | None = None) -> Workspace:
         git(home, "config", "user.email", "mirrorset@localhost")
     if not (home / ".dvc" / "config").exists():
         dvc(home, "init", "--quiet", "--force")
+    _complete(home / ".dvc" / "plots", template.joinpath("plots"), _PLOTS)
     _configure_dvc(home / ".dvc" / "config", remote)
     commit(home, "Make the workspace", _TRACKED)
     workspace = open_workspace(home)
@@ -179,10 +180,18 @@ def commit(home: Path, message: str, paths: Sequence[str]) -> None:
         git(home, "commit", "--quiet", "--message", message, "--", *paths)
 
 
+def _complete(folder: Path, template: Traversable, names: Sequence[str]) -> None:
+    for name in names:
+        if not (folder / name).exists():
+            write_bytes(folder / name, template.joinpath(name.lstrip(".")).read_bytes())
+
+
 def _configure_dvc(file: Path, remote: str | None) -> None:
     config = ConfigParser(interpolation=None)
     config.read(file, encoding="utf-8")
     wanted = {"core": {"analytics": "false", "check_update": "false"}}
+    if not config.has_option("plots", "html_template"):
+        wanted["plots"] = {"html_template": "plots/page.html"}
     if remote is not None:
         wanted["core"]["remote"] = "storage"
         wanted[_remote_section("storage")] = {"url": remote}

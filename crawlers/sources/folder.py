@@ -4,7 +4,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, get_args
 from urllib.parse import quote
 
 from pydantic import Field
@@ -14,10 +14,12 @@ from crawlers.lists import Row, filesystem, read_rows, reading
 from crawlers.source import Answer, Ask, Found, Source
 from crawlers.text import clean, read_json
 from mirrorset.errors import InputError
-from mirrorset.records import Reason, Record, Rejected
+from mirrorset.records import AgeBand, Reason, Record, Rejected, Tone
+
+T = TypeVar("T", bound=str)
 
 _CONSENTS = "consent.csv"
-_FIELDS = ("consent_id", "licence", "author")
+_FIELDS = ("consent_id", "licence", "author", "subject_id", "age_band", "tone")
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 _SIDECAR_MAX_BYTES = 100_000
 # Ids are kept one a line, and fsspec chains addresses by "::".
@@ -37,6 +39,10 @@ class FolderStart(Record):
     licence: "consented" where the people in the picture agreed to the intended use and nothing
     is granted to others, or a public licence ("CC BY 4.0"). author: may be left out. A picture
     with several people has a row for each.
+
+    Three more columns may say something of the person: subject_id, the same in all pictures of one
+    person, so that these lie in one split; age_band (18-29, 30-44, 45-59, 60+) and tone (light,
+    medium, dark), which are only counted over the whole dataset.
 
     `day-1/ada.json` beside a picture `day-1/ada.jpg` may hold the same keys, file left out; it
     adds to what the rows say, and where both say something, it decides.
@@ -168,6 +174,8 @@ class Folder(Source[FolderStart]):
         if not all(consent.get("consent_id") for consent in consents):
             detail = f"No consent: {_CONSENTS} names no consent_id for this file."
             return self._refused(path, Reason.LICENCE_MISSING, detail)
+        if fault := _fault_of_age(consents):
+            return self._refused(path, Reason.MINOR_DOUBT, fault)
         read_from = sidecar if "licence" in said else _CONSENTS
         permit = judge(_statements(read_from, consents), self.terms.intended_use)
         if isinstance(permit, Refusal):
@@ -198,6 +206,9 @@ class Folder(Source[FolderStart]):
             author=next((row["author"] for row in consents if row.get("author")), ""),
             permit=permit,
             version=_version(entry),
+            subject_ids=tuple(sorted({row.get("subject_id", "") for row in consents} - {""})),
+            age_band=_said_of_all(consents, "age_band", get_args(AgeBand), path),
+            tone=_said_of_all(consents, "tone", get_args(Tone), path),
         )
 
     def _refused(self, path: str, reason: Reason, detail: str) -> Rejected:
@@ -223,6 +234,25 @@ def _fault(path: str, entry: dict[str, Any]) -> str:
     if not path.lower().endswith(_IMAGE_SUFFIXES):
         return f"Its name ends in none of {', '.join(_IMAGE_SUFFIXES)}."
     return ""
+
+
+def _fault_of_age(consents: Sequence[Row]) -> str:
+    """Why the people shown may not all be adults, or ""."""
+    bands = get_args(AgeBand)
+    stated = (consent.get("age_band") for consent in consents)
+    odd = next((band for band in stated if band and band not in bands), None)
+    return f"Its age_band “{odd}” is none of {', '.join(bands)}: adults only." if odd else ""
+
+
+def _said_of_all(consents: Sequence[Row], name: str, values: tuple[T, ...], path: str) -> T | None:
+    """What is said of every person shown alike. Raises InputError where it is none of `values`."""
+    said = {consent.get(name, "") for consent in consents}
+    if odd := said - {"", *map(str, values)}:
+        raise InputError(
+            f"{_CONSENTS} or the file beside {path}: {name} “{min(odd)}” is none of "
+            f"{', '.join(map(str, values))}."
+        )
+    return next((value for value in values if said == {value}), None)
 
 
 def _statements(read_from: str, consents: Sequence[Row]) -> list[Statement]:

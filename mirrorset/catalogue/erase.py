@@ -9,31 +9,20 @@ from mirrorset.catalogue.frontier import Kind, place
 from mirrorset.catalogue.store import Catalogue
 from mirrorset.catalogue.tables import (
     annotation_jobs,
-    annotations,
     batches,
     crawls,
-    decisions,
     frontier,
-    honeypots,
-    images,
-    ledger,
-    quarantine,
+    metadata,
     rejected,
-    sent,
     sightings,
     tombstones,
-    verdicts,
-    verifications,
 )
 from mirrorset.erasure import Gone, Removed
 from mirrorset.records import Reason, Sighting, Tombstone, utc_now
 from mirrorset.tombstones import Of, Tombstones
 
 # What refers to an image goes before it.
-_BY_IMAGE = (
-    *(sightings, verifications, quarantine, annotations, verdicts, decisions),
-    *(honeypots, sent, ledger, images),
-)
+_BY_IMAGE = [one for one in reversed(metadata.sorted_tables) if "image_id" in one.c]
 _PLACE = "catalogue"
 
 

@@ -101,6 +101,9 @@ sightings = Table(
     Column("author", Text, nullable=False),
     Column("evidence", JSON, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
+    Column("subject_ids", JSON, nullable=False, server_default="[]"),
+    Column("age_band", String(10)),
+    Column("tone", String(10)),
 )
 
 verifications = Table(
@@ -239,6 +242,8 @@ ledger = Table(
     Column("split", String(10), nullable=False),
     Column("image_shard", Integer, nullable=False),
     Column("minted_at", UtcDateTime, nullable=False),
+    Column("test_series", String(40), nullable=False, server_default=""),
+    Column("series_images", Integer, nullable=False, server_default="0"),
 )
 
 tombstones = Table(

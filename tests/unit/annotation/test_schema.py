@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from annotation.schema import (
 from faces.parsing import CLASSES
 from faces.schema import load_schema
 from mirrorset.errors import SettingsError
+from mirrorset.records import AgeBand, Tone
 
 
 def test_skeleton_is_the_landmark_schema(schema: LabelSchema) -> None:
@@ -95,6 +97,15 @@ def test_a_point_without_a_group_has_the_labels_colour() -> None:
         name="s", shape="skeleton", colour="#000001", point_colours={"eye": "#000002"}
     )
     assert [label.point_colour(one) for one in ("eye_3", "nose")] == ["#000002", "#000001"]
+
+
+def test_coverage_is_two_tags_of_the_values_that_are_counted(schema: LabelSchema) -> None:
+    coverage = load_label_schema("selfie-coverage")
+    assert coverage.labels[: len(schema.labels)] == schema.labels
+    for name, values in (("tone", get_args(Tone)), ("age_band", get_args(AgeBand))):
+        tag = coverage.label(name, "tag")
+        assert tag is not None
+        assert [attribute.values for attribute in tag.attributes] == [values]
 
 
 def test_parsing_masks_have_labels_beside_all_of_selfie(schema: LabelSchema) -> None:
@@ -228,7 +239,9 @@ def test_a_name_is_no_path() -> None:
 
 
 def test_unknown_schema_names_the_known() -> None:
-    with pytest.raises(SettingsError, match="choose one of selfie, selfie-parsing"):
+    with pytest.raises(
+        SettingsError, match="choose one of selfie, selfie-coverage, selfie-parsing"
+    ):
         load_label_schema("passport")
 
 

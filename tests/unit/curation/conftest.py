@@ -220,7 +220,9 @@ def release_of(
     ledger: dict[str, LedgerEntry] = {}
     params = LedgerParams(seed="test", train=0.5, val=0.25, test=0.25, images_per_shard=2)
 
-    def release(portraits: Sequence[Portrait], version: str, **release: str) -> ReleaseCard:
+    def release(
+        portraits: Sequence[Portrait], version: str, url: str = "", **responsible: str
+    ) -> ReleaseCard:
         work = tmp_path / "work"
         members = [
             GroupMember(image_id=portrait.image.image_id, key=portrait.image.image_id)
@@ -236,9 +238,9 @@ def release_of(
             work,
             blobs,
             tmp_path / "releases" / version,
-            dataset=DatasetParams(name="faces"),
+            dataset=DatasetParams(name="faces", url=url),
             version=version,
-            responsible=Responsible(**release),
+            responsible=Responsible(**responsible),
         )
 
     return release

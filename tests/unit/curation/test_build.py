@@ -1,11 +1,13 @@
 import csv
 import hashlib
+import io
 import json
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import ExifTags, Image
 
 import mirrorset
 from curation.build import build
@@ -70,6 +72,32 @@ def test_image_shards_hold_stripped_bytes_with_the_same_pixels(portraits, releas
         rgb = decode(row["bytes"])
         assert np.array_equal(rgb, decode(originals[row["image_id"]]))
         assert rgb.shape == (row["height_px"], row["width_px"], 3)
+
+
+def test_a_release_holds_no_place_and_no_device(portraits, release_of, tmp_path):
+    trace = "SN-0123456789"
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    exif[ExifTags.Base.Artist] = trace
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.BodySerialNumber] = trace
+    exif.get_ifd(ExifTags.IFD.GPSInfo)[ExifTags.GPS.GPSLatitude] = (51.0, 30.0, 26.0)
+    portrait = portraits[0].but(
+        picture=portraits[0].picture.crop((0, 0, 400, 300)),
+        encoding={"format": "JPEG", "exif": exif, "comment": trace},
+    )
+    assert trace.encode() in portrait.content
+    release_of([portrait], "1.0.0")
+    folder = tmp_path / "releases" / "1.0.0"
+    assert not [path for path in folder.rglob("*.*") if trace.encode() in path.read_bytes()]
+    (row,) = pq.read_table(folder / "images").to_pylist()
+    # Named by its original bytes; what it shows, and which way up, is as it was.
+    assert row["image_id"] == hashlib.sha256(portrait.content).hexdigest()
+    assert (row["width_px"], row["height_px"]) == (300, 400)
+    with Image.open(io.BytesIO(row["bytes"])) as picture:
+        assert dict(picture.getexif()) == {ExifTags.Base.Orientation: 6}
+    (item,) = mirrorset.load(folder)
+    assert np.array_equal(item.rgb(), decode(portrait.content))
+    assert item.rgb().shape == (400, 300, 3)
 
 
 def test_relabelling_leaves_image_shards_byte_identical(portraits, release_of, tmp_path):

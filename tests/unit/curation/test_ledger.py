@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from curation.ledger import LedgerParams, mint, unplaced
+from curation.ledger import LedgerParams, kept_out, mint
 from curation.records import GroupMember
 from mirrorset.records import Reason
 
@@ -112,16 +112,31 @@ def test_another_seed_draws_other_splits():
     }
 
 
-def test_a_bridge_between_splits_is_rejected_and_nothing_else_changes():
+def placed(split: str, count: int = 1) -> list[int]:
+    """Numbers of images that are minted into this split, each a group of its own."""
     single, _ = minted(members(*([number] for number in range(1, 100))))
-    train = next(n for n in range(1, 100) if single[image_id(n)].split == "train")
-    test = next(n for n in range(1, 100) if single[image_id(n)].split == "test")
-    groups = members([train, test, 500], [600])
-    new, rejected = minted(groups, single)
+    return [n for n in range(1, 100) if single[image_id(n)].split == split][:count]
+
+
+@pytest.mark.parametrize("bridge", [[500], []])
+@pytest.mark.parametrize(
+    ("merged", "kept"),
+    [(("train", "test"), "test"), (("train", "val"), "val"), (("train", "val", "test"), "test")],
+)
+def test_where_groups_merge_across_splits_one_split_keeps_its_images(merged, kept, bridge):
+    single, _ = minted(members(*([number] for number in range(1, 100))))
+    known = {split: placed(split, 2) for split in merged}
+    component = [*(number for numbers in known.values() for number in numbers), *bridge]
+    new, rejected = minted(members(component, [600]), single)
     assert new.keys() == {image_id(600)}
-    assert [(r.item_id, r.reason) for r in rejected] == [(image_id(500), Reason.SPLIT_CONFLICT)]
-    assert "test and in train" in rejected[0].detail
-    assert unplaced(groups, single) == rejected
+    waiting = {n for split, numbers in known.items() if split != kept for n in numbers} | {*bridge}
+    assert [one.item_id for one in rejected] == sorted(map(image_id, waiting))
+    assert {one.reason for one in rejected} == {Reason.SPLIT_CONFLICT}
+    assert f"images in {' and in '.join(sorted(merged))}" in rejected[0].detail
+    assert kept_out(members(component, [600]), single | new) == rejected
+    # Found apart again, all but the bridge are where they were.
+    apart = members(*([number] for number in component if number not in bridge), [600])
+    assert kept_out(apart, single | new) == []
 
 
 def test_a_bridge_within_a_split_joins_the_smaller_group_id():

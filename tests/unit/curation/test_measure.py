@@ -32,6 +32,18 @@ def test_figures_are_aggregates_of_all_steps(portraits, release_of, tmp_path):
     slices = (tmp_path / "plots" / "slices.csv").read_text().splitlines()
     assert slices[0] == "pose,lighting,images"
     assert "frontal,left," in slices
+    assert metrics["leakage"] == {
+        "near_duplicate_pairs": 0,
+        "groups": 0,
+        "authors": 0,
+        "subjects": 0,
+    }
+    # Five images are too few for any cell.
+    cells = (tmp_path / "plots" / "cells.csv").read_text()
+    assert cells == "cell,pose,lighting,size,tone,age_band,images\n"
+    coverage = (tmp_path / "plots" / "coverage.csv").read_text().splitlines()
+    assert coverage[0] == "axis,value,images"
+    assert "age band,60+,0" in coverage
     assert (tmp_path / "plots" / "rejected.csv").read_text() == (
         "reason,images\nblurred,1\nrobots,2\n"
     )

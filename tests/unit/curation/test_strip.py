@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from curation.strip import strip
 from mirrorset.errors import InputError
@@ -124,6 +124,26 @@ def test_comments_and_thumbnails_go():
     stripped = strip(with_thumbnail, "image/jpeg")
     assert SECRET not in stripped
     assert b"\x01\x02\x03" not in stripped[:40]
+
+
+def test_the_thumbnail_of_exif_goes():
+    thumbnail = io.BytesIO()
+    Image.new("RGB", (16, 12), "red").save(thumbnail, "JPEG")
+    small = thumbnail.getvalue()
+    # A TIFF header, a first directory of nothing, a second one that says where the thumbnail is.
+    entries = struct.pack(">HHIIHHII", 0x0201, 4, 1, 44, 0x0202, 4, 1, len(small))
+    tiff = struct.pack(">2sHIHIH", b"MM", 42, 8, 0, 14, 2) + entries + struct.pack(">I", 0)
+    tiff = tiff.ljust(44, b"\0") + small
+    payload = b"Exif\0\0" + tiff
+    jpeg = traced("image/jpeg")
+    with_thumbnail = (
+        jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(payload) + 2) + payload + jpeg[2:]
+    )
+    with Image.open(io.BytesIO(with_thumbnail)) as picture:
+        assert picture.getexif().get_ifd(ExifTags.IFD.IFD1)[0x0202] == len(small)
+    stripped = strip(with_thumbnail, "image/jpeg")
+    assert small[2:-2] not in stripped
+    assert np.array_equal(decode(stripped), decode(with_thumbnail))
 
 
 def test_png_text_and_time_go():

@@ -72,6 +72,9 @@ def records() -> list[Record]:
             licence=Licence(code="CC0", version="1.0"),
             evidence=Evidence(licence_read_from="x", licence_text="CC0", crawler="mirrorset/0"),
             seen_at=NOON,
+            subject_ids=("p-2", "p-7"),
+            age_band="30-44",
+            tone="dark",
         ),
         ImageRecord(
             image_id=IMAGE_ID,
@@ -105,7 +108,15 @@ def records() -> list[Record]:
             updated_at=NOON,
             content_sha256="ef" * 32,
         ),
-        LedgerEntry(image_id=IMAGE_ID, group_id="g", split="train", image_shard=0, minted_at=NOON),
+        LedgerEntry(
+            image_id=IMAGE_ID,
+            group_id="g",
+            split="test",
+            image_shard=0,
+            minted_at=NOON,
+            test_series="1",
+            series_images=3,
+        ),
     ]
 
 

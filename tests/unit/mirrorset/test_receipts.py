@@ -64,13 +64,14 @@ sightings = st.builds(
 )
 
 
-def test_a_receipt_says_all_that_its_sighting_says() -> None:
+def test_a_receipt_says_all_that_its_sighting_says_of_its_terms() -> None:
     stated = receipt(SIGHTING).model_dump(mode="json")
     evidence = SIGHTING.evidence.model_dump()
     assert {name: stated[name] for name in evidence} == evidence
     assert stated["licence_url"] == SIGHTING.licence.url
     assert stated["seen_at"] == "2026-11-23T12:00:00Z"
-    assert set(Sighting.model_fields) - stated.keys() == {"licence", "evidence"}
+    of_people = {"subject_ids", "age_band", "tone"}
+    assert set(Sighting.model_fields) - stated.keys() == {"licence", "evidence", *of_people}
 
 
 def test_the_hash_of_a_receipt_never_changes() -> None:

@@ -50,6 +50,54 @@ def again(path: Path | str, item: str) -> Candidate | Rejected:
     return found
 
 
+@pytest.fixture
+def described(tmp_path: Path):
+    """The item of a picture whose rows of consent.csv say this of the people in it."""
+
+    def item(*people: str, **files: str) -> Candidate | Rejected:
+        (tmp_path / "consent.csv").write_text(
+            "file,consent_id,licence,subject_id,age_band,tone\n"
+            + "".join(f"a.jpg,C-1,consented,{one}\n" for one in people)
+        )
+        write(tmp_path, **{"a.jpg": b"picture"}, **files)
+        return walk(tmp_path)["a.jpg"]
+
+    return item
+
+
+@pytest.mark.parametrize(
+    ("people", "said"),
+    [
+        (("p-7,30-44,dark",), (("p-7",), "30-44", "dark")),
+        ((",,",), ((), None, None)),
+        # Of several people only what is said of all of them alike.
+        (("p-7,30-44,dark", "p-2,30-44,light"), (("p-2", "p-7"), "30-44", None)),
+        (("p-7,30-44,dark", "p-7,,dark"), (("p-7",), None, "dark")),
+    ],
+)
+def test_what_is_said_of_people_comes_with_their_picture(described, people, said) -> None:
+    item = described(*people)
+    assert isinstance(item, Candidate)
+    assert (item.subject_ids, item.age_band, item.tone) == said
+
+
+def test_who_is_said_to_be_a_minor_is_refused(described) -> None:
+    reason, detail = refused(described("p-7,12-17,dark", "p-2,30-44,dark"))
+    assert reason == Reason.MINOR_DOUBT
+    assert "“12-17” is none of 18-29, 30-44, 45-59, 60+" in detail
+
+
+def test_a_tone_that_is_none_is_named(described) -> None:
+    with pytest.raises(InputError, match=r"a\.jpg: tone “pink” is none of light, medium, dark"):
+        described("p-7,,pink")
+
+
+def test_a_sidecar_decides_of_people_too(described) -> None:
+    item = described("p-7,30-44,", **{"a.json": '{"age_band": "60+", "tone": "light"}'})
+    assert isinstance(item, Candidate)
+    assert (item.subject_ids, item.age_band, item.tone) == (("p-7",), "60+", "light")
+
+
 def refused(item: Candidate | Rejected) -> tuple[Reason, str]:
     assert isinstance(item, Rejected)
     return item.reason, item.detail

@@ -28,7 +28,7 @@ def read_content(files: Files, image_shard: int, image_id: str) -> bytes:
 
 @lru_cache(maxsize=1024)
 def _first_ids(shard: Path) -> list[str]:
-    """The first image of every row group: a shard is sorted, and its footer says where they begin."""
+    """The first image of every row group, from the footer: a shard is sorted by image."""
     file = opened(shard)
     column = file.schema_arrow.names.index("image_id")
     groups = (file.metadata.row_group(number) for number in range(file.num_row_groups))

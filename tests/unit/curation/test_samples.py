@@ -241,4 +241,4 @@ def test_workers_of_an_iterable_dataset_share_the_samples(samples):
     with multiprocessing.get_context("spawn").Pool(3) as pool:
         shares = pool.map(partial(stream_part, samples, 3), range(3))
     assert sorted(map(len, shares)) == [2, 3, 3]
-    assert sorted(list(chain(*shares))) == sorted(item.image_id for item in samples.release)
+    assert sorted(chain(*shares)) == sorted(item.image_id for item in samples.release)

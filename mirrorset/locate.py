@@ -11,6 +11,8 @@ from mirrorset.remotes import FolderRemote, Remote, RepositoryRemote
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9\-]*")
 _VERSION = re.compile(rf"(?:(?P<name>{_NAME.pattern})-)?v?(?P<number>\d+\.\d+\.\d+)")
+# Of our tags, unlike those of software: "faces-1.2.0".
+_TAG = re.compile(rf"(?P<name>{_NAME.pattern})-(?P<number>\d+\.\d+\.\d+)")
 # What git speaks, beside "user@host:path"; https may be either and is git's where a version is
 # given.
 _GIT_URL = re.compile(r"(ssh|git|git\+ssh|https?|file)://|[\w.\-]+@[\w.\-]+:")
@@ -78,31 +80,24 @@ def _fetched(remote: Remote, cache: Path) -> tuple[Path, Remote]:
 
 def _tagged(address: str, name: str | None, number: str, cache: Path) -> tuple[Path, Remote]:
     """The release that a git repository has a tag for."""
-    tags = _tags(address)
-    wanted = [
-        tag
-        for tag in tags
-        if (found := _VERSION.fullmatch(tag))
-        and (found["number"], name or found["name"]) == (number, found["name"])
-    ]
+    commits = _tags(address)
+    released = [found for tag in commits if (found := _TAG.fullmatch(tag))]
+    wanted = [tag for tag in released if tag["number"] == number and name in (None, tag["name"])]
     title = f"{name} {number}" if name else number
+    tags = [tag[0] for tag in released]
     if not wanted:
-        released = [tag for tag in tags if _VERSION.fullmatch(tag)]
-        known = f"its tags are {', '.join(released)}" if released else "it has no tag of a release"
+        known = f"its tags are {', '.join(tags)}" if tags else "it has no tag of a release"
         raise InputError(f"{address} holds no release {title}: {known}.")
     if len(wanted) > 1:
-        raise SettingsError(
-            f"{address} holds several releases {number}: name {' or '.join(wanted)}."
-        )
+        several = " or ".join(tag[0] for tag in wanted)
+        raise SettingsError(f"{address} holds several releases {title}: name {several}.")
     (tag,) = wanted
-    name = tag.removesuffix(f"-{number}")
+    is_here = Path(address).is_dir()
     remote = RepositoryRemote(
         # DVC reads a repository on this machine with its own credentials and its cache.
-        repository=address
-        if Path(address).is_dir()
-        else str(_clone(address, tag, tags[tag], cache)),
-        rev=tag,
-        path=f"data/releases/{name}/{number}",
+        repository=address if is_here else str(_clone(address, tag[0], commits[tag[0]], cache)),
+        rev=tag[0],
+        path=f"data/releases/{tag['name']}/{number}",
         shown=address,
     )
     return _fetched(remote, cache)

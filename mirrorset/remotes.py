@@ -118,10 +118,13 @@ def _told(what: str, remedy: str) -> Iterator[None]:
     except MirrorsetError:
         raise
     except Exception as error:
-        raise _ours(error, what, remedy) from error
+        if (ours := _ours(error, what, remedy)) is None:
+            raise
+        raise ours from error
 
 
-def _ours(error: Exception, what: str, remedy: str) -> Exception:
+def _ours(error: Exception, what: str, remedy: str) -> MirrorsetError | None:
+    """What it comes to for who loads a release; None for a bug."""
     chain = list(_chain(error))
     kinds = {kind.__name__ for one in chain for kind in type(one).__mro__}
     said = " ".join(str(chain[-1]).split()).rstrip(".")
@@ -140,7 +143,7 @@ def _ours(error: Exception, what: str, remedy: str) -> Exception:
         return InputError(f"{what} is not there: {remedy}.")
     if any(type(one).__module__.split(".")[0] in ("dvc", "dvc_data", "botocore") for one in chain):
         return UnavailableError(f"{what} cannot be read: {said}.")
-    return error
+    return None
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
+import requests
 from made_images import build_release
 from s3_server import CREDENTIALS, S3Server, serving
 from typer.testing import CliRunner
@@ -61,7 +63,8 @@ def released(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
             git(home, "commit", "--quiet", "--message", f"Release selfie-{version}")
             git(home, "tag", "--annotate", f"selfie-{version}", "--message", "released")
             dvc(home, "push", "--quiet")
-        git(home, "tag", "not-a-release")
+        for tag in ("not-a-release", "v1.2.0", "1.2.0"):
+            git(home, "tag", tag)
     return home
 
 
@@ -248,8 +251,6 @@ def test_credentials_that_are_refused(
     s3: S3Server, released: Path, plain: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # From now on moto asks who calls, and knows nobody.
-    import requests
-
     requests.post(f"{s3.url}/moto-api/reset-auth", data="0", timeout=10).raise_for_status()
     try:
         for named in ((address(released), "1.2.0"), (plain, "1.2.0")):
@@ -290,10 +291,7 @@ def test_packages_that_are_not_installed(plain: str, monkeypatch: pytest.MonkeyP
     for name in [name for name in sys.modules if name.split(".")[0] == "s3fs"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    import fsspec
-
-    monkeypatch.setattr("fsspec.registry._registry", {}, raising=True)
-    assert fsspec
+    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)
     assert "requirements-s3.lock" in refused(SettingsError, plain, "1.2.0")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r"requirements-s3\.lock"):

@@ -118,6 +118,10 @@ def _told(what: str, remedy: str) -> Iterator[None]:
     except MirrorsetError:
         raise
     except Exception as error:
+        # The next attempt connects anew, with credentials that were set since.
+        _opened.cache_clear()
+        for kind in fsspec.registry.values():
+            kind.clear_instance_cache()
         if (ours := _ours(error, what, remedy)) is None:
             raise
         raise ours from error

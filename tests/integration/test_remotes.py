@@ -1,5 +1,6 @@
 """Releases through DVC and S3: pushed to a server on loopback, and loaded from there."""
 
+import importlib
 import multiprocessing
 import os
 import shutil
@@ -9,10 +10,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import fsspec
 import numpy as np
 import pytest
 import requests
+import s3fs
 from made_images import build_release
 from s3_server import CREDENTIALS, S3Server, serving
 from typer.testing import CliRunner
@@ -74,6 +75,8 @@ def surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in CREDENTIALS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MIRRORSET_CACHE", str(tmp_path / "cache"))
+    # Connections are kept, with the credentials and the endpoint of the test before.
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture
@@ -247,9 +250,7 @@ def test_no_credentials(released: Path, plain: str, monkeypatch: pytest.MonkeyPa
         assert "AWS_ACCESS_KEY_ID" in refused(SettingsError, *named)
 
 
-def test_credentials_that_are_refused(
-    s3: S3Server, released: Path, plain: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_credentials_that_are_refused(s3: S3Server, released: Path, plain: str) -> None:
     # From now on moto asks who calls, and knows nobody.
     requests.post(f"{s3.url}/moto-api/reset-auth", data="0", timeout=10).raise_for_status()
     try:
@@ -291,7 +292,9 @@ def test_packages_that_are_not_installed(plain: str, monkeypatch: pytest.MonkeyP
     for name in [name for name in sys.modules if name.split(".")[0] == "s3fs"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "s3fs", None)
-    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)
+    # fsspec gives its proxy the module's own name.
+    loaded = importlib.import_module("fsspec.registry")._registry
+    monkeypatch.delitem(loaded, "s3", raising=False)
     assert "requirements-s3.lock" in refused(SettingsError, plain, "1.2.0")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r"requirements-s3\.lock"):

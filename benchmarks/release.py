@@ -206,8 +206,10 @@ def measure(name: str, images: int, more: int) -> dict[str, Any]:
         tempfile.TemporaryDirectory(prefix="mirrorset-bench-") as scratch,
         storage_of(name, Path(scratch)) as storage,
     ):
-        by_loose = loose(storage, images)
+        print(f"{name}: {images} images")
+        by_loose = _told("loose", loose(storage, images))
         workspace, by_ours = ours(storage, images)
+        _told("mirrorset", by_ours)
         sizes = {
             "images": sum(_sizes(storage.scratch / "loose" / "images").values()),
             "release": sum(_sizes(workspace.release(_NAME, "1.0.0")).values()),
@@ -216,9 +218,6 @@ def measure(name: str, images: int, more: int) -> dict[str, Any]:
     loose_s = sum(by_loose.values())
     ours_s = by_ours["build"] + by_ours["push"] + by_ours["pull"]
     whole_s = sum(by_ours.values())
-    print(f"{name}: {images} images, {sizes['images'] / 1e6:.0f} MB")
-    for title, taken in (("loose", by_loose), ("mirrorset", by_ours)):
-        print(f"  {title:10} " + "  ".join(f"{part} {seconds}" for part, seconds in taken.items()))
     print(f"  {loose_s:.1f} s over {ours_s:.1f} s; with all of `mirrorset release` {whole_s:.1f} s")
     return {
         "ratio": round(loose_s / ours_s, 2),
@@ -229,6 +228,12 @@ def measure(name: str, images: int, more: int) -> dict[str, Any]:
         "bytes": sizes,
         "added": further,
     }
+
+
+def _told(title: str, taken: dict[str, float]) -> dict[str, float]:
+    shown = "  ".join(f"{part} {seconds}" for part, seconds in taken.items())
+    print(f"  {title:10} {shown}", flush=True)
+    return taken
 
 
 def main() -> None:

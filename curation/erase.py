@@ -46,13 +46,19 @@ def erase_records(path: Path, gone: Gone, is_dry_run: bool = False) -> int:
 
 
 def erase_from_release(
-    folder: Path, work: Path, version: str, gone: Gone, responsible: Responsible
+    folder: Path,
+    work: Path,
+    version: str,
+    gone: Gone,
+    dataset: DatasetParams,
+    responsible: Responsible,
 ) -> ReleaseCard | None:
     """Make a release folder, of which the files that are not concerned may lack, its successor.
 
     Rewritten are the image shard and the label shard of each image, and what the release says of
     itself. A shard that none is left of goes. work: the items and attributions without the images.
-    Returns None where no image is left: there is no such release.
+    dataset: as it is described now, but for its use, which stays. Returns None where no image is
+    left: there is no such release.
     """
     card = ReleaseCard.model_validate_json((folder / "release.json").read_bytes())
     files = dict(card.files)
@@ -75,7 +81,7 @@ def erase_from_release(
         folder,
         work,
         tally,
-        dataset=DatasetParams(name=card.name, intended_use=card.intended_use),
+        dataset=dataset.model_copy(update={"intended_use": card.intended_use}),
         version=version,
         responsible=responsible,
         elsewhere=files,

@@ -39,7 +39,7 @@ class GroupParams(Record):
     max_images: a larger group is no group of copies; its new images are kept out and looked at.
     min_inter_eye_distance_px: smaller faces blur into each other and are not compared.
     sources_grouped_by_author: sources whose pictures show their own author; there all images of
-    one author form a group.
+    one author form a group. Where a source says whom a picture shows, so do all of one person.
     """
 
     face_radius_bits: int = Field(default=48, ge=0, le=255)
@@ -74,7 +74,7 @@ def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> 
     image_ids: list[str] = []
     points: list[list[FivePoints]] = []
     hashed: list[Hashed] = []
-    authors: list[set[tuple[str, str]]] = []
+    people: list[set[tuple[str, str, str]]] = []
     for candidate in read_candidates(snapshot):
         image_id = candidate.image.image_id
         if image_id in selected or (image_id in ledger and blobs.has(image_id)):
@@ -82,7 +82,7 @@ def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> 
             points.append(comparable(_faces(candidate), params))
             rgb = decode(blobs.get(image_id))
             hashed.append(hash_image(rgb, candidate.image.phash, points[-1]))
-            authors.append(_authors(candidate, params))
+            people.append(_people(candidate, params))
 
     @lru_cache(maxsize=_REMEMBERED)
     def pixels(index: int) -> Pixels:
@@ -92,7 +92,7 @@ def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> 
     sets, strangers = join_copies(close, pixels, params.min_likeness)
     oversized = [members for members in sets.subsets() if len(members) > params.max_images]
     is_oversized = {i for members in oversized for i in members}
-    for i, j in _sharing_a_label(authors):
+    for i, j in _sharing_a_label(people):
         sets.add(i)
         sets.add(j)
         sets.merge(i, j)
@@ -149,19 +149,21 @@ def join_copies(
     return sets, strangers
 
 
-def _sharing_a_label(labels: list[set[tuple[str, str]]]) -> Iterator[tuple[int, int]]:
-    first: dict[tuple[str, str], int] = {}
+def _sharing_a_label(labels: list[set[tuple[str, str, str]]]) -> Iterator[tuple[int, int]]:
+    first: dict[tuple[str, str, str], int] = {}
     for i, own in enumerate(labels):
         for label in own:
             yield first.setdefault(label, i), i
 
 
-def _authors(candidate: Candidate, params: GroupParams) -> set[tuple[str, str]]:
-    return {
-        (sighting.source, sighting.author)
-        for sighting in candidate.sightings
-        if sighting.source in params.sources_grouped_by_author and sighting.author
-    }
+def _people(candidate: Candidate, params: GroupParams) -> set[tuple[str, str, str]]:
+    """Whom the image shows, as far as its sources say: their authors, subjects they tell apart."""
+    found = set()
+    for sighting in candidate.sightings:
+        found |= {("subject", sighting.source, one) for one in sighting.subject_ids}
+        if sighting.source in params.sources_grouped_by_author and sighting.author:
+            found.add(("author", sighting.source, sighting.author))
+    return found
 
 
 def _faces(candidate: Candidate) -> tuple[Face, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from faces.registry import load_registry, verify
 from flows.sections import check_params
+from mirrorset.dvc_config import require_packages
 from mirrorset.errors import MirrorsetError
 from mirrorset.records import Annotation, ImageRecord, Record, Sighting
 from mirrorset.settings import read_settings
@@ -129,6 +130,7 @@ def _workspace(home: Path) -> Iterator[Finding]:
         )
         return
     yield _tried("workspace", lambda: check_params(open_workspace(home)))
+    yield _tried("remote", lambda: require_packages(open_workspace(home).remote))
     yield _tried("catalogue", lambda: _read_catalogue(open_workspace(home)))
 
 

@@ -40,6 +40,7 @@ from mirrorset.catalogue.erase import erase as erase_from_catalogue
 from mirrorset.elsewhere import noted
 from mirrorset.erasure import Certificate, Gone, Order, Removed, Unreached, merged
 from mirrorset.errors import InputError, MirrorsetError
+from mirrorset.fetched import forget
 from mirrorset.files import write_bytes
 from mirrorset.objects import Objects, opened_objects
 from mirrorset.records import Batch, ImageRecord, Record, Sighting, utc_now
@@ -297,8 +298,11 @@ def _made_of_releases(
     for folder in noted(workspace.home):
         found += erase_conversion(folder, gone, is_dry_run)
         found += erase_pack(folder, gone, is_dry_run)
+    name = workspace.dataset.name
     for version in versions:
-        found += erase_runs(workspace.parity / f"{workspace.dataset.name}-{version}", is_dry_run)
+        found += erase_runs(workspace.parity / f"{name}-{version}", is_dry_run)
+        if count := forget(workspace.settings.cache, name, version, is_dry_run):
+            found.append(Removed(place="fetched", name=f"{name}-{version}", count=count))
     for page in sorted((workspace.home / "report").glob("*.html")):
         found += erase_report(page, gone, is_dry_run)
     return found + _from_notes(workspace, gone, is_dry_run)

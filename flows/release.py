@@ -19,6 +19,7 @@ from flows.sections import check_params
 from flows.snapshot import clear_leftovers, is_cloned, restore_catalogue, write_part, write_snapshot
 from flows.successors import taken_versions
 from mirrorset.commands import dvc, git
+from mirrorset.dvc_config import require_packages
 from mirrorset.errors import SettingsError
 from mirrorset.files import read_records
 from mirrorset.records import DatasetItem, LedgerEntry, Record, Rejected, utc_now
@@ -60,6 +61,7 @@ def release(home: Path, version: str | None = None) -> ReleaseSummary:
         raise SettingsError(f"--version {version} is no version: write three numbers, as in 1.2.0.")
     workspace = open_workspace(home)
     check_params(workspace)
+    require_packages(workspace.remote)
     progress = bar("release", total=5)
     with workspace.locked():
         freeze(workspace)

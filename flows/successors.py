@@ -34,14 +34,13 @@ from mirrorset.load import ReleaseCard
 from mirrorset.objects import Objects
 from mirrorset.records import utc_now
 from mirrorset.sniff import sniff
-from mirrorset.withdrawn import FILE, Withdrawn, read_withdrawn, write_withdrawn
+from mirrorset.withdrawn import FILE, TAG, Withdrawn, read_withdrawn, write_withdrawn
 from mirrorset.workspace import Workspace, commit
 from parity.erase import erase_from_pack
 
 _DIR = ".dir"
 _SNAPSHOT = "data/snapshot"
 _FIGURES = ("data/metrics", "data/plots")
-WITHDRAWN_TAG = "withdrawn/"
 
 
 @dataclass
@@ -399,7 +398,12 @@ class _Rewriting:
             name = f"images/{shard:05d}.parquet"
             _copy(self._objects, files[name], folder / name)
         card = erase_from_release(
-            folder, self._scratch / "data" / "work", successor, self._gone, state.responsible
+            folder,
+            self._scratch / "data" / "work",
+            successor,
+            self._gone,
+            self._workspace.dataset,
+            state.responsible,
         )
         if card is None:
             raise InputError("No image is left in it.")
@@ -510,24 +514,23 @@ def _renew_head(
 def _withdraw(workspace: Workspace, plan: tuple[Succession, ...]) -> None:
     """List what is withdrawn, and let its tag say so."""
     name, home = workspace.dataset.name, workspace.home
-    listed = list(read_withdrawn(home))
-    known = {(one.name, one.version) for one in listed}
-    listed += [
-        Withdrawn(name=name, version=one.version, successor=one.successor, withdrawn_at=utc_now())
-        for one in plan
-        if (name, one.version) not in known
-    ]
-    if len(listed) > len(known):
-        write_withdrawn(home, listed)
+    listed = {(one.name, one.version): one for one in read_withdrawn(home)}
+    known = len(listed)
+    for one in plan:
+        withdrawn = Withdrawn(
+            name=name, version=one.version, successor=one.successor, withdrawn_at=utc_now()
+        )
+        listed.setdefault((name, one.version), withdrawn)
+    if len(listed) > known:
+        write_withdrawn(home, listed.values())
     if listed:
         commit(home, "Withdraw versions of which an image was erased", (FILE,))
     for one in plan:
         tag = f"{name}-{one.version}"
         if git(home, "tag", "--list", tag):
-            place = f"its successor is {name}-{one.successor}" if one.successor else "no successor"
-            said = f"{tag} is withdrawn, an image of it was erased: {place}"
+            said = listed[name, one.version].message
             old = git(home, "rev-list", "-n", "1", tag)
-            git(home, "tag", "--force", "--annotate", WITHDRAWN_TAG + tag, "--message", said, old)
+            git(home, "tag", "--force", "--annotate", TAG + tag, "--message", said, old)
             git(home, "tag", "--delete", tag)
 
 

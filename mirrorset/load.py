@@ -1,10 +1,9 @@
-"""Reading a release: `mirrorset.load("data/releases/faces/1.0.0", "train")`."""
+"""Reading a release: `mirrorset.load("selfie", "v1.2.0", split="train")`."""
 
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +12,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from mirrorset.errors import InputError, IntegrityError, SettingsError, first_fault
+from mirrorset.fetched import Files, forget
+from mirrorset.locate import locate
 from mirrorset.records import (
     Annotation,
     Face,
@@ -23,7 +24,10 @@ from mirrorset.records import (
     Sha256,
     Split,
 )
-from mirrorset.withdrawn import FILE, Withdrawn, withdrawal_of
+from mirrorset.remotes import Remote
+from mirrorset.samples import Arrays, S, Samples
+from mirrorset.settings import read_settings
+from mirrorset.shards import CHECKOUT, opened, read_content
 
 _ROWS_AT_ONCE = 64
 
@@ -78,7 +82,7 @@ class Item:
     author: str
     source: str
     page_url: str
-    folder: Path
+    files: Files
 
     @property
     def faces(self) -> tuple[Face, ...]:
@@ -95,11 +99,7 @@ class Item:
 
         Raises InputError where the image's shard is absent, IntegrityError where it is damaged.
         """
-        shard = self.folder / "images" / f"{self.image_shard:05d}.parquet"
-        row_group = _row_groups(shard).get(self.image_id)
-        if row_group is None:
-            raise IntegrityError(f"{shard} lacks image {self.image_id}: run `dvc pull` again.")
-        return _contents(shard, row_group)[self.image_id]
+        return read_content(self.files, self.image_shard, self.image_id)
 
     def rgb(self) -> NDArray[np.uint8]:
         """Upright pixels (height_px, width_px, 3) uint8, RGB."""
@@ -116,37 +116,52 @@ class Release:
     Items come shard by shard, so that reading their pixels in order reads each file once.
     """
 
-    folder: Path
+    files: Files
     card: ReleaseCard
     split: Split | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are; those of a remote come there as they are asked for."""
+        return self.files.folder
 
     def __len__(self) -> int:
         return self.card.splits[self.split] if self.split else self.card.images
 
     def __iter__(self) -> Iterator[Item]:
-        for path in self._label_files():
-            for batch in _parquet(path).iter_batches(batch_size=_ROWS_AT_ONCE):
+        for path in self.label_files():
+            for batch in opened(path).iter_batches(batch_size=_ROWS_AT_ONCE):
                 for row in batch.to_pylist():
-                    yield _item(row, self.folder)
+                    yield _item(row, self.files)
 
     def verify(self) -> None:
-        """Compare every file with the checksum that release.json holds.
+        """Compare every file with the checksum that release.json holds, fetching what is absent.
 
         Raises InputError where one is absent, IntegrityError where one differs.
         """
         for name, sha256 in self.card.files.items():
-            path = self.folder / name
+            path = self.files.path(name)
             if not path.is_file():
                 raise InputError(f"{path} does not exist: run `dvc pull` for the whole release.")
             with path.open("rb") as content:
                 if hashlib.file_digest(content, "sha256").hexdigest() != sha256:
-                    raise IntegrityError(f"{path} has changed: run `dvc checkout` to restore it.")
+                    remedy = "remove it to have it fetched" if self.files.remote else CHECKOUT
+                    raise IntegrityError(f"{path} has changed: {remedy}.")
 
-    def _label_files(self) -> list[Path]:
+    def samples(self, landmarks: str, transform: Callable[[Arrays], S] | None = None) -> Samples[S]:
+        """The same as numpy arrays, by index: what a PyTorch DataLoader takes.
+
+        landmarks: the landmark schema whose points are given, as "ibug68". Raises SettingsError,
+        when labels are first read, where the release has no such landmarks.
+        """
+        return Samples(self, landmarks, transform)
+
+    def label_files(self) -> Iterator[Path]:
+        """The files of its labels, in the order of the image shards."""
         names = [Path(name) for name in self.card.files if name.startswith("labels/")]
         wanted = [name for name in names if self.split in (None, name.stem.rsplit("-", 1)[0])]
         wanted.sort(key=lambda name: name.stem.rsplit("-", 1)[::-1])
-        return [self.folder / name for name in wanted]
+        return (self.files.path(name.as_posix()) for name in wanted)
 
 
 class UnreviewedWarning(UserWarning):
@@ -157,43 +172,62 @@ class WithdrawnWarning(UserWarning):
     """The version that was asked for is withdrawn: its successor was opened in its place."""
 
 
-def load(release: Path | str, split: Split | None = None) -> Release:
-    """The release in the folder `release`, or only its "train", "val" or "test" split.
+def load(
+    release: Path | str,
+    version: str | None = None,
+    *,
+    split: Split | None = None,
+    home: Path | str = ".",
+    cache: Path | str | None = None,
+) -> Release:
+    """A release, or only its "train", "val" or "test" split.
 
-    >>> for item in mirrorset.load("data/releases/faces/1.0.0", "test"):  # doctest: +SKIP
+    >>> for item in mirrorset.load("selfie", "v1.2.0", split="train"):  # doctest: +SKIP
     ...     print(item.image_id, item.rgb().shape, len(item.faces))
 
+    release: the name of a dataset made in the workspace `home`; the address of a git repository
+    that has the version's tag, read through DVC; a folder, or "s3://…" and what else fsspec knows,
+    which holds the release, or without `version` is it. version: "1.2.0", "v1.2.0" or the tag,
+    "selfie-1.2.0". cache: the folder that keeps what is fetched, file by file as it is asked for
+    and with its checksum verified; by itself, MIRRORSET_CACHE or the user's cache.
+
     A version that was withdrawn, since an image of it was erased, leads to its successor, and says
-    so (WithdrawnWarning): the other images have the same ids, groups and splits there.
+    so (WithdrawnWarning): the other images have the same ids, groups and splits there. What the
+    cache held of it goes.
 
     Warns (UnreviewedWarning) where the test split is among it and was released unreviewed. Raises
-    InputError where the folder holds no release, or one that was withdrawn without a successor;
-    SettingsError for an unknown split.
+    InputError where there is no such release, or one that was withdrawn without a successor;
+    SettingsError for an unknown split, a malformed version, or missing credentials;
+    UnavailableError where a remote does not answer.
     """
-    withdrawal = withdrawal_of(Path(release))
-    if withdrawal is not None:
-        release = _successor(Path(release), withdrawal)
+    kept = Path(cache) if cache is not None else read_settings(Path(home)).cache
+    place = locate(release, version, Path(home), kept)
+    if place.withdrawn is not None:
+        forget(kept, place.withdrawn.name, place.withdrawn.version)
         warnings.warn(
-            f"{_withdrawn(withdrawal)}: {withdrawal.successor} is read in its place, with the same "
-            "ids and splits of all other images.",
+            f"{place.withdrawn.in_words}: {place.withdrawn.successor} is read in its place, with "
+            "the same ids and splits of all other images.",
             WithdrawnWarning,
             stacklevel=2,
         )
-    opened = open_release(release, split)
-    if opened.card.is_unreviewed and split in (None, "test"):
+    found = open_release(place.folder, split, place.remote)
+    if found.card.is_unreviewed and split in (None, "test"):
         warnings.warn(
-            f"{opened.card.name} {opened.card.version} was released unreviewed: its test split "
+            f"{found.card.name} {found.card.version} was released unreviewed: its test split "
             "holds labels that no person has looked at, and measures agreement with a model.",
             UnreviewedWarning,
             stacklevel=2,
         )
-    return opened
+    return found
 
 
-def open_release(release: Path | str, split: Split | None = None) -> Release:
-    """As `load`, for those who say themselves whether anybody has looked at the labels.
+def open_release(
+    release: Path | str, split: Split | None = None, remote: Remote | None = None
+) -> Release:
+    """The release in a folder, for those who say themselves whether anybody has looked at it.
 
-    Raises InputError where the folder holds no release, SettingsError for an unknown split.
+    remote: where files that the folder lacks are fetched from. Raises InputError where the folder
+    holds no release, SettingsError for an unknown split.
     """
     folder = Path(release)
     if split is not None and split not in get_args(Split):
@@ -211,33 +245,10 @@ def open_release(release: Path | str, split: Split | None = None) -> Release:
             f"{folder / 'release.json'} cannot be read by this version of mirrorset: "
             f"{where or 'the file'}: {fault}."
         ) from None
-    return Release(folder, card, split)
+    return Release(Files(folder, card.files, remote), card, split)
 
 
-def _successor(folder: Path, withdrawal: Withdrawn) -> Path:
-    """The folder in the place of a withdrawn one. Raises InputError where there is none."""
-    if withdrawal.successor is None:
-        raise InputError(
-            f"{_withdrawn(withdrawal)} and has no successor: take a later version; {FILE} lists "
-            "what was withdrawn."
-        )
-    successor = folder.absolute().with_name(withdrawal.successor)
-    if not successor.is_dir():
-        tag = f"{withdrawal.name}-{withdrawal.successor}"
-        raise InputError(
-            f"{_withdrawn(withdrawal)}; its successor {tag} is not in {folder.parent}: run `git "
-            f"fetch --tags` and `dvc get . data/releases/{withdrawal.name}/{withdrawal.successor} "
-            f"--rev {tag} --out data/releases/{withdrawal.name}/{withdrawal.successor}`."
-        )
-    return successor
-
-
-def _withdrawn(withdrawal: Withdrawn) -> str:
-    day = f"{withdrawal.withdrawn_at:%Y-%m-%d}"
-    return f"{withdrawal.name} {withdrawal.version} was withdrawn on {day}"
-
-
-def _item(row: dict[str, Any], folder: Path) -> Item:
+def _item(row: dict[str, Any], files: Files) -> Item:
     annotation = Annotation(
         image_id=row["image_id"],
         faces=tuple(_face(face) for face in row["faces"]),
@@ -263,7 +274,7 @@ def _item(row: dict[str, Any], folder: Path) -> Item:
         author=row["author"],
         source=row["source"],
         page_url=row["page_url"],
-        folder=folder,
+        files=files,
     )
 
 
@@ -284,36 +295,3 @@ def _face(row: dict[str, Any]) -> Face:
 
 def _dict(pairs: list[dict[str, Any]]) -> dict[str, Any]:
     return {pair["name"]: pair["value"] for pair in pairs}
-
-
-@lru_cache(maxsize=8)
-def _row_groups(shard: Path) -> dict[str, int]:
-    """The row group of every image of a shard."""
-    file = _parquet(shard)
-    return {
-        image_id: row_group
-        for row_group in range(file.num_row_groups)
-        for image_id in file.read_row_group(row_group, ["image_id"])["image_id"].to_pylist()
-    }
-
-
-@lru_cache(maxsize=4)
-def _contents(shard: Path, row_group: int) -> dict[str, bytes]:
-    rows = _parquet(shard).read_row_group(row_group, ["image_id", "bytes"])
-    return dict(zip(rows["image_id"].to_pylist(), rows["bytes"].to_pylist(), strict=True))
-
-
-def _parquet(path: Path) -> Any:
-    """The opened pyarrow.parquet.ParquetFile."""
-    # pyarrow takes most of a second to import, which `import mirrorset` should not cost.
-    import pyarrow  # noqa: PLC0415
-    import pyarrow.parquet  # noqa: PLC0415
-
-    try:
-        return pyarrow.parquet.ParquetFile(path)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist: run `dvc pull` for the whole release.") from None
-    except pyarrow.ArrowInvalid as error:
-        raise IntegrityError(
-            f"{path} is not a whole Parquet file ({error}): run `dvc checkout` to restore it."
-        ) from None

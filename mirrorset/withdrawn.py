@@ -1,20 +1,27 @@
-"""withdrawn.yaml: the versions of a workspace that were withdrawn, and what takes their place.
+"""The versions of a dataset that were withdrawn, and what takes their place.
 
-Git keeps it, so that whoever has a clone learns of it by pulling.
+A workspace lists them in withdrawn.yaml, which git keeps; whoever has a clone learns of it by
+pulling. To those who only ask a repository for its tags, a tag says it: withdrawn/NAME-VERSION,
+whose message ends in the trailer "Successor: VERSION".
 """
 
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from mirrorset.commands import git
 from mirrorset.errors import InputError
 from mirrorset.files import write_text
 from mirrorset.records import Record
 
 FILE = "withdrawn.yaml"
+TAG = "withdrawn/"
 _RELEASES = ("data", "releases")
+_TRAILER = "Successor"
+_FORMAT = f"%(taggerdate:iso-strict)%0a%(contents:trailers:key={_TRAILER},valueonly)"
 
 
 class Withdrawn(Record):
@@ -24,6 +31,17 @@ class Withdrawn(Record):
     version: str
     successor: str | None
     withdrawn_at: AwareDatetime
+
+    @property
+    def in_words(self) -> str:
+        """What a reader is told first."""
+        return f"{self.name} {self.version} was withdrawn on {self.withdrawn_at:%Y-%m-%d}"
+
+    @property
+    def message(self) -> str:
+        """Of the tag; `withdrawal_by_tag` reads it."""
+        said = f"{self.name} {self.version} is withdrawn: an image of it was erased"
+        return f"{said}\n\n{_TRAILER}: {self.successor}" if self.successor else said
 
 
 _LIST = TypeAdapter(tuple[Withdrawn, ...])
@@ -67,3 +85,25 @@ def withdrawal_of(folder: Path) -> Withdrawn | None:
     if found is None or last is None:
         return None
     return found.model_copy(update={"successor": last.successor})
+
+
+def withdrawal_by_tag(address: str, name: str, version: str) -> Withdrawn:
+    """What a git repository's tag says of a version that it withdrew.
+
+    Raises what `git` does where the repository does not give it.
+    """
+    ref = f"refs/tags/{TAG}{name}-{version}"
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        git(folder, "init", "--quiet", "--bare")
+        git(folder, "fetch", "--quiet", "--depth=1", address, f"{ref}:{ref}")
+        said = git(folder, "for-each-ref", f"--format={_FORMAT}", ref)
+    at, _, successor = said.partition("\n")
+    return Withdrawn.model_validate(
+        {
+            "name": name,
+            "version": version,
+            "successor": successor.strip() or None,
+            "withdrawn_at": at,
+        }
+    )

@@ -5,7 +5,6 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from configparser import ConfigParser
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,8 +15,9 @@ from pathlib import Path
 from mirrorset.blobs import BlobStore
 from mirrorset.catalogue import Catalogue
 from mirrorset.commands import dvc, git
+from mirrorset.dvc_config import configure, refuse_secrets, remote_url
 from mirrorset.errors import InputError, SettingsError
-from mirrorset.files import write_bytes, written_aside
+from mirrorset.files import write_bytes
 from mirrorset.params import DatasetParams, P, Responsible, read_params
 from mirrorset.settings import Settings, read_settings
 
@@ -105,10 +105,7 @@ class Workspace:
     @property
     def remote(self) -> str:
         """Address of the DVC remote that releases are pushed to, or ""."""
-        config = ConfigParser(interpolation=None)
-        config.read([self.home / ".dvc" / "config", self.home / ".dvc" / "config.local"])
-        name = config.get("core", "remote", fallback="")
-        return config.get(_remote_section(name), "url", fallback=name)
+        return remote_url(self.home)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -137,16 +134,18 @@ def open_workspace(home: Path) -> Workspace:
     if not (home / ".dvc").is_dir() or not (home / "params.yaml").is_file():
         raise SettingsError(f"{home} is no workspace: run `mirrorset init {home}` first.")
     workspace = Workspace(home.resolve(), read_settings(home))
+    refuse_secrets(home)
     # A misspelt section would be ignored by every step: it is refused before the first.
     _ = workspace.dataset
     return workspace
 
 
-def init(home: Path, remote: str | None = None) -> Workspace:
+def init(home: Path, remote: str | None = None, endpoint_url: str | None = None) -> Workspace:
     """Make a workspace at `home`, or complete one; files that exist stay as they are.
 
     remote: address of the DVC remote that releases are pushed to (a folder, s3://…), or None.
-    Raises InputError where `home` is a file.
+    endpoint_url: of an S3 server that is not Amazon's. Raises InputError where `home` is a file,
+    SettingsError where a credential would enter what git tracks.
     """
     if home.exists() and not home.is_dir():
         raise InputError(f"{home} is a file: name a folder for the workspace.")
@@ -164,7 +163,7 @@ def init(home: Path, remote: str | None = None) -> Workspace:
     if not (home / ".dvc" / "config").exists():
         dvc(home, "init", "--quiet", "--force")
     _complete(home / ".dvc" / "plots", template.joinpath("plots"), _PLOTS)
-    _configure_dvc(home / ".dvc" / "config", remote)
+    configure(home, remote, endpoint_url)
     commit(home, "Make the workspace", _TRACKED)
     workspace = open_workspace(home)
     # Its tables are made now: no later command has to.
@@ -186,22 +185,6 @@ def _complete(folder: Path, template: Traversable, names: Sequence[str]) -> None
             write_bytes(folder / name, template.joinpath(name.lstrip(".")).read_bytes())
 
 
-def _configure_dvc(file: Path, remote: str | None) -> None:
-    config = ConfigParser(interpolation=None)
-    config.read(file, encoding="utf-8")
-    wanted = {"core": {"analytics": "false", "check_update": "false"}}
-    if not config.has_option("plots", "html_template"):
-        wanted["plots"] = {"html_template": "plots/page.html"}
-    if remote is not None:
-        wanted["core"]["remote"] = "storage"
-        wanted[_remote_section("storage")] = {"url": remote}
-    before = {name: dict(config[name]) for name in config.sections()}
-    config.read_dict(wanted)
-    if {name: dict(config[name]) for name in config.sections()} != before:
-        with written_aside(file) as aside, aside.open("w", encoding="utf-8") as out:
-            config.write(out)
-
-
 def _await_git(home: Path) -> None:
     """Give another git some seconds; a lock older than that was left by one that was killed."""
     lock = home / ".git" / "index.lock"
@@ -209,10 +192,6 @@ def _await_git(home: Path) -> None:
         if time.time() - lock.stat().st_mtime > _STALE_S:
             lock.unlink(missing_ok=True)
         time.sleep(0.1)
-
-
-def _remote_section(name: str) -> str:
-    return f"'remote \"{name}\"'"
 
 
 def _has_author(home: Path) -> bool:

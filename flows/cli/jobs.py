@@ -26,16 +26,21 @@ def init(
         str | None,
         typer.Option(help="Where releases are pushed: a folder, s3://bucket/path, ssh://…"),
     ] = None,
+    endpoint_url: Annotated[
+        str | None,
+        typer.Option(help="The S3 server of --remote s3://…, where it is not Amazon's."),
+    ] = None,
     home: Home = HERE,
     is_json: Json = False,
 ) -> None:
     """Make a workspace: git, DVC, params.yaml, dvc.yaml, settings.
 
-    Files that exist stay as they are, so running it again completes a workspace.
+    Files that exist stay as they are, so running it again completes a workspace. Credentials of
+    the remote stay in the environment, or in .dvc/config.local, which git does not see.
     """
     from mirrorset.workspace import init as run
 
-    workspace = run(folder or home, remote)
+    workspace = run(folder or home, remote, endpoint_url)
     show(
         {
             "workspace": str(workspace.home),

@@ -80,21 +80,31 @@ def places(workspace: Workspace, release_name: str) -> dict[str, tuple[str, str,
     }
 
 
-def test_nothing_is_left_of_an_erased_image_and_all_else_is_as_it_was(root: Path) -> None:
+def test_nothing_is_left_of_an_erased_image_and_all_else_is_as_it_was(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIRRORSET_CACHE", str(root / "cache"))
     workspace = open_workspace(root / "faces")
     sought = traces(workspace, 4)
+    # One who only reads has fetched a version.
+    assert list(mirrorset.load(str(workspace.home), VERSIONS[0], home=workspace.home))
     before = {version: places(workspace, version) for version in VERSIONS}
     objects_before = {one.name for one in (root / "remote").rglob("*") if one.is_file()}
     assert all(sought.image_id in held for held in before.values())
-    everywhere = [workspace.home, root / "remote", root / "coco"]
+    everywhere = [workspace.home, root / "remote", root / "coco", root / "cache"]
     places_before = set(found_in(everywhere, sought))
-    assert {one.relative_to(root).parts[0] for one in places_before} == {"faces", "remote", "coco"}
+    assert {one.relative_to(root).parts[0] for one in places_before} == {
+        "faces",
+        "remote",
+        "coco",
+        "cache",
+    }
 
     listed = dry_run(workspace.home, Asked(images=(sought.image_id[:12],)))
     assert set(found_in(everywhere, sought)) == places_before, "a dry run changes nothing"
     assert {one.place for one in listed.would_remove} >= {
         *("catalogue", "blob store", "DVC cache", "DVC remote", "releases", "archives", "reports"),
-        *("conversions", "workspace", "CVAT"),
+        *("conversions", "workspace", "CVAT", "fetched"),
     }
     assert listed.unreached == ()
 
@@ -130,7 +140,9 @@ def test_nothing_is_left_of_an_erased_image_and_all_else_is_as_it_was(root: Path
         *(f"faces-{one}" for one in SUCCESSORS),
         *(f"withdrawn/faces-{one}" for one in VERSIONS),
     ]
-    assert "faces-0.1.1" in git(workspace.home, "tag", "--list", "-n1", "withdrawn/faces-0.1.0")
+    with pytest.warns(WithdrawnWarning, match="0.1.1 is read in its place"):
+        fetched = mirrorset.load(str(workspace.home), VERSIONS[0], home=workspace.home)
+    assert fetched.card.version == SUCCESSORS[0]
     assert git(workspace.home, "status", "--porcelain") == ""
     assert "up to date" in dvc(workspace.home, "status")
 
@@ -176,7 +188,7 @@ def test_the_next_crawl_is_refused_by_the_tombstone_and_the_next_release_holds_n
     again = release(workspace.home)
     assert not again.is_new
     assert again.version == SUCCESSORS[-1]
-    everywhere = [workspace.home, root / "remote", root / "coco"]
+    everywhere = [workspace.home, root / "remote", root / "coco", root / "cache"]
     assert list(found_in(everywhere, sought)) == []
     with workspace.catalogue() as catalogue:
         del ledger[sought.image_id]

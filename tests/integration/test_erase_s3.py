@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import requests
+from s3_server import CREDENTIALS, serving
 
 from mirrorset.blobs import BlobStore
 from mirrorset.erasure import Removed
@@ -13,33 +14,22 @@ from mirrorset.errors import UnavailableError
 from mirrorset.objects import opened_objects
 from mirrorset.workspace import init
 
-for needed in ("moto.server", "boto3", "dvc_s3"):
-    pytest.importorskip(needed, reason="needs dvc-s3 and moto[server], which no lock has yet")
-
 BUCKET = "faces"
 
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A client of an S3 server on loopback, whose one bucket keeps versions."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    # Its buckets would outlive it.
-    requests.post(f"{url}/moto-api/reset", timeout=10).raise_for_status()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-    client = boto3.client("s3", endpoint_url=url)
-    client.create_bucket(Bucket=BUCKET)
-    client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-    yield client
-    server.stop()
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    with serving() as server:
+        # Its buckets would outlive it.
+        requests.post(f"{server.url}/moto-api/reset", timeout=10).raise_for_status()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        client = server.client()
+        client.create_bucket(Bucket=BUCKET)
+        client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        yield client
 
 
 def kept(client: Any) -> list[str]:

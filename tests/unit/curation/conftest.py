@@ -63,6 +63,7 @@ class Portrait:
     licence: str = "CC BY 4.0"
     author: str = "A. Photographer"
     source: str = "gallery"
+    subject_ids: tuple[str, ...] = ()
     origin: Origin = "model"
     is_adult: bool = True
     failed_checks: tuple[str, ...] = ()
@@ -115,6 +116,7 @@ class Portrait:
             image_url=f"http://127.0.0.1:8080/{image_id[:8]}.jpg",
             licence=licence,
             author=self.author,
+            subject_ids=self.subject_ids,
             evidence=Evidence(
                 licence_read_from="rel=license", licence_text=self.licence, crawler="mirrorset/test"
             ),

@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 from curation.erase import erase_from_release, erase_records
 from mirrorset.erasure import Gone
 from mirrorset.load import ReleaseCard, open_release
-from mirrorset.params import Responsible
+from mirrorset.params import DatasetParams, Responsible
 
 Release = Callable[..., ReleaseCard]
+FACES = DatasetParams(name="faces", url="https://example.org/faces")
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -30,7 +31,7 @@ def test_one_shard_of_each_is_rewritten(
     gone = Gone(frozenset({item.image_id}))
     for file in work.glob("*.jsonl"):
         erase_records(file, gone)
-    card = erase_from_release(folder, work, "1.0.1", gone, Responsible())
+    card = erase_from_release(folder, work, "1.0.1", gone, FACES, Responsible())
     assert card is not None
     after = contents(folder)
     shard = f"{item.image_shard:05d}.parquet"
@@ -42,6 +43,7 @@ def test_one_shard_of_each_is_rewritten(
     opened = open_release(folder)
     opened.verify()
     assert (opened.card.version, opened.card.images) == ("1.0.1", 5)
+    assert json.loads((folder / "croissant.json").read_text())["url"] == FACES.url
     assert item.image_id not in {one.image_id for one in opened}
     assert not any(item.image_id.encode() in content for content in after.values())
     assert pq.read_table(folder / "images" / shard).num_rows == 1
@@ -59,14 +61,14 @@ def test_a_shard_of_which_nothing_is_left_goes_and_so_does_a_release(
     gone = Gone(frozenset({alone.image_id}))
     for file in work.glob("*.jsonl"):
         erase_records(file, gone)
-    card = erase_from_release(folder, work, "1.0.1", gone, Responsible())
+    card = erase_from_release(folder, work, "1.0.1", gone, FACES, Responsible())
     assert card is not None
     assert not list(folder.rglob(f"*{alone.image_shard:05d}.parquet"))
     open_release(folder).verify()
     gone = Gone(frozenset(one.image_id for one in items))
     for file in work.glob("*.jsonl"):
         erase_records(file, gone)
-    assert erase_from_release(everything, work, "1.0.1", gone, Responsible()) is None
+    assert erase_from_release(everything, work, "1.0.1", gone, FACES, Responsible()) is None
 
 
 def test_whose_near_duplicate_was_erased_gets_the_next_key(tmp_path: Path) -> None:

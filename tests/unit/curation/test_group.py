@@ -144,6 +144,18 @@ def test_authors_group_only_where_asked(portraits, grouped):
     assert len({members[portrait.image.image_id] for portrait in selfies}) == 1
 
 
+def test_people_whom_a_source_tells_apart_group(portraits, grouped):
+    """A picture of two people ties the pictures of either."""
+    shown = [("p1",), ("p1", "p2"), ("p2",), ("p3",), ()]
+    images = [
+        one.but(source="studio", subject_ids=ids)
+        for one, ids in zip(portraits, shown, strict=False)
+    ]
+    members = grouped([*images, portraits[5].but(source="elsewhere", subject_ids=("p1",))])
+    assert len({members[one.image.image_id] for one in images[:3]}) == 1
+    assert len(set(members.values())) == 4
+
+
 def test_minting_does_not_change_selection_or_groups(portraits, grouped, tmp_path):
     images = [*portraits[:3], portraits[0].reencoded(50)]
     before = grouped(images), (tmp_path / "selected.jsonl").read_bytes()

@@ -69,13 +69,21 @@ def test_items_are_typed_and_can_be_read_twice(folder):
 
 
 def test_a_split_has_its_own_length_and_items(folder):
-    assert len(mirrorset.load(folder, "train")) == len(list(mirrorset.load(folder, "train"))) == 1
-    assert len(mirrorset.load(folder, "val")) == len(list(mirrorset.load(folder, "val"))) == 0
+    assert (
+        len(mirrorset.load(folder, split="train"))
+        == len(list(mirrorset.load(folder, split="train")))
+        == 1
+    )
+    assert (
+        len(mirrorset.load(folder, split="val"))
+        == len(list(mirrorset.load(folder, split="val")))
+        == 0
+    )
 
 
 def test_an_unknown_split_is_named(folder):
     with pytest.raises(SettingsError, match="'dev'"):
-        mirrorset.load(folder, "dev")
+        mirrorset.load(folder, split="dev")
 
 
 def test_a_folder_without_release_json(tmp_path):
@@ -124,9 +132,9 @@ def test_a_release_declared_unreviewed_says_so_when_its_test_split_is_loaded(fol
     (folder / "release.json").write_text(json.dumps(CARD | {"is_unreviewed": True}))
     for split in (None, "test"):
         with pytest.warns(UnreviewedWarning, match="no person has looked at"):
-            mirrorset.load(folder, split)
+            mirrorset.load(folder, split=split)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        mirrorset.load(folder, "train")
+        mirrorset.load(folder, split="train")
         (folder / "release.json").write_text(json.dumps(CARD))
         mirrorset.load(folder)

@@ -7,7 +7,7 @@ tombstones → successors and withdrawal → annotators → what was made of rel
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -257,13 +257,11 @@ def _look(
     return found, surveyed, unreached
 
 
-def _contents(workspace: Workspace, gone: Gone) -> list[bytes]:
+def _contents(workspace: Workspace, gone: Gone) -> Iterator[bytes]:
     """The originals that are still there."""
-    contents = []
     for image_id in gone.image_ids:
         with suppress(MirrorsetError):
-            contents.append(workspace.blobs.get(image_id))
-    return contents
+            yield workspace.blobs.get(image_id)
 
 
 def _by_server(workspace: Workspace, batches: Iterable[Batch], gone: Gone) -> dict[str, int]:

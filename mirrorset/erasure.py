@@ -14,6 +14,8 @@ from mirrorset.records import Record, Sha256
 
 # Annotators' archives name an image by as many digits of its id.
 _STEM_DIGITS = 16
+# So many words are looked for one by one.
+_FEW = 64
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,20 @@ class Gone:
 
     def is_in(self, content: bytes) -> bool:
         """Whether a text mentions any of the images."""
-        return any(word in content for word in self.words)
+        if len(self.words) <= _FEW:
+            return any(word in content for word in self.words)
+        size, by_end = self._by_end
+        ends = {content[start : start + size] for start in range(len(content) - size + 1)}
+        return any(word in content for end in by_end.keys() & ends for word in by_end[end])
+
+    @cached_property
+    def _by_end(self) -> tuple[int, dict[bytes, list[bytes]]]:
+        """The words by their last bytes, of which all have as many: many are looked for at once."""
+        size = min(_STEM_DIGITS, *(len(word) for word in self.words))
+        by_end: dict[bytes, list[bytes]] = {}
+        for word in self.words:
+            by_end.setdefault(word[-size:], []).append(word)
+        return size, by_end
 
 
 class Removed(Record):

@@ -1,9 +1,9 @@
 """Taking all that the catalogue knows of images out of it, and what must not come back."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, Text, and_, cast, func, or_, select
+from sqlalchemy import Column, Connection, Table, Text, and_, bindparam, cast, or_, select
 
 from mirrorset.catalogue.frontier import Kind, place
 from mirrorset.catalogue.store import Catalogue
@@ -24,6 +24,9 @@ from mirrorset.tombstones import Of, Tombstones
 # What refers to an image goes before it.
 _BY_IMAGE = [one for one in reversed(metadata.sorted_tables) if "image_id" in one.c]
 _PLACE = "catalogue"
+_AT_ONCE = 500
+
+Key = dict[str, Any]  # the values of columns that name rows
 
 
 def erase(catalogue: Catalogue, gone: Gone, is_dry_run: bool = False) -> list[Removed]:
@@ -32,14 +35,17 @@ def erase(catalogue: Catalogue, gone: Gone, is_dry_run: bool = False) -> list[Re
     What annotators had stays in `batches` until the exchange has taken it away from them. The
     database's files are compacted afterwards, also when an erasure that was killed is run again.
     """
-    if is_dry_run:
-        with catalogue.reading() as connection:
-            return _counted(connection, gone)
-    with catalogue.writing() as connection:
-        found = _counted(connection, gone)
-        for table, condition in _conditions(gone):
-            connection.execute(table.delete().where(condition))
-    catalogue.compact()
+    found = []
+    with catalogue.reading() if is_dry_run else catalogue.writing() as connection:
+        for table, keys in _rows(connection, gone):
+            if keys:
+                found.append(Removed(place=_PLACE, name=table.name, count=len(keys)))
+            if keys and not is_dry_run:
+                is_meant = and_(*(table.c[name] == bindparam(f"its_{name}") for name in keys[0]))
+                own = [{f"its_{name}": value for name, value in key.items()} for key in keys]
+                connection.execute(table.delete().where(is_meant), own)
+    if not is_dry_run:
+        catalogue.compact()
     return found
 
 
@@ -58,12 +64,15 @@ def pages_of(catalogue: Catalogue, seen: Sequence[Sighting]) -> frozenset[str]:
     image_ids = {one.image_id for one in seen}
     addresses = {one for sighting in seen for one in (sighting.page_url, sighting.image_url)}
     addresses.discard("")
-    query = select(sightings.c.page_url, sightings.c.image_url).where(
-        sightings.c.image_id.not_in(image_ids),
-        or_(sightings.c.page_url.in_(addresses), sightings.c.image_url.in_(addresses)),
-    )
+    shared: set[str] = set()
     with catalogue.reading() as connection:
-        shared = {one for row in connection.execute(query) for one in row}
+        for some in _batched(sorted(addresses)):
+            query = select(sightings.c.image_id, sightings.c.page_url, sightings.c.image_url).where(
+                or_(sightings.c.page_url.in_(some), sightings.c.image_url.in_(some))
+            )
+            for image_id, *seen_at in connection.execute(query):
+                if image_id not in image_ids:
+                    shared.update(seen_at)
     return frozenset(addresses - shared)
 
 
@@ -102,56 +111,61 @@ def bury_found_again(catalogue: Catalogue, key: str) -> None:
         named += [("item", f"{row.source}:{row.key.removeprefix('item:')}"), ("address", row.url)]
     bury(catalogue, key, named)
     with catalogue.writing() as connection:
-        ids = [row.entry_id for row in rows]
-        connection.execute(frontier.delete().where(frontier.c.entry_id.in_(ids)))
+        is_meant = frontier.c.entry_id == bindparam("its_id")
+        connection.execute(
+            frontier.delete().where(is_meant), [{"its_id": row.entry_id} for row in rows]
+        )
     catalogue.compact()
 
 
-def _counted(connection: Connection, gone: Gone) -> list[Removed]:
-    counts = [
-        (table.name, connection.execute(select(func.count()).where(condition)).scalar_one())
-        for table, condition in _conditions(gone)
-    ]
-    return [Removed(place=_PLACE, name=name, count=count) for name, count in counts if count]
+def _rows(connection: Connection, gone: Gone) -> Iterator[tuple[Table, list[Key]]]:
+    """What names each row to delete, table by table, in an order that breaks no reference."""
+    yield rejected, _of_rejected(connection, gone)
+    yield frontier, _of_frontier(connection, gone)
+    for table in _BY_IMAGE:
+        yield table, _of_image(connection, gone, table.c.image_id)
 
 
-def _conditions(gone: Gone) -> list[tuple[Table, ColumnElement[bool]]]:
-    """The rows to delete of each table, in an order that breaks no reference."""
-    ids = sorted(gone.image_ids)
-    addresses = sorted(gone.addresses)
-    rejections = or_(
-        rejected.c.item_id.in_([*ids, *sorted(gone.items)]),
-        *([rejected.c.image_url.in_(addresses)] if addresses else []),
-        *(rejected.c.detail.contains(one) for one in ids),
-    )
+def _of_image(connection: Connection, gone: Gone, column: Column[str]) -> list[Key]:
     return [
-        (rejected, rejections),
-        (frontier, _of_frontier(gone, addresses)),
-        *((table, table.c.image_id.in_(ids)) for table in _BY_IMAGE),
+        {"image_id": image_id}
+        for some in _batched(sorted(gone.image_ids))
+        for image_id in connection.execute(select(column).where(column.in_(some))).scalars()
     ]
 
 
-def _of_frontier(gone: Gone, addresses: Sequence[str]) -> ColumnElement[bool]:
+def _of_rejected(connection: Connection, gone: Gone) -> list[Key]:
+    """What was rejected of them, or for being like one of them."""
+    ids = Gone(gone.image_ids)
+    query = select(*(rejected.c.item_id, rejected.c.step, rejected.c.image_url, rejected.c.detail))
+    return [
+        {"item_id": row.item_id, "step": row.step}
+        for row in connection.execute(query)
+        if gone.is_meant(row.item_id)
+        or row.image_url in gone.addresses
+        or ids.is_in(row.detail.encode())
+    ]
+
+
+def _of_frontier(connection: Connection, gone: Gone) -> list[Key]:
     """Items at their source, pages that show nothing else, and what names one of these."""
-    by_source: Mapping[str, list[str]] = _by_source(gone.items)
-    mentioning: list[Any] = [cast(frontier.c.content, Text).contains(one) for one in addresses]
-    return or_(
-        frontier.c.url.in_(addresses),
-        frontier.c.key.in_([f"page:{place(one)}" for one in addresses]),
-        *([and_(frontier.c.kind == int(Kind.ITEM), or_(*mentioning))] if mentioning else []),
-        *(
-            and_(
-                frontier.c.key.in_([f"item:{one}" for one in items]),
-                frontier.c.crawl_id.in_(select(crawls.c.crawl_id).where(crawls.c.source == source)),
-            )
-            for source, items in by_source.items()
-        ),
-    )
+    pages = {f"page:{place(one)}" for one in gone.addresses}
+    mentioned = Gone(frozenset(), addresses=gone.addresses)
+    query = select(
+        *(frontier.c.entry_id, frontier.c.key, frontier.c.kind, frontier.c.url),
+        cast(frontier.c.content, Text).label("content"),
+        crawls.c.source,
+    ).join(crawls, crawls.c.crawl_id == frontier.c.crawl_id)
+    return [
+        {"entry_id": row.entry_id}
+        for row in connection.execute(query)
+        if row.url in gone.addresses
+        or row.key in pages
+        or f"{row.source}:{row.key.removeprefix('item:')}" in gone.items
+        or (row.kind == int(Kind.ITEM) and mentioned.is_in(row.content.encode()))
+    ]
 
 
-def _by_source(items: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for item in sorted(items):
-        source, _, source_item_id = item.partition(":")
-        found.setdefault(source, []).append(source_item_id)
-    return found
+def _batched(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """As many at once as a statement takes variables."""
+    return (values[start : start + _AT_ONCE] for start in range(0, len(values), _AT_ONCE))

@@ -177,3 +177,35 @@ def test_where_an_erased_picture_is_met_again_is_kept_as_a_tombstone_alone(
     now = read_tombstones(catalogue, KEY)
     assert now.standing([("item", "gallery:9")])
     assert now.standing([("address", "https://y/9.jpg")])
+
+
+def test_forty_thousand_images_go_at_once(catalogue: Catalogue) -> None:
+    """More than a statement of SQLite takes variables, or an expression parts."""
+    others = [f"{number:064x}" for number in range(40_000)]
+    many = Gone(
+        GOING.image_ids | set(others),
+        GOING.items | {f"gallery:b{number}" for number in range(40_000)},
+        GOING.addresses | {f"http://y/{number}.jpg" for number in range(40_000)},
+    )
+    expected = erase(catalogue, GOING, is_dry_run=True)
+    assert erase(catalogue, many, is_dry_run=True) == expected
+    assert erase(catalogue, many) == expected
+
+
+def test_many_words_are_found_as_few_are() -> None:
+    words = [f"http://x/{number}/{number * 7919}.jpg" for number in range(200)]
+    few, many = (
+        Gone(frozenset(), addresses=frozenset(words[150:151])),
+        Gone(frozenset({GONE}), frozenset({"gallery:1"}), frozenset(words)),
+    )
+    for text, is_there in (
+        (f'{{"page_url":"{words[150]}"}}', True),
+        (words[150], True),
+        (words[150][1:], False),
+        (words[150][:-1], False),
+        ("", False),
+        ("x", False),
+    ):
+        assert few.is_in(text.encode()) is many.is_in(text.encode()) is is_there
+    assert many.is_in(b"see " + GONE[:16].encode())
+    assert many.is_in(b"it was gallery:1.")

@@ -36,6 +36,7 @@ _WORDS = {
     Reason.MINOR_DOUBT: "Possibly a minor: quarantined",
     Reason.INTIMATE: "Intimate: refused, shown to nobody",
     Reason.DROPPED: "Dropped by a person",
+    Reason.ERASED: "Erased on request, not to come back",
     Reason.QUALITY: "Capture quality",
     Reason.SEVERAL_FACES: "More faces than wanted",
     Reason.OCCLUSION: "Face hidden by something",

@@ -57,8 +57,8 @@ def erase_from_release(
 
     Rewritten are the image shard and the label shard of each image, and what the release says of
     itself. A shard that none is left of goes. work: the items and attributions without the images.
-    dataset: as it is described now, but for its use, which stays. Returns None where no image is
-    left: there is no such release.
+    dataset: as it is described now, but for its name and use, which stay. Returns None where no
+    image is left: there is no such release.
     """
     card = ReleaseCard.model_validate_json((folder / "release.json").read_bytes())
     files = dict(card.files)
@@ -81,7 +81,7 @@ def erase_from_release(
         folder,
         work,
         tally,
-        dataset=dataset.model_copy(update={"intended_use": card.intended_use}),
+        dataset=dataset.model_copy(update={"name": card.name, "intended_use": card.intended_use}),
         version=version,
         responsible=responsible,
         elsewhere=files,

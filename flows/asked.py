@@ -45,6 +45,11 @@ class Asked(Record):
         }
         return ", ".join(name for name, value in named.items() if value)
 
+    @property
+    def only_due(self) -> bool:
+        """Whether it is a matter of time alone, for which there may be nothing to do."""
+        return self == Asked(is_due=True)
+
     def require_some(self) -> None:
         """Raise SettingsError where nothing was asked for."""
         if not self.in_words:

@@ -95,10 +95,10 @@ def in_words(certificate: Certificate) -> str:
 
 def _succession(one: Succession) -> str:
     if one.successor is None:
-        return f"- {one.version} is withdrawn, without a successor. {one.why}".rstrip()
+        return f"- {one.tag} is withdrawn, without a successor. {one.why}".rstrip()
     if one.why:
         return f"- {one.version} is still to be succeeded by {one.successor}. {one.why}"
-    return f"- {one.version} is withdrawn; its successor is {one.successor}."
+    return f"- {one.tag} is withdrawn; its successor is {one.successor}."
 
 
 def _order_file(private: Path, erasure_id: str) -> Path:

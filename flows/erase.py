@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from annotation.erase import batches_with, erase_from_archives
-from curation.erase import erase_conversion
+from curation.erase import erase_conversion, erase_records
 from flows import prefect_runs
 from flows.annotate import take_away
 from flows.asked import Asked, images_of
@@ -21,9 +21,9 @@ from flows.certificates import close, folder_of, read_certificate, read_order, w
 from flows.engine import flow, task
 from flows.exchanges import server_of
 from flows.progress import bar
-from flows.snapshot import clear_leftovers
 from flows.successors import (
     Survey,
+    Version,
     clear,
     is_postponed,
     needed,
@@ -41,7 +41,7 @@ from mirrorset.elsewhere import noted
 from mirrorset.erasure import Certificate, Gone, Order, Removed, Unreached, merged
 from mirrorset.errors import InputError, MirrorsetError
 from mirrorset.fetched import forget
-from mirrorset.files import write_bytes
+from mirrorset.files import clear_leftovers, write_bytes
 from mirrorset.objects import Objects, opened_objects
 from mirrorset.records import Batch, ImageRecord, Record, Sighting, utc_now
 from mirrorset.tombstones import Of, Tombstones, make_key
@@ -82,57 +82,71 @@ def dry_run(home: Path, asked: Asked) -> Listing:
         with opened_objects(workspace.home, Path(scratch), is_dry_run=True) as objects:
             found, surveyed, unreached = _look(workspace, catalogue, objects, gone)
             plan = planned(workspace, surveyed.versions)
-        name = workspace.dataset.name
         return Listing(
             images=tuple(sorted(image_ids)),
             would_remove=merged(found),
-            would_withdraw=tuple(
-                f"{name}-{one.version} → {one.successor or 'no successor'}" for one in plan
-            ),
+            would_withdraw=tuple(f"{one.tag} → {one.successor or 'no successor'}" for one in plan),
             unreached=tuple(unreached),
         )
 
 
-def order(home: Path, asked: Asked) -> str:
+def order(home: Path, asked: Asked) -> str | None:
     """Keep an order to erase what was asked for; returns its id, by which `erase` does it.
 
-    The same request has the same id: what a kill has left of it goes on. Raises as `dry_run` does,
-    but for a request that is done already.
+    The same request goes on with what a kill has left of it; done, and with nothing new to erase,
+    it has the id of its last certificate. None where it only asked for what is due and nothing is.
+    Raises as `dry_run` does, but for a request that is done already.
     """
     asked.require_some()
     workspace = open_workspace(home)
     with workspace.locked(), workspace.catalogue() as catalogue:
         spool.ingest(workspace.spool, catalogue)
-        key = Tombstones(make_key(workspace.private))
-        erasure_id = key.hash_of("erasure", asked.as_text())[:16]
+        erasure_id, last = _ids(workspace, asked)
         begun = read_order(workspace.private, erasure_id)
-        done = read_certificate(workspace.private, erasure_id)
         try:
             image_ids = images_of(workspace, catalogue, asked)
         except InputError:
             # First digits of an image that is erased already, or half.
-            if begun is None and done is None:
+            if begun is None and last is None:
                 raise
             image_ids = set()
-        if begun is None and done is None:
+        if begun is None:
+            known = {one.image_id for one in catalogue.read(ImageRecord)}
+            if asked.only_due and not image_ids:
+                return None
+            if last is not None and image_ids.isdisjoint(known):
+                return last
             _require_some(image_ids, asked)
         before = begun or Order(
             erasure_id=erasure_id, asked=asked.in_words, began_at=utc_now(), image_ids=()
         )
         gone = _gone(catalogue, image_ids)
-        known = {one.image_id for one in catalogue.read(ImageRecord)}
-        if begun is not None or done is None or not image_ids.isdisjoint(known):
-            write_order(
-                workspace.private,
-                before.model_copy(
-                    update={
-                        "image_ids": tuple(sorted({*before.image_ids, *image_ids})),
-                        "items": tuple(sorted({*before.items, *gone.items})),
-                        "addresses": tuple(sorted({*before.addresses, *gone.addresses})),
-                    }
-                ),
-            )
+        write_order(
+            workspace.private,
+            before.model_copy(
+                update={
+                    "image_ids": tuple(sorted({*before.image_ids, *image_ids})),
+                    "items": tuple(sorted({*before.items, *gone.items})),
+                    "addresses": tuple(sorted({*before.addresses, *gone.addresses})),
+                }
+            ),
+        )
     return erasure_id
+
+
+def _ids(workspace: Workspace, asked: Asked) -> tuple[str, str | None]:
+    """The id of the request's erasure that is under way or comes next, and of its last one.
+
+    Each erasure that was carried out keeps its certificate.
+    """
+    key, number, last = Tombstones(make_key(workspace.private)), 0, None
+    while True:
+        number += 1
+        erasure_id = key.hash_of("erasure", f"{asked.as_text()} {number}")[:16]
+        is_under_way = read_order(workspace.private, erasure_id) is not None
+        if is_under_way or read_certificate(workspace.private, erasure_id) is None:
+            return erasure_id, last
+        last = erasure_id
 
 
 @flow(name="erase")
@@ -172,13 +186,13 @@ def carry_out(workspace: Workspace, catalogue: Catalogue, begun: Order) -> Certi
             write_order(workspace.private, now)
             progress.to(2)
             send(workspace, objects, made, set(now.objects))
-            clear_leftovers(workspace)
+            clear_leftovers(workspace.home / "data")
             restore(workspace, objects, gone, tuple(x for x in made if not is_postponed(x)))
             objects.erase(set(now.objects) - needed(workspace, objects, gone))
             progress.to(3)
             unreached = list(objects.unreached)
             unreached += [
-                Unreached(place="releases", name=one.version, why=one.why)
+                Unreached(place="releases", name=one.tag, why=one.why)
                 for one in made
                 if is_postponed(one)
             ]
@@ -186,7 +200,8 @@ def carry_out(workspace: Workspace, catalogue: Catalogue, begun: Order) -> Certi
         shutil.rmtree(scratch, ignore_errors=True)
     unreached += _from_annotators(workspace, catalogue, gone)
     progress.to(4)
-    _made_of_releases(workspace, gone, [one.version for one in made])
+    _made_of_releases(workspace, gone, [(one.name, one.version) for one in made])
+    _clear_leftovers(workspace)
     unreached += _attempted("blob store", lambda: workspace.blobs.erase(gone.image_ids))
     progress.to(5)
     spool.erase(workspace.spool, gone)
@@ -215,7 +230,7 @@ def _planned(
     workspace: Workspace, begun: Order, surveyed: Survey, found: Iterable[Removed]
 ) -> Order:
     """The order with all that is to be done, kept before any of it is."""
-    known = {one.version for one in begun.succession}
+    known = {(one.name, one.version) for one in begun.succession}
     new = {version: left for version, left in surveyed.versions.items() if version not in known}
     now = begun.model_copy(
         update={
@@ -289,21 +304,35 @@ def _from_annotators(workspace: Workspace, catalogue: Catalogue, gone: Gone) -> 
 
 
 def _made_of_releases(
-    workspace: Workspace, gone: Gone, versions: list[str], is_dry_run: bool = False
+    workspace: Workspace, gone: Gone, versions: list[Version], is_dry_run: bool = False
 ) -> list[Removed]:
     """Conversions, packs, runs, reports and notes that hold or name one of the images."""
     found = []
-    for folder in noted(workspace.home):
-        found += erase_conversion(folder, gone, is_dry_run)
-        found += erase_pack(folder, gone, is_dry_run)
-    name = workspace.dataset.name
-    for version in versions:
+    for made in noted(workspace.home):
+        found += erase_conversion(made, gone, is_dry_run)
+        found += erase_pack(made, gone, is_dry_run)
+        if made.is_file() and (count := erase_records(made, gone, is_dry_run)):
+            found.append(Removed(place="receipts", name=str(made), count=count))
+    for name, version in versions:
         found += erase_runs(workspace.parity / f"{name}-{version}", is_dry_run)
         if count := forget(workspace.settings.cache, name, version, is_dry_run):
             found.append(Removed(place="fetched", name=f"{name}-{version}", count=count))
     for page in sorted((workspace.home / "report").glob("*.html")):
         found += erase_report(page, gone, is_dry_run)
     return found + _from_notes(workspace, gone, is_dry_run)
+
+
+def _clear_leftovers(workspace: Workspace) -> None:
+    """What killed processes had begun to write: nobody knows what of it concerns the images."""
+    home, private = workspace.home, workspace.private
+    for folder in (home / "data", home / "report", workspace.exchange, workspace.logs):
+        clear_leftovers(folder)
+    clear_leftovers(workspace.parity)
+    for folder in noted(home):
+        for ending in ("part", "old"):
+            shutil.rmtree(folder.with_name(f".{folder.name}.{ending}"), ignore_errors=True)
+    for scratch in folder_of(private).glob("*.scratch"):
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _from_notes(workspace: Workspace, gone: Gone, is_dry_run: bool) -> list[Removed]:
@@ -349,7 +378,7 @@ def _gone(catalogue: Catalogue, image_ids: set[str]) -> Gone:
 
 
 def _require_some(image_ids: set[str], asked: Asked) -> None:
-    if not image_ids:
+    if not image_ids and not asked.only_due:
         raise InputError(
             f"No image of the catalogue is known by what was asked for ({asked.in_words}): nothing "
             "was erased."

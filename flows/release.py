@@ -16,12 +16,12 @@ from flows.engine import flow, task
 from flows.progress import bar
 from flows.release_state import ReleaseState, read_state, state_file, write_state
 from flows.sections import check_params
-from flows.snapshot import clear_leftovers, is_cloned, restore_catalogue, write_part, write_snapshot
+from flows.snapshot import is_cloned, restore_catalogue, write_part, write_snapshot
 from flows.successors import taken_versions
 from mirrorset.commands import dvc, git
 from mirrorset.dvc_config import require_packages
 from mirrorset.errors import SettingsError
-from mirrorset.files import read_records
+from mirrorset.files import clear_leftovers, read_records
 from mirrorset.records import DatasetItem, LedgerEntry, Record, Rejected, utc_now
 from mirrorset.spool import ingest
 from mirrorset.workspace import Workspace, commit, open_workspace
@@ -107,7 +107,7 @@ def freeze(workspace: Workspace) -> None:
     """Write the snapshot, then select from it and group it."""
     with workspace.catalogue() as catalogue:
         ingest(workspace.spool, catalogue)
-        clear_leftovers(workspace)
+        clear_leftovers(workspace.home / "data")
         restore_catalogue(workspace, catalogue)
         write_snapshot(workspace, catalogue)
     if not state_file(workspace).exists():
@@ -155,7 +155,7 @@ def choose_version(workspace: Workspace, wanted: str | None) -> ReleaseState:
         ),
         responsible=workspace.responsible,
     )
-    taken = taken_versions(workspace)
+    taken = taken_versions(workspace, workspace.dataset.name)
     is_same = now == last
     if now.version in taken and not is_same:
         if wanted is not None:

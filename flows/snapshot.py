@@ -1,6 +1,5 @@
 """The snapshot: the catalogue frozen as sorted files, from which DVC's stages start."""
 
-import shutil
 from pathlib import Path
 
 from mirrorset.catalogue import Catalogue
@@ -34,15 +33,6 @@ def write_snapshot(workspace: Workspace, catalogue: Catalogue) -> None:
     """Write every file of the snapshot, each sorted by image and then by its record's key."""
     for name in _FILES:
         write_part(workspace.snapshot / name, catalogue)
-
-
-def clear_leftovers(workspace: Workspace) -> None:
-    """Remove what a killed run had begun to write below data/; the caller holds the lock."""
-    for leftover in (workspace.home / "data").glob("**/.*.part"):
-        if leftover.is_dir():
-            shutil.rmtree(leftover)
-        else:
-            leftover.unlink()
 
 
 def restore_catalogue(workspace: Workspace, catalogue: Catalogue) -> None:

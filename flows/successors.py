@@ -31,6 +31,7 @@ from mirrorset.errors import InputError, MirrorsetError
 from mirrorset.files import folder_written_aside, write_text
 from mirrorset.history import Data, Tracked, checked_out, commits, content_of, tracked
 from mirrorset.load import ReleaseCard
+from mirrorset.locate import RELEASE_TAG
 from mirrorset.objects import Objects
 from mirrorset.records import utc_now
 from mirrorset.sniff import sniff
@@ -42,15 +43,17 @@ _DIR = ".dir"
 _SNAPSHOT = "data/snapshot"
 _FIGURES = ("data/metrics", "data/plots")
 
+Version = tuple[str, str]  # a dataset's name and the number
+
 
 @dataclass
 class Survey:
-    """Where DVC's data holds the images. objects: oids to remove. versions: of the dataset, those
-    whose release holds one, with how many other images it holds.
+    """Where DVC's data holds the images. objects: oids to remove. versions: name and version of
+    each release that holds one, with how many other images it holds.
     """
 
     objects: set[str] = field(default_factory=set)
-    versions: dict[str, int] = field(default_factory=dict)
+    versions: dict[Version, int] = field(default_factory=dict)
     found: list[Removed] = field(default_factory=list)
 
 
@@ -61,7 +64,6 @@ def survey(workspace: Workspace, objects: Objects, gone: Gone, contents: Iterabl
     """
     search = _Search(objects, gone)
     result = Survey()
-    name = workspace.dataset.name
     tags = {tag: git(workspace.home, "rev-list", "-n", "1", tag) for tag in _tags(workspace)}
     known: set[str] = set()
     for one in commits(workspace.home):
@@ -70,11 +72,11 @@ def survey(workspace: Workspace, objects: Objects, gone: Gone, contents: Iterabl
         for data in outs.values():
             result.objects |= search.of(data.oid)
         for tag in [tag for tag, of in tags.items() if of == one]:
-            version = tag.removeprefix(f"{name}-")
+            name, _, version = tag.rpartition("-")
             folder = outs.get(f"data/releases/{name}/{version}")
             held, others = search.images(folder.oid) if folder else (0, 0)
             if held:
-                result.versions[version] = others
+                result.versions[name, version] = others
                 result.found.append(Removed(place="releases", name=tag, count=held))
     for oid in set(objects.all_cached()) - known:
         # What a killed run or another branch left: nothing else names it.
@@ -88,27 +90,26 @@ def survey(workspace: Workspace, objects: Objects, gone: Gone, contents: Iterabl
     return result
 
 
-def planned(workspace: Workspace, versions: Mapping[str, int]) -> tuple[Succession, ...]:
+def planned(workspace: Workspace, versions: Mapping[Version, int]) -> tuple[Succession, ...]:
     """A free patch version for each version that held an image; none where none is left."""
-    taken = taken_versions(workspace)
+    taken = {name: taken_versions(workspace, name) for name, _ in versions}
     plan = []
-    for version in sorted(versions, key=_numbers):
-        if versions[version] == 0:
-            plan.append(
-                Succession(version=version, successor=None, why="No other image was in it.")
-            )
+    for name, version in sorted(versions, key=lambda one: (one[0], _numbers(one[1]))):
+        if versions[name, version] == 0:
+            why = "No other image was in it."
+            plan.append(Succession(name=name, version=version, successor=None, why=why))
             continue
-        successor = _next_patch(version, taken)
-        taken.add(successor)
-        plan.append(Succession(version=version, successor=successor))
+        successor = _next_patch(version, taken[name])
+        taken[name].add(successor)
+        plan.append(Succession(name=name, version=version, successor=successor))
     return tuple(plan)
 
 
-def taken_versions(workspace: Workspace) -> set[str]:
-    """Versions that were released, whether or not they were withdrawn since."""
-    name = workspace.dataset.name
+def taken_versions(workspace: Workspace, name: str) -> set[str]:
+    """Versions of a dataset that were released, whether or not they were withdrawn since."""
     withdrawn = {one.version for one in read_withdrawn(workspace.home) if one.name == name}
-    return {tag.removeprefix(f"{name}-") for tag in _tags(workspace)} | withdrawn
+    tags = (tag.rpartition("-") for tag in _tags(workspace))
+    return {version for of, _, version in tags if of == name} | withdrawn
 
 
 def succeed(
@@ -154,9 +155,8 @@ def send(
     workspace: Workspace, objects: Objects, plan: tuple[Succession, ...], in_place_of: set[str]
 ) -> None:
     """Bring the data of the successors and of HEAD to the remotes that had what they succeed."""
-    name = workspace.dataset.name
     for commit_name in [
-        *(f"{name}-{one.successor}" for one in plan if one.successor and not is_postponed(one)),
+        *(f"{one.name}-{one.successor}" for one in plan if one.successor and not is_postponed(one)),
         "HEAD",
     ]:
         oids = {data.oid for data in tracked(workspace.home, commit_name).outs.values()}
@@ -169,16 +169,15 @@ def restore(
     workspace: Workspace, objects: Objects, gone: Gone, plan: tuple[Succession, ...]
 ) -> list[Removed]:
     """Put successors where their predecessors lie in the workspace, and clear the rest of it."""
-    name = workspace.dataset.name
     found = []
     for one in plan:
         for place in (workspace.release, workspace.pack):
-            old = place(name, one.version)
+            old = place(one.name, one.version)
             if not old.exists():
                 continue
             if one.successor is not None:
-                outs = tracked(workspace.home, f"{name}-{one.successor}").outs
-                new = place(name, one.successor)
+                outs = tracked(workspace.home, f"{one.name}-{one.successor}").outs
+                new = place(one.name, one.successor)
                 data = outs.get(new.relative_to(workspace.home).as_posix())
                 if data is not None and not new.exists():
                     with folder_written_aside(new) as aside:
@@ -318,14 +317,13 @@ def _as_objects(content: bytes) -> set[str]:
 def _succeeded(
     workspace: Workspace, objects: Objects, gone: Gone, one: Succession, scratch: Path
 ) -> Succession:
-    name = workspace.dataset.name
-    tag, successor = f"{name}-{one.version}", f"{name}-{one.successor}"
+    successor = f"{one.name}-{one.successor}"
     if one.successor is None or git(workspace.home, "tag", "--list", successor):
         return one
     try:
-        with checked_out(workspace.home, tag, scratch / "commit") as folder:
+        with checked_out(workspace.home, one.tag, scratch / "commit") as folder:
             digest = _Rewriting(workspace, objects, gone, scratch / "data").apply(
-                folder, tag, one.version, one.successor
+                folder, one.tag, one.version, one.successor
             )
             git(folder, "tag", "--annotate", successor, "--message", f"{successor} {digest}")
     except (MirrorsetError, ValidationError, KeyError) as error:
@@ -353,8 +351,8 @@ class _Rewriting:
         version: as it stands at, whose release becomes `successor`, or stays where that is the
         same; None: it goes. Returns the content digest.
         """
-        name = self._workspace.dataset.name
         known = tracked(self._workspace.home, commit_name)
+        name, _ = known.release or (self._workspace.dataset.name, version)
         state = _state_of(content_of(self._workspace.home, commit_name, "release.yaml"))
         release, pack = f"data/releases/{name}/{version}", f"data/packs/{name}/{version}"
         data: dict[str, Data] = {}
@@ -504,8 +502,8 @@ def _renew_head(
         return
     text = content_of(workspace.home, "HEAD", "release.yaml")
     version = _state_of(text).version
-    successors = {one.version: one.successor for one in plan}
-    successor = successors.get(version, version)
+    successors = {(one.name, one.version): one.successor for one in plan}
+    successor = successors.get(known.release or ("", version), version)
     _Rewriting(workspace, objects, gone, scratch / "data").apply(
         workspace.home, "HEAD", version, successor
     )
@@ -513,25 +511,24 @@ def _renew_head(
 
 def _withdraw(workspace: Workspace, plan: tuple[Succession, ...]) -> None:
     """List what is withdrawn, and let its tag say so."""
-    name, home = workspace.dataset.name, workspace.home
+    home = workspace.home
     listed = {(one.name, one.version): one for one in read_withdrawn(home)}
     known = len(listed)
     for one in plan:
         withdrawn = Withdrawn(
-            name=name, version=one.version, successor=one.successor, withdrawn_at=utc_now()
+            name=one.name, version=one.version, successor=one.successor, withdrawn_at=utc_now()
         )
-        listed.setdefault((name, one.version), withdrawn)
+        listed.setdefault((one.name, one.version), withdrawn)
     if len(listed) > known:
         write_withdrawn(home, listed.values())
     if listed:
         commit(home, "Withdraw versions of which an image was erased", (FILE,))
     for one in plan:
-        tag = f"{name}-{one.version}"
-        if git(home, "tag", "--list", tag):
-            said = listed[name, one.version].message
-            old = git(home, "rev-list", "-n", "1", tag)
-            git(home, "tag", "--force", "--annotate", TAG + tag, "--message", said, old)
-            git(home, "tag", "--delete", tag)
+        if git(home, "tag", "--list", one.tag):
+            said = listed[one.name, one.version].message
+            old = git(home, "rev-list", "-n", "1", one.tag)
+            git(home, "tag", "--force", "--annotate", TAG + one.tag, "--message", said, old)
+            git(home, "tag", "--delete", one.tag)
 
 
 def _state_of(text: str) -> ReleaseState:
@@ -560,7 +557,10 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _tags(workspace: Workspace) -> list[str]:
-    return git(workspace.home, "tag", "--list", f"{workspace.dataset.name}-*").split()
+    """The tags of releases, under whatever name the dataset had then."""
+    return [
+        one for one in git(workspace.home, "tag", "--list").split() if RELEASE_TAG.fullmatch(one)
+    ]
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Folders that commands have made of releases, wherever: an erasure has to find them."""
+"""Folders and files that commands have made, wherever: an erasure has to find them."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ _FILE = "made-elsewhere.txt"
 
 
 def note(home: Path, made: Path) -> None:
-    """Remember a folder that was made, where `home` is a workspace."""
+    """Remember what is made, where `home` is a workspace."""
     if not (home / ".dvc").is_dir():
         return
     folders = noted(home)
@@ -20,7 +20,7 @@ def note(home: Path, made: Path) -> None:
 
 
 def noted(home: Path) -> list[Path]:
-    """The folders that were made, the first first; some may be gone or moved since."""
+    """What was made, the first first; some may be gone or moved since."""
     file = home / ".mirrorset" / _FILE
     if not file.is_file():
         return []

@@ -78,12 +78,18 @@ class Unreached(Record):
 
 class Succession(Record):
     """A version that held an image, and the one in its place; None where nothing was left of it,
-    or where it could not be rewritten (`why` says so).
+    or where it could not be rewritten (`why` says so). name: of the dataset as it was released.
     """
 
+    name: str
     version: str
     successor: str | None
     why: str = ""
+
+    @property
+    def tag(self) -> str:
+        """The version's tag."""
+        return f"{self.name}-{self.version}"
 
 
 class Order(Record):

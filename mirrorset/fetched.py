@@ -61,24 +61,32 @@ def fetch_card(remote: Remote, cache: Path) -> Path:
 def forget(cache: Path, name: str, version: str, is_dry_run: bool = False) -> int:
     """Remove what was fetched of a version; returns how many of its files were there.
 
-    Files that other versions hold as well stay for them.
+    Files that other versions hold as well stay for them; what is damaged goes, too.
     """
-    releases, removed = cache / "releases", 0
-    cards = {path: json.loads(path.read_bytes()) for path in releases.glob("*/release.json")}
-    doomed = {
-        path for path, card in cards.items() if (card["name"], card["version"]) == (name, version)
+    releases = cache / "releases"
+    cards = {path: _named_by(path) for path in releases.glob("*/release.json")}
+    doomed = {path for path, card in cards.items() if card is None or card[:2] == (name, version)}
+    if not doomed:
+        return 0
+    needed = {
+        sha256 for path, card in cards.items() if card and path not in doomed for sha256 in card[2]
     }
-    files = {sha256 for path in doomed for sha256 in cards[path]["files"].values()}
-    for path in cards.keys() - doomed:
-        files -= set(cards[path]["files"].values())
-    for kept in [releases / "files" / sha256 for sha256 in sorted(files)]:
-        removed += kept.exists()
-        if not is_dry_run:
-            kept.unlink(missing_ok=True)
+    unneeded = [file for file in releases.glob("files/*") if file.name not in needed]
     if not is_dry_run:
+        for file in unneeded:
+            file.unlink(missing_ok=True)
         for path in doomed:
             shutil.rmtree(path.parent)
-    return removed
+    return len(unneeded)
+
+
+def _named_by(card: Path) -> tuple[str, str, set[str]] | None:
+    """Name, version and files (sha256) of a release; None where its card is damaged."""
+    try:
+        values = json.loads(card.read_bytes())
+        return values["name"], values["version"], set(values["files"].values())
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _fetch(remote: Remote, name: str, sha256: str, path: Path) -> None:

@@ -55,6 +55,18 @@ def folder_written_aside(path: Path) -> Iterator[Path]:
         shutil.rmtree(replaced, ignore_errors=True)
 
 
+def clear_leftovers(folder: Path) -> None:
+    """Remove what killed processes had begun to write below `folder`, at any depth.
+
+    For when nobody else is writing there.
+    """
+    for leftover in [path for ending in ("part", "old") for path in folder.rglob(f".*.{ending}")]:
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write `content` to `path`, whole or not at all."""
     with written_aside(path) as aside:

@@ -5,6 +5,7 @@ so an erasure never rewrites history: it adds to it.
 """
 
 import copy
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ import yaml
 from mirrorset.commands import git
 
 _LOCK = "dvc.lock"
+_RELEASE = re.compile(r"data/releases/(?P<name>[^/]+)/(?P<version>[^/]+)")
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,12 @@ class Tracked:
                 path = f"{base.removeprefix('./')}{entry['path']}"
                 found[path] = Data(entry["md5"], entry.get("size", 0), entry.get("nfiles"))
         return found
+
+    @property
+    def release(self) -> tuple[str, str] | None:
+        """The dataset's name and the version of the release among the data."""
+        found = (_RELEASE.fullmatch(path) for path in self.outs)
+        return next(((one["name"], one["version"]) for one in found if one), None)
 
     def without_stages(self, *names: str) -> "Tracked":
         """The documents without these stages of dvc.lock: they have not run."""

@@ -145,8 +145,7 @@ class Release:
                 raise InputError(f"{path} does not exist: run `dvc pull` for the whole release.")
             with path.open("rb") as content:
                 if hashlib.file_digest(content, "sha256").hexdigest() != sha256:
-                    remedy = "remove it to have it fetched" if self.files.remote else CHECKOUT
-                    raise IntegrityError(f"{path} has changed: {remedy}.")
+                    raise IntegrityError(f"{path} has changed: {CHECKOUT}.")
 
     def samples(self, landmarks: str, transform: Callable[[Arrays], S] | None = None) -> Samples[S]:
         """The same as numpy arrays, by index: what a PyTorch DataLoader takes.

@@ -14,8 +14,8 @@ from mirrorset.withdrawn import TAG, Withdrawn, withdrawal_by_tag, withdrawal_of
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9\-]*")
 _VERSION = re.compile(rf"(?:(?P<name>{_NAME.pattern})-)?v?(?P<number>\d+\.\d+\.\d+)")
-# Of our tags, unlike those of software: "faces-1.2.0".
-_TAG = re.compile(rf"(?P<name>{_NAME.pattern})-(?P<number>\d+\.\d+\.\d+)")
+#: Of our tags, unlike those of software: "faces-1.2.0".
+RELEASE_TAG = re.compile(rf"(?P<name>{_NAME.pattern})-(?P<number>\d+\.\d+\.\d+)")
 # What git speaks, beside "user@host:path"; https may be either and is git's where a version is
 # given.
 _GIT_URL = re.compile(r"(ssh|git|git\+ssh|https?|file)://|[\w.\-]+@[\w.\-]+:")
@@ -118,7 +118,9 @@ def _tagged(address: str, name: str | None, number: str, cache: Path) -> Place:
     """The release that a git repository has a tag for, or the successor of a withdrawn one."""
     commits = _tags(address)
     released = {
-        found[0]: found for tag in commits if (found := _TAG.fullmatch(tag.removeprefix(TAG)))
+        found[0]: found
+        for tag in commits
+        if (found := RELEASE_TAG.fullmatch(tag.removeprefix(TAG)))
     }
     wanted = [
         tag for tag in released.values() if tag["number"] == number and name in (None, tag["name"])
@@ -126,7 +128,8 @@ def _tagged(address: str, name: str | None, number: str, cache: Path) -> Place:
     title = f"{name} {number}" if name else number
     if not wanted:
         known = f"its tags are {', '.join(released)}" if released else "it has no tag of a release"
-        raise InputError(f"{address} holds no release {title}: {known}.")
+        hint = ", and `git fetch --tags` brings newer ones" if Path(address).is_dir() else ""
+        raise InputError(f"{address} holds no release {title}: {known}{hint}.")
     if len(wanted) > 1:
         several = " or ".join(tag[0] for tag in wanted)
         raise SettingsError(f"{address} holds several releases {title}: name {several}.")

@@ -33,6 +33,7 @@ class _Remote:
     name: str
     fs: Any
     folder: str
+    is_local: bool
 
     def path(self, oid: str) -> str:
         return f"{self.folder}/{oid[:2]}/{oid[2:]}"
@@ -102,7 +103,8 @@ class Objects:
                 for oid in sorted(oids, key=lambda oid: (oid.endswith(_DIR), oid)):
                     file = None if remote.fs.exists(remote.path(oid)) else self.get(oid)
                     if file is not None:
-                        _upload(remote.fs, file, remote.path(oid))
+                        # Whole or not at all, also in a folder: DVC writes aside there.
+                        remote.fs.put_file(os.fspath(file), remote.path(oid))
 
     def erase(self, oids: Collection[str], is_dry_run: bool = False) -> list[Removed]:
         """Remove objects from the cache and from every remote that can be reached."""
@@ -112,6 +114,7 @@ class Objects:
             for path in held:
                 path.unlink(missing_ok=True)
             self._forget_runs(oids)
+            self._clear_leftovers()
         for remote in list(self.remotes):
             count = 0
             with self._reaching(remote):
@@ -127,6 +130,13 @@ class Objects:
             content = record.read_bytes()
             if any(oid in content for oid in named):
                 record.unlink()
+
+    def _clear_leftovers(self) -> None:
+        """Remove what was half written when somebody was killed, where that has a name."""
+        folders = [self.cache, self.legacy]
+        folders += [Path(one.folder) for one in self.remotes if one.is_local]
+        for half in (half for folder in folders for half in folder.glob("[0-9a-f][0-9a-f]/.*")):
+            half.unlink(missing_ok=True)
 
     def all_cached(self) -> Iterator[str]:
         """The oids of all that the cache holds."""
@@ -180,7 +190,8 @@ def opened_objects(home: Path, scratch: Path, is_dry_run: bool = False) -> Itera
                     raise NotImplementedError("it keeps files by name (worktree, version_aware)")
                 if remote.fs.protocol == "local" and not Path(remote.path).is_dir():
                     raise FileNotFoundError(f"there is no folder {remote.path}: is it mounted?")
-                opened = _Remote(name, remote.fs.fs, remote.odb.path)
+                is_local = remote.fs.protocol == "local"
+                opened = _Remote(name, remote.fs.fs, remote.odb.path, is_local)
                 opened.fs.exists(opened.folder)
                 objects.remotes.append(opened)
             except Exception as error:
@@ -190,20 +201,6 @@ def opened_objects(home: Path, scratch: Path, is_dry_run: bool = False) -> Itera
         yield objects
     if not is_dry_run:
         shutil.rmtree(memory, ignore_errors=True)
-
-
-def _upload(fs: Any, file: Path, path: str) -> None:
-    """Objects are whole or absent: written aside where the filesystem shows half of a file."""
-    if "file" in _protocols(fs):
-        with written_aside(Path(path)) as aside:
-            shutil.copyfile(file, aside)
-            aside.chmod(_READ_ONLY)
-    else:
-        fs.put_file(os.fspath(file), path)
-
-
-def _protocols(fs: Any) -> tuple[str, ...]:
-    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
 
 
 def _unreached(name: str, error: Exception) -> Unreached:

@@ -88,7 +88,11 @@ class RepositoryRemote:
         Raises IntegrityError where DVC's storage holds other bytes than were tracked.
         """
         where = f"{self.path}/{name} of {self.rev} in {self.shown}"
-        with _told(where, "run `dvc push --all-tags` where the release was made"):
+        remedy = (
+            "`git fetch --tags` tells its successor if it was withdrawn since; if not, run `dvc "
+            "push` where the release was made"
+        )
+        with _told(where, remedy):
             filesystem = _opened(self.repository, self.rev, os.getpid())
             wanted = filesystem.info(f"/{self.path}/{name}").get("md5")
             filesystem.get_file(f"/{self.path}/{name}", str(to))

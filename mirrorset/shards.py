@@ -9,7 +9,7 @@ from typing import Any
 from mirrorset.errors import InputError, IntegrityError
 from mirrorset.fetched import Files
 
-CHECKOUT = "run `dvc checkout` to restore it"
+CHECKOUT = "run `dvc checkout` to restore it, or remove it from a cache to have it fetched"
 
 
 def read_content(files: Files, image_shard: int, image_id: str) -> bytes:

@@ -123,12 +123,14 @@ def receipts(
     if (image is None) == (out is None):
         raise SettingsError("Give an IMAGE_ID to look at, or --out FILE.jsonl to export them all.")
     from mirrorset.catalogue.receipts import sightings_of
+    from mirrorset.elsewhere import note
     from mirrorset.receipts import receipt, write_receipts
     from mirrorset.records import Sighting
     from mirrorset.workspace import open_workspace
 
     with open_workspace(home).catalogue() as catalogue:
         if out is not None:
+            note(home, out)
             count = write_receipts(out, catalogue.read(Sighting))
             show({"receipts": count, "file": str(out)}, is_json, "Exported")
             return
@@ -365,9 +367,16 @@ def erase(
         from flows.certificates import certificate_file
         from flows.erase import erase as run
         from flows.erase import order
+        from mirrorset.records import utc_now
 
-        certificate = run(home, order(home, asked))
-    show(_as_lines(certificate, is_json), is_json, "Erased")
+        began_at = utc_now()
+        erasure_id = order(home, asked)
+        certificate = run(home, erasure_id) if erasure_id else None
+    if certificate is None:
+        show({"images": []}, is_json, "Nothing is due to be erased")
+        return
+    is_new = certificate.ended_at >= began_at
+    show(_as_lines(certificate, is_json), is_json, "Erased" if is_new else "Erased before")
     if not certificate.is_complete:
         file = certificate_file(home / ".mirrorset", certificate.erasure_id).with_suffix(".md")
         raise UnavailableError(
@@ -388,7 +397,7 @@ def _as_lines(result: "Listing | Certificate", is_json: bool) -> Result:
     ]
     if "withdrawn" in values:
         values["withdrawn"] = [
-            f"{one['version']} → {one['successor'] or 'no successor'}"
+            f"{one['name']}-{one['version']} → {one['successor'] or 'no successor'}"
             for one in values["withdrawn"]
         ]
     return values

@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from erasure_room import convert_somewhere, fill, found_in, label_all, made, traces
@@ -42,7 +43,9 @@ def released(tmp_path_factory: pytest.TempPathFactory, _prefect_url: str) -> Pat
 
 
 def _released(root: Path) -> Path:
-    with serving(port=8931) as site:
+    with serving() as site:
+        # The site comes back at the same address.
+        (root / "port").write_text(str(urlsplit(site.url).port))
         fill(site, COUNT)
         workspace = made(root / "faces", site, str(root / "remote"))
         assert next(iter(crawl(workspace.home).values())).stored == COUNT
@@ -91,13 +94,11 @@ def test_nothing_is_left_of_an_erased_image_and_all_else_is_as_it_was(
     before = {version: places(workspace, version) for version in VERSIONS}
     objects_before = {one.name for one in (root / "remote").rglob("*") if one.is_file()}
     assert all(sought.image_id in held for held in before.values())
-    everywhere = [workspace.home, root / "remote", root / "coco", root / "cache"]
+    leave_half_written(root, workspace.blobs.get(sought.image_id))
+    everywhere = [root]
     places_before = set(found_in(everywhere, sought))
     assert {one.relative_to(root).parts[0] for one in places_before} == {
-        "faces",
-        "remote",
-        "coco",
-        "cache",
+        *("faces", "remote", "coco", ".coco.part", "cache"),
     }
 
     listed = dry_run(workspace.home, Asked(images=(sought.image_id[:12],)))
@@ -160,7 +161,28 @@ def test_nothing_is_left_of_an_erased_image_and_all_else_is_as_it_was(
 
 
 def erased(workspace: Workspace, asked: Asked) -> Certificate:
-    return erase(workspace.home, order(workspace.home, asked))
+    erasure_id = order(workspace.home, asked)
+    assert erasure_id is not None
+    return erase(workspace.home, erasure_id)
+
+
+def leave_half_written(root: Path, picture: bytes) -> None:
+    """What commands that were killed leave, where each leaves it, and a damaged card."""
+    home = root / "faces"
+    for half in (
+        root / ".coco.part/images/1.jpg",
+        home / "report/.index.html.0a1b2c3d.part",
+        home / "cvat/outbox/b/.b.zip.0a1b2c3d.part",
+        home / ".mirrorset/logs/.crawl.log.0a1b2c3d.part",
+        home / ".mirrorset/erasures/0123456789abcdef.scratch/data/1.parquet",
+        home / ".dvc/cache/files/md5/bb/.xyz.tmp",
+        root / "remote/files/md5/bb/.abc.0a1b2c3d.part",
+    ):
+        half.parent.mkdir(parents=True, exist_ok=True)
+        half.write_bytes(picture)
+    damaged = root / "cache/releases/aaaa/release.json"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text('{"name"')
 
 
 def test_the_next_crawl_is_refused_by_the_tombstone_and_the_next_release_holds_no_trace(
@@ -171,7 +193,7 @@ def test_the_next_crawl_is_refused_by_the_tombstone_and_the_next_release_holds_n
     with workspace.catalogue() as catalogue:
         ledger = {one.image_id: one for one in catalogue.read(LedgerEntry)}
     erased(workspace, Asked(pages=(sought.page_url,)))
-    with serving(port=8931) as site:
+    with serving(port=int((root / "port").read_text())) as site:
         fill(site, LATER + 1)
         # The same picture at another address, and its pixels in another file.
         site.answers["/i/12.jpg"] = site.answers["/i/4.jpg"]
@@ -196,10 +218,23 @@ def test_the_next_crawl_is_refused_by_the_tombstone_and_the_next_release_holds_n
         assert catalogue.count(ImageRecord) == LATER - 1
 
 
-def test_the_same_request_again_gives_the_same_certificate(root: Path) -> None:
-    workspace = open_workspace(root / "faces")
+def test_versions_of_a_renamed_dataset_have_successors_and_the_same_request_one_certificate(
+    root: Path,
+) -> None:
+    home = root / "faces"
+    params = (home / "params.yaml").read_text()
+    (home / "params.yaml").write_text(params.replace("name: faces", "name: selfie"))
+    git(home, "commit", "--quiet", "--all", "--message", "Rename the dataset")
+    workspace = open_workspace(home)
+    assert workspace.dataset.name == "selfie"
     asked = Asked(images=(traces(workspace, 4).image_id,))
     first = erased(workspace, asked)
+    assert [one.tag for one in first.withdrawn] == [f"faces-{one}" for one in VERSIONS]
+    for version, successor in zip(VERSIONS, SUCCESSORS, strict=True):
+        with pytest.warns(WithdrawnWarning):
+            opened = mirrorset.load(workspace.release("faces", version))
+        assert (opened.card.name, opened.card.version) == ("faces", successor)
+        opened.verify()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert erased(workspace, asked) == first

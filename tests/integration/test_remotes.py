@@ -265,7 +265,7 @@ def test_what_is_not_there(plain: str, clone: Path, s3: S3Server) -> None:
     assert "release.json" in refused(InputError, "s3://no-such-bucket/selfie/1.2.0")
     dvc(clone, "remote", "modify", "storage", "url", "s3://faces/empty")
     sentence = refused(InputError, "selfie", "1.2.0", home=clone)
-    assert "`dvc push --all-tags`" in sentence
+    assert "`git fetch --tags`" in sentence
 
 
 def test_bytes_that_were_changed(plain: str, s3: S3Server) -> None:
@@ -281,7 +281,7 @@ def test_a_damaged_copy_in_the_cache_is_fetched_again(released: Path) -> None:
     expected = told(release)
     shard = release.folder / "images/00000.parquet"
     shard.write_bytes(b"damaged")
-    with pytest.raises(IntegrityError, match="remove it to have it fetched"):
+    with pytest.raises(IntegrityError, match="remove it from a cache"):
         release.verify()
     shard.unlink()
     release.verify()

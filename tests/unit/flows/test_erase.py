@@ -1,0 +1,98 @@
+"""Orders of erasures: one certificate for each that was carried out, and what is due by time."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.asked import Asked
+from flows.certificates import close, read_order
+from flows.cli import app
+from flows.erase import dry_run, order
+from mirrorset.erasure import Certificate
+from mirrorset.errors import InputError
+from mirrorset.records import Evidence, ImageRecord, Licence, Sighting, utc_now
+from mirrorset.workspace import Workspace, init
+
+OLD, OLDER, NEW = (letter * 64 for letter in "abc")
+DUE = Asked(is_due=True)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """One whose images are kept for ten days."""
+    made = init(tmp_path / "home")
+    params = made.params_file.read_text()
+    made.params_file.write_text(
+        params.replace("responsible: {}", "responsible: {retention_days: 10}")
+    )
+    return made
+
+
+def see(workspace: Workspace, image_id: str, days_ago: int) -> None:
+    image = ImageRecord(
+        image_id=image_id,
+        media_type="image/jpeg",
+        size_bytes=10,
+        width_px=400,
+        height_px=300,
+        pixel_hash=image_id,
+        phash="0" * 16,
+    )
+    sighting = Sighting(
+        image_id=image_id,
+        source="gallery",
+        source_item_id=image_id[:4],
+        page_url=f"https://example.org/{image_id[:4]}",
+        image_url=f"https://example.org/{image_id[:4]}.jpg",
+        licence=Licence(code="CC-BY", version="4.0"),
+        author="Ada",
+        evidence=Evidence(licence_read_from="x", licence_text="CC BY", crawler="mirrorset/0"),
+        seen_at=utc_now() - timedelta(days=days_ago),
+    )
+    with workspace.catalogue() as catalogue:
+        catalogue.upsert([image, sighting])
+
+
+def end(workspace: Workspace, erasure_id: str) -> None:
+    """As the flow does."""
+    begun = read_order(workspace.private, erasure_id)
+    assert begun is not None
+    certificate = Certificate(
+        erasure_id=erasure_id,
+        asked=begun.asked,
+        began_at=begun.began_at,
+        ended_at=utc_now(),
+        images=begun.image_ids,
+        removed=(),
+        withdrawn=(),
+        unreached=(),
+    )
+    close(workspace.private, certificate)
+
+
+def test_each_erasure_of_one_request_has_its_certificate(workspace: Workspace) -> None:
+    see(workspace, NEW, 1)
+    assert order(workspace.home, DUE) is None
+    assert dry_run(workspace.home, DUE).images == ()
+    see(workspace, OLD, 11)
+    first = order(workspace.home, DUE)
+    assert first is not None
+    see(workspace, OLDER, 12)
+    assert order(workspace.home, DUE) == first, "what is under way goes on"
+    begun = read_order(workspace.private, first)
+    assert begun is not None
+    assert begun.image_ids == (OLD, OLDER)
+    end(workspace, first)
+    second = order(workspace.home, DUE)
+    assert second not in (None, first)
+    assert len(list((workspace.private / "erasures").glob("certificate-*.json"))) == 1
+
+
+def test_nothing_that_is_due_is_no_error(workspace: Workspace) -> None:
+    for more in ([], ["--dry-run"]):
+        ended = CliRunner().invoke(app, ["erase", "--due", "--home", str(workspace.home), *more])
+        assert ended.exit_code == 0, ended.output
+    with pytest.raises(InputError, match="nothing was erased"):
+        order(workspace.home, Asked(author="Nobody"))

@@ -492,7 +492,8 @@ class LedgerEntry(Record):
 
     group_id: near-duplicates share it; all of a group lies in one split. image_shard: number of
     the file images/NNNNN.parquet that holds the bytes. test_series: name of the frozen series of
-    test images that it belongs to, "" for none; series_images: how many that one began with.
+    test images that it belongs to, "" for none; series_images: how many that one began with;
+    earlier_series: the same of series that ended, by name, so that no name ever means other images.
     """
 
     image_id: Sha256
@@ -502,6 +503,7 @@ class LedgerEntry(Record):
     minted_at: AwareDatetime
     test_series: str = ""
     series_images: int = 0
+    earlier_series: dict[str, int] = Field(default_factory=dict)
 
 
 class DatasetItem(Record):

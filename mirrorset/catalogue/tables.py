@@ -244,6 +244,7 @@ ledger = Table(
     Column("minted_at", UtcDateTime, nullable=False),
     Column("test_series", String(40), nullable=False, server_default=""),
     Column("series_images", Integer, nullable=False, server_default="0"),
+    Column("earlier_series", JSON, nullable=False, server_default="{}"),
 )
 
 tombstones = Table(

@@ -27,7 +27,7 @@ def entry(number: int, side: str, **fields) -> LedgerEntry:
 def item_of(portraits):
     def item(place: LedgerEntry) -> DatasetItem:
         return DatasetItem(
-            **place.model_dump(exclude={"minted_at"}), annotation=portraits[0].annotation
+            **place.model_dump(exclude={"minted_at", "earlier_series"}), annotation=portraits[0].annotation
         )
 
     return item
@@ -70,6 +70,13 @@ def test_growth_does_not_enter_it_and_a_new_one_takes_its_place(item_of):
     assert {key: one.split for key, one in anew.items()} == {
         key: one.split for key, one in grown.items()
     }
+
+    # A name never means other images: the first series comes back as it was, and the second again.
+    back = begun("1", map(item_of, released), anew)
+    assert members(back) == {2, 3}
+    assert {one.series_images for one in back.values() if one.test_series} == {2}
+    again = begun("2027", map(item_of, released), back)
+    assert members(again) == {3, 4}
 
 
 def test_none_begins_without_a_test_image(item_of):

@@ -116,6 +116,7 @@ def records() -> list[Record]:
             minted_at=NOON,
             test_series="1",
             series_images=3,
+            earlier_series={"0": 2},
         ),
     ]
 

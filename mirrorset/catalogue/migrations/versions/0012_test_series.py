@@ -11,6 +11,7 @@ depends_on = None
 _COLUMNS = (
     ("ledger", sa.Column("test_series", sa.String(40), nullable=False, server_default="")),
     ("ledger", sa.Column("series_images", sa.Integer(), nullable=False, server_default="0")),
+    ("ledger", sa.Column("earlier_series", sa.JSON(), nullable=False, server_default="{}")),
     ("sightings", sa.Column("subject_ids", sa.JSON(), nullable=False, server_default="[]")),
     ("sightings", sa.Column("age_band", sa.String(10))),
     ("sightings", sa.Column("tone", sa.String(10))),

@@ -16,12 +16,12 @@ from curation.records import GroupMember, Selected
 from curation.snapshot import (
     Candidate,
     best_annotation,
-    read_candidates,
+    numbered_candidates,
     read_ledger,
 )
 from faces.schema import load_schema
 from mirrorset.blobs import BlobStore
-from mirrorset.files import read_records, write_records
+from mirrorset.files import read_parts, write_parts
 from mirrorset.pixels import decode
 from mirrorset.records import Face, Record
 
@@ -64,20 +64,22 @@ class GroupCounts(Record):
 
 
 def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> GroupCounts:
-    """Write groups.jsonl into `work`: selected images and those that the ledger already holds.
+    """Write groups/ into `work`: selected images and those that the ledger already holds.
 
     An image that left the selection still ties its near-duplicates to its split: a model may have
     been trained on it in an earlier version.
     """
-    selected = {record.image.image_id for record in read_records(work / "selected.jsonl", Selected)}
+    selected = {record.image.image_id for record in read_parts(work / "selected", Selected)}
     ledger = read_ledger(snapshot)
+    parts: list[int] = []
     image_ids: list[str] = []
     points: list[list[FivePoints]] = []
     hashed: list[Hashed] = []
     people: list[set[tuple[str, str, str]]] = []
-    for candidate in read_candidates(snapshot):
+    for part, candidate in numbered_candidates(snapshot):
         image_id = candidate.image.image_id
         if image_id in selected or (image_id in ledger and blobs.has(image_id)):
+            parts.append(part)
             image_ids.append(image_id)
             points.append(comparable(_faces(candidate), params))
             rgb = decode(blobs.get(image_id))
@@ -99,11 +101,11 @@ def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> 
 
     keys = dict(enumerate(image_ids))
     for members in sets.subsets():
-        keys |= dict.fromkeys(members, image_ids[min(members)])
-    write_records(
-        work / "groups.jsonl",
+        keys |= dict.fromkeys(members, min(image_ids[i] for i in members))
+    write_parts(
+        work / "groups",
         (
-            GroupMember(image_id=image_id, key=keys[i], is_oversized=i in is_oversized)
+            (parts[i], GroupMember(image_id=image_id, key=keys[i], is_oversized=i in is_oversized))
             for i, image_id in enumerate(image_ids)
         ),
     )

@@ -29,7 +29,7 @@ def test_one_shard_of_each_is_rewritten(
     before = contents(folder)
     item = next(iter(open_release(folder)))
     gone = Gone(frozenset({item.image_id}))
-    for file in work.glob("*.jsonl"):
+    for file in work.rglob("*.jsonl"):
         erase_records(file, gone)
     card = erase_from_release(folder, work, "1.0.1", gone, FACES, Responsible())
     assert card is not None
@@ -59,21 +59,21 @@ def test_a_shard_of_which_nothing_is_left_goes_and_so_does_a_release(
     everything = tmp_path / "everything"
     shutil.copytree(folder, everything)
     gone = Gone(frozenset({alone.image_id}))
-    for file in work.glob("*.jsonl"):
+    for file in work.rglob("*.jsonl"):
         erase_records(file, gone)
     card = erase_from_release(folder, work, "1.0.1", gone, FACES, Responsible())
     assert card is not None
     assert not list(folder.rglob(f"*{alone.image_shard:05d}.parquet"))
     open_release(folder).verify()
     gone = Gone(frozenset(one.image_id for one in items))
-    for file in work.glob("*.jsonl"):
+    for file in work.rglob("*.jsonl"):
         erase_records(file, gone)
     assert erase_from_release(everything, work, "1.0.1", gone, FACES, Responsible()) is None
 
 
 def test_whose_near_duplicate_was_erased_gets_the_next_key(tmp_path: Path) -> None:
     a, b, c, d = ("aa" * 32, "bb" * 32, "cc" * 32, "dd" * 32)
-    file = tmp_path / "groups.jsonl"
+    file = tmp_path / "groups/00000.jsonl"
     rows = [{"image_id": one, "key": a} for one in (a, b, c)] + [{"image_id": d, "key": d}]
     file.write_text("".join(json.dumps(one) + "\n" for one in rows))
     last = file.read_bytes().splitlines()[-1]

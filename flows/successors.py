@@ -194,7 +194,8 @@ def clear(workspace: Workspace, gone: Gone, is_dry_run: bool = False) -> list[Re
     """Take the images out of the workspace's own files: what a killed release left, too."""
     found = []
     for folder in (workspace.snapshot, workspace.work):
-        if count := erase_records(folder, gone, is_dry_run):
+        count = erase_records(folder, gone, is_dry_run)
+        if count:
             found.append(Removed(place="workspace", name=folder.name, count=count))
     data = workspace.home / "data"
     for attribution in sorted(data.glob("releases/*/*/ATTRIBUTION.csv")) + sorted(

@@ -91,6 +91,17 @@ def test_whose_near_duplicate_was_erased_gets_the_next_key(tmp_path: Path) -> No
     assert file.stat().st_ino == inode, "a file that none concerns is not written"
 
 
+def test_a_group_in_several_parts_gets_one_key(tmp_path: Path) -> None:
+    a, b, c = ("aa" * 32, "bb" * 32, "cc" * 32)
+    for number, one in enumerate((b, a, c)):
+        part = tmp_path / "groups" / f"{number:05d}.jsonl"
+        part.parent.mkdir(exist_ok=True)
+        part.write_text(json.dumps({"image_id": one, "key": a}) + "\n")
+    assert erase_records(tmp_path, Gone(frozenset({a}))) == 3
+    rows = [part.read_text() for part in sorted((tmp_path / "groups").iterdir())]
+    assert [json.loads(row)["key"] if row else None for row in rows] == [b, None, b]
+
+
 def test_a_reason_no_longer_names_an_erased_image(tmp_path: Path) -> None:
     file = tmp_path / "rejected.jsonl"
     twin = {"item_id": "bb" * 32, "step": "select", "detail": f"Same pixels as image {'aa' * 32}."}

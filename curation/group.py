@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from os import cpu_count
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +76,7 @@ def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> 
     parts: list[int] = []
     image_ids: list[str] = []
     points: list[list[FivePoints]] = []
-    hashed: list[Hashed] = []
+    phashes: list[str] = []
     people: list[set[tuple[str, str, str]]] = []
     for part, candidate in numbered_candidates(snapshot):
         image_id = candidate.image.image_id
@@ -82,9 +84,15 @@ def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> 
             parts.append(part)
             image_ids.append(image_id)
             points.append(comparable(_faces(candidate), params))
-            rgb = decode(blobs.get(image_id))
-            hashed.append(hash_image(rgb, candidate.image.phash, points[-1]))
+            phashes.append(candidate.image.phash)
             people.append(_people(candidate, params))
+
+    def hashes(index: int) -> Hashed:
+        return hash_image(decode(blobs.get(image_ids[index])), phashes[index], points[index])
+
+    # Decoders and array operations run outside of Python's lock.
+    with ThreadPoolExecutor(cpu_count() or 1) as pool:
+        hashed = list(pool.map(hashes, range(len(image_ids))))
 
     @lru_cache(maxsize=_REMEMBERED)
     def pixels(index: int) -> Pixels:

@@ -73,7 +73,7 @@ def test_a_shard_of_which_nothing_is_left_goes_and_so_does_a_release(
 
 def test_whose_near_duplicate_was_erased_gets_the_next_key(tmp_path: Path) -> None:
     a, b, c, d = ("aa" * 32, "bb" * 32, "cc" * 32, "dd" * 32)
-    file = tmp_path / "groups/00000.jsonl"
+    file = tmp_path / "00000.jsonl"
     rows = [{"image_id": one, "key": a} for one in (a, b, c)] + [{"image_id": d, "key": d}]
     file.write_text("".join(json.dumps(one) + "\n" for one in rows))
     last = file.read_bytes().splitlines()[-1]

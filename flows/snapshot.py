@@ -7,6 +7,7 @@ and the parts in which something changed.
 
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 from mirrorset.catalogue import Catalogue
 from mirrorset.files import (
@@ -45,8 +46,9 @@ _IMAGES_PER_PART = 1000
 
 def write_snapshot(workspace: Workspace, catalogue: Catalogue) -> None:
     """Write the whole snapshot, each part sorted by image and then by its record's key."""
+    parts = _parts(workspace.snapshot / "images", catalogue)
     for name in _KINDS:
-        write_kind(workspace, name, catalogue)
+        _write(workspace.snapshot / name, catalogue, parts)
     write_records(workspace.snapshot / _REJECTED, catalogue.read(Rejected))
 
 
@@ -76,14 +78,25 @@ def is_cloned(workspace: Workspace, catalogue: Catalogue) -> bool:
 
 
 def write_kind(workspace: Workspace, name: str, catalogue: Catalogue) -> None:
-    """Write one folder of the snapshot, such as "ledger"; "images" before all others."""
-    parts, numbers = _parts(workspace.snapshot / "images", catalogue)
-    records = map(_shareable, catalogue.read(_KINDS[name]))
-    write_parts(workspace.snapshot / name, ((parts[one.image_id], one) for one in records), numbers)
+    """Write one folder of the snapshot anew, such as "ledger"."""
+    parts = _parts(workspace.snapshot / "images", catalogue)
+    _write(workspace.snapshot / name, catalogue, parts)
 
 
-def _parts(images: Path, catalogue: Catalogue) -> tuple[dict[str, int], list[int]]:
-    """The part of each image, and all parts: as the snapshot has them, and new ones after these."""
+class _Parts(NamedTuple):
+    """The part of each image, and the numbers of all parts."""
+
+    of: dict[str, int]
+    numbers: list[int]
+
+
+def _write(folder: Path, catalogue: Catalogue, parts: _Parts) -> None:
+    records = map(_shareable, catalogue.read(_KINDS[folder.name]))
+    write_parts(folder, ((parts.of[one.image_id], one) for one in records), parts.numbers)
+
+
+def _parts(images: Path, catalogue: Catalogue) -> _Parts:
+    """As the folder of images has them, and new ones after these for images that it lacks."""
     numbers = [int(part.stem) for part in parts_of(images)]
     parts = {
         image.image_id: number
@@ -93,7 +106,7 @@ def _parts(images: Path, catalogue: Catalogue) -> tuple[dict[str, int], list[int
     new = [one.image_id for one in catalogue.read(ImageRecord) if one.image_id not in parts]
     first = max(numbers, default=-1) + 1
     parts |= {image_id: first + i // _IMAGES_PER_PART for i, image_id in enumerate(new)}
-    return parts, sorted({*numbers, *parts.values()} or {0})
+    return _Parts(parts, sorted({*numbers, *parts.values()} or {0}))
 
 
 def _shareable(record: OfAnImage) -> OfAnImage:

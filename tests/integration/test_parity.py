@@ -121,8 +121,8 @@ def make_release(
         )
         rows.append((item, Attribution(image=record, sighting=sighting)))
     rows.sort(key=lambda row: row[0].image_id)
-    write_records(work / "items.jsonl", (item for item, _ in rows))
-    write_records(work / "attributions.jsonl", (attribution for _, attribution in rows))
+    write_records(work / "items/00000.jsonl", (item for item, _ in rows))
+    write_records(work / "attributions/00000.jsonl", (attribution for _, attribution in rows))
     release = work / "release"
     build(
         work,

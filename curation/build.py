@@ -15,7 +15,7 @@ from curation.records import Attribution
 from curation.split import content_digest
 from mirrorset.blobs import BlobStore
 from mirrorset.errors import InputError
-from mirrorset.files import folder_written_aside, read_records, write_text
+from mirrorset.files import folder_written_aside, read_parts, write_text
 from mirrorset.load import ReleaseCard, Series
 from mirrorset.params import DatasetParams, Responsible
 from mirrorset.records import DatasetItem, Split
@@ -30,7 +30,7 @@ def build(
     version: str,
     responsible: Responsible,
 ) -> ReleaseCard:
-    """Write the release `folder` from items.jsonl and attributions.jsonl of `work`.
+    """Write the release `folder` from the items and attributions of `work`.
 
     What stood at `folder` is replaced. Memory holds one shard's labels at a time. Raises
     InputError where there is no item, or an image is not in `blobs`.
@@ -41,7 +41,7 @@ def build(
             _write_shard(aside, shard, list(rows), blobs, tally)
         if tally.images == 0:
             raise InputError(
-                f"{work / 'items.jsonl'} holds no image to release: "
+                f"{work / 'items'} holds no image to release: "
                 f"{work / 'rejected.jsonl'} says why each was rejected."
             )
         return describe(
@@ -64,14 +64,12 @@ def describe(
     tally: over all its items. elsewhere: sha256 of the release's files that are not in `folder`.
     """
     digest = content_digest(
-        read_records(work / "items.jsonl", DatasetItem),
-        read_records(work / "attributions.jsonl", Attribution),
+        read_parts(work / "items", DatasetItem),
+        read_parts(work / "attributions", Attribution),
         dataset.intended_use,
     )
     write_labels_json(folder / "labels.json", tally)
-    write_attribution(
-        folder / "ATTRIBUTION.csv", read_records(work / "attributions.jsonl", Attribution)
-    )
+    write_attribution(folder / "ATTRIBUTION.csv", read_parts(work / "attributions", Attribution))
     title = f"{dataset.name} {version}"
     write_text(
         folder / "DATASHEET.md", datasheet(title, digest, tally, dataset.intended_use, responsible)
@@ -118,8 +116,8 @@ def tally_of(work: Path) -> Tally:
 
 def _rows(work: Path) -> Iterator[tuple[DatasetItem, Attribution]]:
     return zip(
-        read_records(work / "items.jsonl", DatasetItem),
-        read_records(work / "attributions.jsonl", Attribution),
+        read_parts(work / "items", DatasetItem),
+        read_parts(work / "attributions", Attribution),
         strict=True,
     )
 

@@ -26,22 +26,25 @@ _ERASED = "an image that was erased"
 
 
 def erase_records(path: Path, gone: Gone, is_dry_run: bool = False) -> int:
-    """Write a file of records anew without those of the images; returns how many were concerned.
+    """Write records anew without those of the images; returns how many were concerned.
 
-    For every *.jsonl of a snapshot or of the work folder. Whose near-duplicate was erased gets the
-    next key, and a reason that named an erased image no longer does. Other lines stay as they are,
-    and so does a file that none concerns.
+    path: a file of records, or a folder with such at any depth: a snapshot, the work folder or one
+    within. Whose near-duplicate was erased gets the next key, and a reason that named an erased
+    image no longer does. Other lines stay as they are, and so does a file that none concerns; one
+    that nothing is left of stays, empty.
     """
-    keys = _new_keys(path, gone)
-    if keys is None:
-        return 0
-    if is_dry_run:
-        return sum(after != before for before, after in _lines(path, gone, keys))
+    files = [path] if path.is_file() else sorted(path.rglob("*.jsonl"))
+    named = [file for file in files if _is_named(file, gone)]
+    keys = _new_keys(named, gone)
     concerned = 0
-    with written_aside(path) as aside, aside.open("wb") as out:
-        for before, after in _lines(path, gone, keys):
-            concerned += after != before
-            out.write(after)
+    for file in named:
+        if is_dry_run:
+            concerned += sum(after != before for before, after in _lines(file, gone, keys))
+            continue
+        with written_aside(file) as aside, aside.open("wb") as out:
+            for before, after in _lines(file, gone, keys):
+                concerned += after != before
+                out.write(after)
     return concerned
 
 
@@ -137,18 +140,21 @@ def _is_about(record: dict[str, Any], gone: Gone) -> bool:
     return is_seen_there or any(gone.is_meant(one) for one in named if one)
 
 
-def _new_keys(path: Path, gone: Gone) -> dict[str, str] | None:
-    """For each key of a group that is an erased image, the smallest image_id that is left.
+def _is_named(file: Path, gone: Gone) -> bool:
+    """Whether a line mentions any of the images."""
+    with file.open("rb") as lines:
+        return any(gone.is_in(line) for line in lines)
 
-    None where no line of the file mentions any of the images.
-    """
-    keys: dict[str, str] | None = None
-    with path.open("rb") as lines:
-        for record in (json.loads(line) for line in lines if gone.is_in(line)):
-            keys = {} if keys is None else keys
-            key, image_id = record.get("key"), record.get("image_id")
-            if key in gone.image_ids and image_id not in gone.image_ids:
-                keys[key] = min(image_id, keys.get(key, image_id))
+
+def _new_keys(files: Iterable[Path], gone: Gone) -> dict[str, str]:
+    """For each key of a group that is an erased image, the smallest image_id that is left."""
+    keys: dict[str, str] = {}
+    for file in files:
+        with file.open("rb") as lines:
+            for record in (json.loads(line) for line in lines if gone.is_in(line)):
+                key, image_id = record.get("key"), record.get("image_id")
+                if key in gone.image_ids and image_id not in gone.image_ids:
+                    keys[key] = min(image_id, keys.get(key, image_id))
     return keys
 
 

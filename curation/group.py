@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from os import cpu_count
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +18,12 @@ from curation.records import GroupMember, Selected
 from curation.snapshot import (
     Candidate,
     best_annotation,
-    read_candidates,
+    numbered_candidates,
     read_ledger,
 )
 from faces.schema import load_schema
 from mirrorset.blobs import BlobStore
-from mirrorset.files import read_records, write_records
+from mirrorset.files import read_parts, write_parts
 from mirrorset.pixels import decode
 from mirrorset.records import Face, Record
 
@@ -64,25 +66,33 @@ class GroupCounts(Record):
 
 
 def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> GroupCounts:
-    """Write groups.jsonl into `work`: selected images and those that the ledger already holds.
+    """Write groups/ into `work`: selected images and those that the ledger already holds.
 
     An image that left the selection still ties its near-duplicates to its split: a model may have
     been trained on it in an earlier version.
     """
-    selected = {record.image.image_id for record in read_records(work / "selected.jsonl", Selected)}
+    selected = {record.image.image_id for record in read_parts(work / "selected", Selected)}
     ledger = read_ledger(snapshot)
+    parts: list[int] = []
     image_ids: list[str] = []
     points: list[list[FivePoints]] = []
-    hashed: list[Hashed] = []
+    phashes: list[str] = []
     people: list[set[tuple[str, str, str]]] = []
-    for candidate in read_candidates(snapshot):
+    for part, candidate in numbered_candidates(snapshot):
         image_id = candidate.image.image_id
         if image_id in selected or (image_id in ledger and blobs.has(image_id)):
+            parts.append(part)
             image_ids.append(image_id)
             points.append(comparable(_faces(candidate), params))
-            rgb = decode(blobs.get(image_id))
-            hashed.append(hash_image(rgb, candidate.image.phash, points[-1]))
+            phashes.append(candidate.image.phash)
             people.append(_people(candidate, params))
+
+    def hashes(index: int) -> Hashed:
+        return hash_image(decode(blobs.get(image_ids[index])), phashes[index], points[index])
+
+    # Decoders and array operations run outside of Python's lock.
+    with ThreadPoolExecutor(cpu_count() or 1) as pool:
+        hashed = list(pool.map(hashes, range(len(image_ids))))
 
     @lru_cache(maxsize=_REMEMBERED)
     def pixels(index: int) -> Pixels:
@@ -99,11 +109,11 @@ def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> 
 
     keys = dict(enumerate(image_ids))
     for members in sets.subsets():
-        keys |= dict.fromkeys(members, image_ids[min(members)])
-    write_records(
-        work / "groups.jsonl",
+        keys |= dict.fromkeys(members, min(image_ids[i] for i in members))
+    write_parts(
+        work / "groups",
         (
-            GroupMember(image_id=image_id, key=keys[i], is_oversized=i in is_oversized)
+            (parts[i], GroupMember(image_id=image_id, key=keys[i], is_oversized=i in is_oversized))
             for i, image_id in enumerate(image_ids)
         ),
     )

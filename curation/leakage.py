@@ -7,7 +7,7 @@ from pathlib import Path
 
 from curation.records import GroupMember
 from mirrorset.errors import GateError
-from mirrorset.files import read_records
+from mirrorset.files import read_parts
 from mirrorset.records import DatasetItem, Record, Sighting, Split
 
 
@@ -33,18 +33,18 @@ def leakage(snapshot: Path, work: Path, sources_grouped_by_author: Collection[st
     """
     split_of: dict[str, Split] = {}
     groups: list[tuple[Hashable, Split]] = []
-    for item in read_records(work / "items.jsonl", DatasetItem):
+    for item in read_parts(work / "items", DatasetItem):
         split_of[item.image_id] = item.split
         groups.append((item.group_id, item.split))
 
     copies: defaultdict[str, Counter[Split]] = defaultdict(Counter)
-    for member in read_records(work / "groups.jsonl", GroupMember):
+    for member in read_parts(work / "groups", GroupMember):
         if member.image_id in split_of:
             copies[member.key][split_of[member.image_id]] += 1
 
     authors: list[tuple[Hashable, Split]] = []
     subjects: list[tuple[Hashable, Split]] = []
-    for seen in read_records(snapshot / "sightings.jsonl", Sighting):
+    for seen in read_parts(snapshot / "sightings", Sighting):
         if seen.image_id not in split_of:
             continue
         split = split_of[seen.image_id]

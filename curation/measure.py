@@ -14,7 +14,7 @@ from curation.leakage import leakage
 from curation.records import Attribution
 from curation.snapshot import read_rejected
 from faces.slices import GRID, SELFIES, Slice, suppressed
-from mirrorset.files import read_records, write_text
+from mirrorset.files import read_parts, read_records, write_text
 from mirrorset.records import DatasetItem, Rejected
 
 
@@ -32,8 +32,8 @@ def measure(
     tally = Tally()
     group_sizes: Counter[str] = Counter()
     for item, attribution in zip(
-        read_records(work / "items.jsonl", DatasetItem),
-        read_records(work / "attributions.jsonl", Attribution),
+        read_parts(work / "items", DatasetItem),
+        read_parts(work / "attributions", Attribution),
         strict=True,
     ):
         tally.add(item, attribution)

@@ -1,11 +1,13 @@
-"""What the steps of this room hand to each other, through files of the work folder.
+"""What the steps of this room hand to each other, through the work folder.
 
-selected.jsonl         Selected       by `select`, in order of image_id
-rejected.jsonl         Rejected       by `select`
-groups.jsonl           GroupMember    by `group`, in order of image_id
-items.jsonl            DatasetItem    by `split`, in order of image_shard, then image_id
-attributions.jsonl     Attribution    by `split`, line for line beside items.jsonl
-conflicts.jsonl        Rejected       by `split`
+selected/NNNNN.jsonl       Selected       by `select`, in the parts of the snapshot
+rejected.jsonl             Rejected       by `select`, in order of item_id
+groups/NNNNN.jsonl         GroupMember    by `group`, in the parts of the snapshot
+items/NNNNN.jsonl          DatasetItem    by `split`, a part an image shard, in order of image_id
+attributions/NNNNN.jsonl   Attribution    by `split`, line for line beside the items
+conflicts.jsonl            Rejected       by `split`
+
+A part keeps its bytes when others come, so DVC sends it once.
 """
 
 from mirrorset.records import Annotation, ImageRecord, Record, Sha256, Sighting

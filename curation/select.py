@@ -7,8 +7,14 @@ from typing import cast
 
 from curation.gates import SelectParams, first_refusal, subject_of
 from curation.records import Selected
-from curation.snapshot import Candidate, read_candidates, read_ledger, read_rejected
-from mirrorset.files import write_records
+from curation.snapshot import (
+    Candidate,
+    numbered_candidates,
+    read_candidates,
+    read_ledger,
+    read_rejected,
+)
+from mirrorset.files import write_parts, write_records
 from mirrorset.records import IntendedUse, Reason, Record, Rejected, Sighting
 
 
@@ -20,7 +26,7 @@ class Counts(Record):
 
 
 def select(snapshot: Path, work: Path, intended_use: IntendedUse, params: SelectParams) -> Counts:
-    """Write selected.jsonl and rejected.jsonl into `work`, in order of image_id.
+    """Write selected/ and rejected.jsonl into `work`.
 
     Of several images with the same pixels the one that is in the ledger stays, else the smallest
     image_id.
@@ -51,7 +57,7 @@ def select(snapshot: Path, work: Path, intended_use: IntendedUse, params: Select
     rejected.sort(key=lambda record: record.item_id)
 
     # A second reading, so that memory holds ids and never all annotations.
-    write_records(work / "selected.jsonl", _selected(snapshot, kept, intended_use, params))
+    write_parts(work / "selected", _selected(snapshot, kept, intended_use, params))
     write_records(work / "rejected.jsonl", rejected)
     return Counts(
         kept=len(kept), rejected=dict(sorted(Counter(r.reason for r in rejected).items()))
@@ -60,11 +66,11 @@ def select(snapshot: Path, work: Path, intended_use: IntendedUse, params: Select
 
 def _selected(
     snapshot: Path, kept: set[str], intended_use: IntendedUse, params: SelectParams
-) -> Iterator[Selected]:
-    for candidate in read_candidates(snapshot):
+) -> Iterator[tuple[int, Selected]]:
+    for part, candidate in numbered_candidates(snapshot):
         outcome = _judge(candidate, intended_use, params)
         if isinstance(outcome, Selected) and candidate.image.image_id in kept:
-            yield outcome
+            yield part, outcome
 
 
 def _judge(

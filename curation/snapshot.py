@@ -1,11 +1,15 @@
-"""Reading a snapshot: sorted files of records, joined image by image without loading them whole."""
+"""Reading a snapshot: folders of records, joined image by image without loading them whole.
+
+An image has one part for good, the same one in each folder; a part is sorted by image_id.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from mirrorset.errors import InputError
-from mirrorset.files import read_records
+from mirrorset.files import parts_of, read_parts, read_records
 from mirrorset.licences import refusal
 from mirrorset.records import (
     Annotation,
@@ -21,13 +25,13 @@ from mirrorset.records import (
 
 R = TypeVar("R", ImageRecord, Sighting, Annotation, Verdict, Quarantine, Decision)
 
-_FILES = {
-    ImageRecord: "images.jsonl",
-    Sighting: "sightings.jsonl",
-    Annotation: "annotations.jsonl",
-    Verdict: "verdicts.jsonl",
-    Quarantine: "quarantine.jsonl",
-    Decision: "decisions.jsonl",
+_FOLDERS = {
+    ImageRecord: "images",
+    Sighting: "sightings",
+    Annotation: "annotations",
+    Verdict: "verdicts",
+    Quarantine: "quarantine",
+    Decision: "decisions",
 }
 _ORIGINS_BEST_FIRST = ("gold", "human", "model")
 
@@ -51,15 +55,24 @@ class Reader(Protocol):
 
 
 def read_candidates(snapshot: Path) -> Iterator[Candidate]:
-    """Every image of the snapshot in order of image_id, with what belongs to it.
+    """Every image of the snapshot, part by part, with what belongs to it.
+
+    Raises as `numbered_candidates` does.
+    """
+    return (candidate for _, candidate in numbered_candidates(snapshot))
+
+
+def numbered_candidates(snapshot: Path) -> Iterator[tuple[int, Candidate]]:
+    """As `read_candidates`, each with the number of its part; in a part in order of image_id.
 
     Raises InputError where a file is absent, holds another record, or is not sorted by image_id.
     """
-
-    def read(kind: type[R], /) -> Iterator[R]:
-        return _sorted(snapshot / _FILES[kind], kind)
-
-    return join(read)
+    folder = snapshot / _FOLDERS[ImageRecord]
+    if not folder.is_dir():
+        raise InputError(f"{folder} does not exist: write the snapshot with `mirrorset release`.")
+    for part in parts_of(folder):
+        for candidate in join(partial(_read, snapshot, part.name)):
+            yield int(part.stem), candidate
 
 
 def join(read: Reader) -> Iterator[Candidate]:
@@ -82,7 +95,7 @@ def join(read: Reader) -> Iterator[Candidate]:
 
 def read_ledger(snapshot: Path) -> dict[str, LedgerEntry]:
     """The ledger's entries by image_id."""
-    entries = read_records(snapshot / "ledger.jsonl", LedgerEntry)
+    entries = read_parts(snapshot / "ledger", LedgerEntry)
     return {entry.image_id: entry for entry in entries}
 
 
@@ -156,9 +169,9 @@ class _Follower(Generic[R]):
         return found
 
 
-def _sorted(path: Path, kind: type[R]) -> Iterator[R]:
-    """The records of a file whose ids must not fall; no image may be there twice."""
-    previous = ""
+def _read(snapshot: Path, part: str, kind: type[R], /) -> Iterator[R]:
+    """The records of a part, whose ids must not fall; no image may be there twice."""
+    path, previous = snapshot / _FOLDERS[kind] / part, ""
     for record in read_records(path, kind):
         is_twice = kind is ImageRecord and record.image_id == previous
         if record.image_id < previous or is_twice:

@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from curation.leakage import leakage, refuse
@@ -14,7 +14,7 @@ from curation.records import Attribution, GroupMember, Selected
 from curation.select import Counts
 from curation.snapshot import read_ledger
 from mirrorset.errors import InputError
-from mirrorset.files import read_records, write_records
+from mirrorset.files import parts_of, read_parts, write_parts, write_records
 from mirrorset.records import (
     DatasetItem,
     IntendedUse,
@@ -32,9 +32,10 @@ def split(
     is_unreviewed: bool,
     sources_grouped_by_author: Collection[str] = (),
 ) -> Counts:
-    """Write items.jsonl, attributions.jsonl and conflicts.jsonl into `work`.
+    """Write items/, attributions/ and conflicts.jsonl into `work`.
 
-    Items come in order of image_shard, then image_id, so that the shards are built in one pass.
+    Items come in order of image_shard, then image_id, so that the shards are built in one pass; a
+    part is an image shard's, and stays as it is while its images and their labels do.
     is_unreviewed: whether the release is declared so; else an image of the test split whose labels
     no person has looked at is rejected. It keeps its place for the day on which one has.
 
@@ -44,36 +45,31 @@ def split(
     anything would leak from one split into another.
     """
     ledger = read_ledger(snapshot)
-    groups = read_records(work / "groups.jsonl", GroupMember)
+    groups = read_parts(work / "groups", GroupMember)
     refused = {record.item_id: record for record in kept_out(groups, ledger)}
     rejected: list[Rejected] = []
-    places: list[tuple[int, str, int]] = []
-    with (work / "selected.jsonl").open("rb") as lines:
-        for image_id, origin, offset in _offsets(lines):
-            entry = ledger.get(image_id)
-            if image_id in refused:
-                rejected.append(refused[image_id])
-            elif entry is None:
-                raise InputError(
-                    f"Image {image_id} is not in {snapshot / 'ledger.jsonl'}: groups and splits "
-                    "are minted by `mirrorset release`, run that."
-                )
-            elif entry.split == "test" and origin == "model" and not is_unreviewed:
-                rejected.append(_unreviewed(image_id))
-            else:
-                places.append((entry.image_shard, image_id, offset))
-        places.sort()
-        write_records(
-            work / "items.jsonl",
-            (_item(selected, ledger) for selected in _at(lines, places)),
-        )
-        write_records(
-            work / "attributions.jsonl",
-            (
-                Attribution(image=selected.image, sighting=selected.sighting)
-                for selected in _at(lines, places)
-            ),
-        )
+    places: list[_Place] = []
+    for image_id, origin, part, offset in _offsets(work / "selected"):
+        entry = ledger.get(image_id)
+        if image_id in refused:
+            rejected.append(refused[image_id])
+        elif entry is None:
+            raise InputError(
+                f"Image {image_id} is not in {snapshot / 'ledger'}: groups and splits "
+                "are minted by `mirrorset release`, run that."
+            )
+        elif entry.split == "test" and origin == "model" and not is_unreviewed:
+            rejected.append(_unreviewed(image_id))
+        else:
+            places.append(_Place(entry.image_shard, image_id, part, offset))
+    places.sort()
+    write_parts(
+        work / "items", ((place.image_shard, _item(place.read(), ledger)) for place in places)
+    )
+    write_parts(
+        work / "attributions", ((place.image_shard, _attribution(place.read())) for place in places)
+    )
+    rejected.sort(key=lambda record: record.item_id)
     write_records(work / "conflicts.jsonl", rejected)
     refuse(leakage(snapshot, work, sources_grouped_by_author))
     reasons = Counter(record.reason for record in rejected)
@@ -144,15 +140,29 @@ def _unreviewed(image_id: str) -> Rejected:
     )
 
 
-def _offsets(lines: BinaryIO) -> Iterator[tuple[str, Origin, int]]:
-    offset = 0
-    for line in lines:
-        selected = Selected.model_validate_json(line)
-        yield selected.image.image_id, selected.annotation.origin, offset
-        offset += len(line)
+class _Place(NamedTuple):
+    """Where an image goes in the release, and where it stands among the selected."""
+
+    image_shard: int
+    image_id: str
+    part: Path
+    offset: int
+
+    def read(self) -> Selected:
+        with self.part.open("rb") as lines:
+            lines.seek(self.offset)
+            return Selected.model_validate_json(lines.readline())
 
 
-def _at(lines: BinaryIO, places: list[tuple[int, str, int]]) -> Iterator[Selected]:
-    for _, _, offset in places:
-        lines.seek(offset)
-        yield Selected.model_validate_json(lines.readline())
+def _offsets(selected: Path) -> Iterator[tuple[str, Origin, Path, int]]:
+    for part in parts_of(selected):
+        offset = 0
+        with part.open("rb") as lines:
+            for line in lines:
+                record = Selected.model_validate_json(line)
+                yield record.image.image_id, record.annotation.origin, part, offset
+                offset += len(line)
+
+
+def _attribution(selected: Selected) -> Attribution:
+    return Attribution(image=selected.image, sighting=selected.sighting)

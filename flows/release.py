@@ -16,12 +16,12 @@ from flows.engine import flow, task
 from flows.progress import bar
 from flows.release_state import ReleaseState, read_state, state_file, write_state
 from flows.sections import check_params
-from flows.snapshot import is_cloned, restore_catalogue, write_part, write_snapshot
+from flows.snapshot import is_cloned, restore_catalogue, write_kind, write_snapshot
 from flows.successors import taken_versions
 from mirrorset.commands import dvc, git
 from mirrorset.dvc_config import require_packages
 from mirrorset.errors import SettingsError
-from mirrorset.files import clear_leftovers, read_records
+from mirrorset.files import clear_leftovers, read_parts
 from mirrorset.records import DatasetItem, LedgerEntry, Record, Rejected, utc_now
 from mirrorset.spool import ingest
 from mirrorset.workspace import Workspace, commit, open_workspace
@@ -118,27 +118,27 @@ def freeze(workspace: Workspace) -> None:
 @task(name="mint")
 def mint_places(workspace: Workspace) -> None:
     """Mint group, split and image shard of what is new, and let DVC place every image."""
-    groups = read_records(workspace.work / "groups.jsonl", GroupMember)
+    groups = read_parts(workspace.work / "groups", GroupMember)
     with workspace.catalogue() as catalogue:
         ledger = {entry.image_id: entry for entry in catalogue.read(LedgerEntry)}
         # What no split can take is rejected by the stage `split`, from the same ledger.
         entries, _ = mint(groups, ledger, workspace.params("ledger", LedgerParams), utc_now())
         catalogue.upsert(entries)
-        write_part(workspace.snapshot / "ledger.jsonl", catalogue)
+        write_kind(workspace, "ledger", catalogue)
     dvc(workspace.home, "repro", "split")
 
 
 @task(name="begin-series")
 def begin_test_series(workspace: Workspace) -> None:
     """Begin the test series that params.yaml names, where it has not begun yet."""
-    items = read_records(workspace.work / "items.jsonl", DatasetItem)
+    items = read_parts(workspace.work / "items", DatasetItem)
     with workspace.catalogue() as catalogue:
         ledger = {entry.image_id: entry for entry in catalogue.read(LedgerEntry)}
         changed = begin_series(workspace.dataset.test_series, items, ledger)
         if not changed:
             return
         catalogue.upsert(changed)
-        write_part(workspace.snapshot / "ledger.jsonl", catalogue)
+        write_kind(workspace, "ledger", catalogue)
     dvc(workspace.home, "repro", "split")
 
 
@@ -149,8 +149,8 @@ def choose_version(workspace: Workspace, wanted: str | None) -> ReleaseState:
     now = ReleaseState(
         version=wanted or last.version,
         digest=content_digest(
-            read_records(workspace.work / "items.jsonl", DatasetItem),
-            read_records(workspace.work / "attributions.jsonl", Attribution),
+            read_parts(workspace.work / "items", DatasetItem),
+            read_parts(workspace.work / "attributions", Attribution),
             workspace.dataset.intended_use,
         ),
         responsible=workspace.responsible,
@@ -185,7 +185,7 @@ def publish(workspace: Workspace, state: ReleaseState) -> ReleaseSummary:
         git(workspace.home, "tag", "--annotate", tag, "--message", f"{tag} {state.digest}")
     if workspace.remote:
         dvc(workspace.home, "push")
-    items = read_records(workspace.work / "items.jsonl", DatasetItem)
+    items = read_parts(workspace.work / "items", DatasetItem)
     return ReleaseSummary(
         name=workspace.dataset.name,
         version=state.version,

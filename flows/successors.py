@@ -193,9 +193,7 @@ def clear(workspace: Workspace, gone: Gone, is_dry_run: bool = False) -> list[Re
     """Take the images out of the workspace's own files: what a killed release left, too."""
     found = []
     for folder in (workspace.snapshot, workspace.work):
-        count = sum(
-            erase_records(path, gone, is_dry_run) for path in sorted(folder.glob("*.jsonl"))
-        )
+        count = erase_records(folder, gone, is_dry_run)
         if count:
             found.append(Removed(place="workspace", name=folder.name, count=count))
     data = workspace.home / "data"
@@ -410,18 +408,13 @@ class _Rewriting:
     def _renewed(self, path: str, old: Data, new_path: str) -> Data:
         """Keep what lies at `path` of the scratch folder as objects."""
         place = self._scratch / path
-        if place.is_file():
+        if self._is_ours(path):
             erase_records(place, self._gone)
-            return Data(self._objects.put(place), place.stat().st_size)
+        if not new_path.startswith("data/releases/"):
+            return self._kept(place)
         files = self._objects.listing(old.oid) or {}
-        if path == _SNAPSHOT:
-            for file in sorted(place.glob("*.jsonl")):
-                erase_records(file, self._gone)
-        if new_path.startswith("data/releases/"):
-            card = ReleaseCard.model_validate_json((place / "release.json").read_bytes())
-            kept = {*card.files, "release.json"}
-        else:
-            kept = {file.relative_to(place).as_posix() for file in _files(place)}
+        card = ReleaseCard.model_validate_json((place / "release.json").read_bytes())
+        kept = {*card.files, "release.json"}
         here = {file.relative_to(place).as_posix(): file for file in _files(place)}
         renewed = {
             name: self._objects.put(here[name]) if name in here else files[name] for name in kept
@@ -434,6 +427,16 @@ class _Rewriting:
             self._size(renewed.get(name)) - self._size(files.get(name)) for name in changed
         )
         return Data(self._objects.put_listing(renewed), size, len(renewed))
+
+    def _kept(self, place: Path) -> Data:
+        """Keep a file or folder as objects."""
+        if place.is_file():
+            return Data(self._objects.put(place), place.stat().st_size)
+        files = _files(place)
+        oid = self._objects.put_listing(
+            {file.relative_to(place).as_posix(): self._objects.put(file) for file in files}
+        )
+        return Data(oid, sum(file.stat().st_size for file in files), len(files))
 
     def _size(self, oid: str | None) -> int:
         file = self._objects.get(oid) if oid else None
@@ -461,13 +464,9 @@ class _Rewriting:
         digest: str,
     ) -> None:
         """Commit the documents that name the data, and the state."""
-        base = self._scratch / _SNAPSHOT
-        for file in _files(base):
-            # dvc.lock names the snapshot's files one by one.
-            oid = self._objects.put(file)
-            data[f"{_SNAPSHOT}/{file.relative_to(base).as_posix()}"] = Data(
-                oid, file.stat().st_size
-            )
+        for place in (self._scratch / _SNAPSHOT).iterdir():
+            # dvc.lock names what the snapshot consists of one by one.
+            data[f"{_SNAPSHOT}/{place.name}"] = self._kept(place)
         version = successor or state.version
         if successor is None:
             known = known.without_stages("build", "pack")

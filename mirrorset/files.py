@@ -5,6 +5,8 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from mirrorset.errors import InputError, first_fault
 
 R = TypeVar("R", bound=BaseModel)
+_SORTED_AT_ONCE = 1000
 
 
 @contextmanager
@@ -105,3 +108,45 @@ def read_records(path: Path, kind: type[R]) -> Iterator[R]:
                     ) from None
     except FileNotFoundError:
         raise InputError(f"{path} does not exist.") from None
+
+
+def part_file(number: int) -> str:
+    """The name of a part in a folder of records: "00007.jsonl"."""
+    return f"{number:05d}.jsonl"
+
+
+def parts_of(folder: Path) -> list[Path]:
+    """The parts of a folder of records, in order of their numbers; none where it is not there."""
+    return sorted(folder.glob("[0-9]*.jsonl"), key=lambda part: int(part.stem))
+
+
+def write_parts(
+    folder: Path, records: Iterable[tuple[int, BaseModel]], numbers: Iterable[int] = ()
+) -> int:
+    """Write a folder of records in place of `folder`: one file for each part; returns how many.
+
+    records: each with the number of its part, within which the order stays. numbers: of the parts
+    that are there even without a record. DVC sends a file once: parts that do not change are not
+    sent again.
+    """
+    count, unread = 0, iter(records)
+    with folder_written_aside(folder) as aside:
+        for number in numbers:
+            (aside / part_file(number)).touch()
+        while batch := sorted(islice(unread, _SORTED_AT_ONCE), key=itemgetter(0)):
+            count += len(batch)
+            for number, own in groupby(batch, key=itemgetter(0)):
+                with (aside / part_file(number)).open("a", encoding="utf-8") as out:
+                    out.writelines(record.model_dump_json() + "\n" for _, record in own)
+    return count
+
+
+def read_parts(folder: Path, kind: type[R]) -> Iterator[R]:
+    """Read what `write_parts` has written, part by part.
+
+    Raises InputError where `folder` is absent, and as `read_records` does.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} does not exist.")
+    for part in parts_of(folder):
+        yield from read_records(part, kind)

@@ -11,15 +11,18 @@ from functools import cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mirrorset.blobs import BlobStore
-from mirrorset.catalogue import Catalogue
 from mirrorset.commands import dvc, git
 from mirrorset.dvc_config import configure, refuse_secrets, remote_url
 from mirrorset.errors import InputError, SettingsError
 from mirrorset.files import write_bytes
 from mirrorset.params import DatasetParams, P, Responsible, read_params
 from mirrorset.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from mirrorset.catalogue import Catalogue
 
 _log = logging.getLogger(__name__)
 _STALE_S = 5
@@ -124,8 +127,11 @@ class Workspace:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def catalogue(self) -> Catalogue:
+    def catalogue(self) -> "Catalogue":
         """The catalogue, opened and migrated."""
+        # SQLAlchemy takes half a second to import, which DVC's stages do without.
+        from mirrorset.catalogue import Catalogue  # noqa: PLC0415
+
         return Catalogue(self.settings.catalogue_url)
 
 

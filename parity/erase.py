@@ -5,11 +5,10 @@ import io
 import shutil
 from pathlib import Path
 
-import numpy as np
-
 from mirrorset.erasure import Gone, Removed
 from mirrorset.files import read_records, write_records, write_text
 from mirrorset.records import Rejected
+from parity.arrays import erase_rows
 from parity.pack import file_sha256, sealed
 from parity.records import PackItem, PackRecord
 
@@ -33,8 +32,8 @@ def erase_from_pack(folder: Path, version: str, release_digest: str, gone: Gone)
         for item in items:
             if item.image_id in gone.image_ids:
                 (folder / item.file).unlink(missing_ok=True)
-        for array in [*folder.glob("*.npy"), *folder.glob("reference/*.npy")]:
-            np.save(array, np.load(array)[rows])
+        for array in (folder / "crops", folder / "transforms", *folder.glob("reference/*")):
+            erase_rows(array, rows)
         write_records(
             folder / "items.jsonl",
             (item.model_copy(update={"index": index}) for index, item in enumerate(kept)),

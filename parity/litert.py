@@ -3,10 +3,13 @@
 import hashlib
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import chain, islice
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,32 +34,47 @@ class Inference:
 
 def infer(
     model: Path,
-    crops: NDArray[np.uint8],
+    crops: Sequence[NDArray[np.uint8]],
     spec: ModelSpec,
     kernel: Kernel,
     *,
     threads: int,
+    at_once: int = 1,
     on_item: Callable[[], None] = lambda: None,
 ) -> Inference:
-    """Run the .tflite file `model` on every crop (N, S, S, 3) uint8 RGB.
+    """Run the .tflite file `model` on every crop of arrays (n, S, S, 3) uint8 RGB, N in all.
 
-    `on_item` is called after each crop. Times are of the inference alone, crop by crop, after
-    warm-up. Raises InputError where the file cannot run or does not fit `spec`.
+    at_once: crops in work at a time, each on `threads` of its own; their outputs are the same, the
+    times are not. `on_item` is called after each crop. Times are of the inference alone, crop by
+    crop, after warm-up. Raises InputError where the file cannot run or does not fit `spec`.
     """
     session = Session(model, kernel, threads)
     _check_fit(session, spec, model)
-    for crop in crops[:1].repeat(_WARM_UP_RUNS, axis=0):
-        session.infer(tensor(crop, spec))
-    outputs = [np.empty((len(crops), *shape[1:]), np.float32) for shape in session.output_shapes]
-    elapsed_ms = np.empty(len(crops))
-    for index, crop in enumerate(crops):
-        values = tensor(crop, spec)
-        started_s = time.perf_counter()
-        answers = session.infer(values)
-        elapsed_ms[index] = (time.perf_counter() - started_s) * 1000
-        for output, answer in zip(outputs, answers, strict=True):
-            output[index] = answer[0]
-        on_item()
+    count = sum(map(len, crops))
+    outputs = [np.empty((count, *shape[1:]), np.float32) for shape in session.output_shapes]
+    elapsed_ms = np.empty(count)
+    free: SimpleQueue[Session] = SimpleQueue()
+    for one in [session, *(Session(model, kernel, threads) for _ in range(at_once - 1))]:
+        for crop in islice(chain.from_iterable(crops), 1):
+            for _ in range(_WARM_UP_RUNS):
+                one.infer(tensor(crop, spec))
+        free.put(one)
+
+    def run(index: int, crop: NDArray[np.uint8]) -> None:
+        values, own = tensor(crop, spec), free.get()
+        try:
+            started_s = time.perf_counter()
+            answers = own.infer(values)
+            elapsed_ms[index] = (time.perf_counter() - started_s) * 1000
+            for output, answer in zip(outputs, answers, strict=True):
+                output[index] = answer[0]
+        finally:
+            free.put(own)
+
+    # The kernels run outside of Python's lock.
+    with ThreadPoolExecutor(at_once) as pool:
+        for _ in pool.map(run, range(count), chain.from_iterable(crops)):
+            on_item()
     return Inference(
         outputs=dict(zip(spec.outputs, outputs, strict=True)),
         elapsed_ms=elapsed_ms,

@@ -5,9 +5,11 @@ items.jsonl         PackItem: one face a line; its index is the row in the array
 left_out.jsonl      Rejected: images of the split without a usable face, and why
 ATTRIBUTION.csv     author, licence and page of every original
 images/             the released originals, by image_id
-crops.npy           (N, S, S, 3) uint8 RGB: what the model sees, before input_range
-transforms.npy      (N, 2, 3) float64: xy px of the original → xy px of the crop
-reference/NAME.npy  (N, …) float32: each output on the reference kernels
+crops/              (N, S, S, 3) uint8 RGB: what the model sees, before input_range
+transforms/         (N, 2, 3) float64: xy px of the original → xy px of the crop
+reference/NAME/     (N, …) float32: each output on the reference kernels
+
+The last three are arrays in files of their own for each image shard (`parity.arrays`).
 """
 
 import csv
@@ -16,6 +18,8 @@ import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
+from os import cpu_count
 from pathlib import Path
 from typing import Annotated
 
@@ -35,6 +39,7 @@ from mirrorset.files import (
 from mirrorset.load import open_release
 from mirrorset.pixels import decode
 from mirrorset.records import ModelRef, Record, Split
+from parity.arrays import array_file, array_files, read_array, write_array
 from parity.litert import infer
 from parity.models import DEFAULT_SPEC, default_model, default_model_ref, load_spec
 from parity.preprocess import crop_transform, cut
@@ -67,21 +72,20 @@ class Pack:
     items: tuple[PackItem, ...]
 
     @cached_property
-    def crops(self) -> NDArray[np.uint8]:
-        """(N, S, S, 3) uint8 RGB, read from disk as needed."""
-        return np.asarray(np.load(self.path / "crops.npy", mmap_mode="r"))
+    def crops(self) -> list[NDArray[np.uint8]]:
+        """By image shard (n, S, S, 3) uint8 RGB, read from disk as needed."""
+        return open_crops(self.path / "crops")
 
     @cached_property
     def transforms(self) -> NDArray[np.float64]:
         """(N, 2, 3) float64: xy px of the original → xy px of the crop."""
-        return np.asarray(np.load(self.path / "transforms.npy"))
+        return read_array(self.path / "transforms")
 
     @cached_property
     def reference_outputs(self) -> dict[str, NDArray[np.float32]]:
         """(N, …) float32 by output name, as the reference kernels gave them when sealed."""
         return {
-            name: np.asarray(np.load(self.path / "reference" / f"{name}.npy"))
-            for name in self.record.spec.outputs
+            name: read_array(self.path / "reference" / name) for name in self.record.spec.outputs
         }
 
     def require_faces(self) -> None:
@@ -116,14 +120,17 @@ def seal(
     source.verify()
     subjects, left_out = subjects_of(source, spec, params.slices, params.min_interocular_px)
     with folder_written_aside(out) as aside:
-        crops = _write_images(subjects, aside, spec)
+        _write_images(subjects, aside, spec)
         _write_attribution(subjects, aside / "ATTRIBUTION.csv")
         write_records(aside / "items.jsonl", (subject.item for subject in subjects))
         write_records(aside / "left_out.jsonl", left_out)
-        result = infer(model, crops, spec, "reference", threads=1, on_item=on_item)
-        (aside / "reference").mkdir()
+        crops = open_crops(aside / "crops")
+        result = infer(
+            model, crops, spec, "reference", threads=1, at_once=cpu_count() or 1, on_item=on_item
+        )
+        shards = [subject.source.image_shard for subject in subjects]
         for name, values in result.outputs.items():
-            np.save(aside / "reference" / f"{name}.npy", values)
+            write_array(aside / "reference" / name, values, shards)
         record = PackRecord(
             release=source.card.name,
             version=source.card.version,
@@ -172,23 +179,36 @@ def open_pack(path: Path) -> Pack:
     return Pack(path, record, tuple(read_records(path / "items.jsonl", PackItem)))
 
 
-def _write_images(subjects: list[Subject], folder: Path, spec: ModelSpec) -> NDArray[np.uint8]:
-    """Write originals, crops and transforms, one image in memory at a time; returns the crops."""
-    count, side_px = len(subjects), spec.input_px
-    transforms = np.empty((count, 2, 3))
-    shape = (count, side_px, side_px, 3)
-    crops = open_memmap(folder / "crops.npy", mode="w+", dtype=np.uint8, shape=shape)
-    for subject in subjects:
-        content = subject.source.content()
-        write_bytes(folder / subject.item.file, content)
-        points = subject.face.landmarks[spec.label_schema].points
-        corners = [points[corner] for corner in spec.eye_corners]
-        transform = crop_transform(subject.face.box, corners, spec.crop_factor, side_px)
-        transforms[subject.item.index] = transform
-        crops[subject.item.index] = cut(decode(content), transform, side_px)
-    crops.flush()
-    np.save(folder / "transforms.npy", transforms)
-    return crops
+def open_crops(folder: Path) -> list[NDArray[np.uint8]]:
+    """The crops of each image shard (n, S, S, 3), read from disk as needed."""
+    return [np.asarray(np.load(file, mmap_mode="r")) for file in array_files(folder)]
+
+
+def _write_images(subjects: list[Subject], folder: Path, spec: ModelSpec) -> None:
+    """Write originals, crops and transforms, one image in memory at a time."""
+    side_px = spec.input_px
+    transforms = np.empty((len(subjects), 2, 3))
+    by_shard = [list(own) for _, own in groupby(subjects, lambda one: one.source.image_shard)]
+    (folder / "crops").mkdir()
+    for own in by_shard or [[]]:
+        shard = own[0].source.image_shard if own else 0
+        crops = open_memmap(
+            array_file(folder / "crops", shard),
+            mode="w+",
+            dtype=np.uint8,
+            shape=(len(own), side_px, side_px, 3),
+        )
+        for row, subject in enumerate(own):
+            content = subject.source.content()
+            write_bytes(folder / subject.item.file, content)
+            points = subject.face.landmarks[spec.label_schema].points
+            corners = [points[corner] for corner in spec.eye_corners]
+            transform = crop_transform(subject.face.box, corners, spec.crop_factor, side_px)
+            transforms[subject.item.index] = transform
+            crops[row] = cut(decode(content), transform, side_px)
+        crops.flush()
+    shards = [subject.source.image_shard for subject in subjects]
+    write_array(folder / "transforms", transforms, shards)
 
 
 def _write_attribution(subjects: list[Subject], path: Path) -> None:

@@ -61,7 +61,7 @@ class ModelSpec(Record):
 
 
 class PackItem(Record):
-    """One face of the test set: row `index` of crops.npy, transforms.npy and reference/*.npy.
+    """One face of the test set: row `index` of the arrays, shard after shard.
 
     file: the original image inside the pack. label_points: xy px of the original image, in the
     order of the spec's label_points. interocular_px: distance of the labelled outer eye corners.

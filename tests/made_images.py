@@ -67,7 +67,7 @@ def build_release(folder: Path, numbers: Iterable[int], images_per_shard: int = 
         blobs, work = BlobStore(f"{scratch}/blobs"), Path(scratch)
         for one in by_id:
             blobs.put(one.content)
-        write_records(work / "attributions.jsonl", map(_attribution, by_id))
+        write_records(work / "attributions/00000.jsonl", map(_attribution, by_id))
         items = (
             DatasetItem(
                 image_id=one.image.image_id,
@@ -78,7 +78,7 @@ def build_release(folder: Path, numbers: Iterable[int], images_per_shard: int = 
             )
             for index, one in enumerate(by_id)
         )
-        write_records(work / "items.jsonl", items)
+        write_records(work / "items/00000.jsonl", items)
         return build(
             work,
             blobs,

@@ -14,7 +14,7 @@ from flows.parity import ParitySummary
 from flows.prelabel import PrelabelSummary
 from flows.release import ReleaseSummary
 from flows.snapshot import rejected_files
-from mirrorset.files import read_records
+from mirrorset.files import read_parts, read_records
 from mirrorset.records import DatasetItem, Record, Rejected, Sighting
 from mirrorset.workspace import Workspace
 
@@ -64,9 +64,7 @@ def summarise(
 ) -> DemoSummary:
     """Gather the figures, and hold them against what the gallery expects."""
     rejected = list(_rejected(workspace))
-    items = {
-        item.image_id: item for item in read_records(workspace.work / "items.jsonl", DatasetItem)
-    }
+    items = {item.image_id: item for item in read_parts(workspace.work / "items", DatasetItem)}
     with workspace.catalogue() as catalogue:
         sightings = catalogue.count(Sighting)
     planted = [image for image in gallery.images if image.expected is not None]

@@ -21,7 +21,7 @@ from demo_run import Demo, demo_command, refused, run, run_demo, started, with_g
 
 import mirrorset
 from annotation.prelabel import PrelabelParams, prelabel_profile
-from mirrorset.files import read_records
+from mirrorset.files import read_parts
 from mirrorset.pixels import decode
 from mirrorset.records import DatasetItem
 from mirrorset.workspace import open_workspace
@@ -55,7 +55,7 @@ def test_every_planted_case_is_rejected_for_its_own_reason(demo: Demo) -> None:
 def test_near_duplicates_share_a_group_and_a_split(demo: Demo) -> None:
     assert demo.summary["near_duplicates"] >= 12
     assert demo.summary["split_apart"] == 0
-    items = list(read_records(demo.home / "data/work/items.jsonl", DatasetItem))
+    items = list(read_parts(demo.home / "data/work/items", DatasetItem))
     splits = {
         group: {i.split for i in items if i.group_id == group}
         for group in {item.group_id for item in items}
@@ -99,7 +99,7 @@ def test_git_and_dvc_are_clean_and_git_holds_no_image(demo: Demo) -> None:
     kept = git(demo.home, "grep", "-lE", "[0-9a-f]{64}", "demo-0.1.0").split()
     assert kept == ["demo-0.1.0:release.yaml"]  # the content digest, of no single image
     image_ids = [
-        record.image_id for record in read_records(demo.home / "data/work/items.jsonl", DatasetItem)
+        record.image_id for record in read_parts(demo.home / "data/work/items", DatasetItem)
     ]
     assert all(
         image_id not in git(demo.home, "show", "demo-0.1.0:release.yaml") for image_id in image_ids

@@ -39,6 +39,7 @@ from mirrorset.records import (
     Rejected,
     Sighting,
 )
+from parity.arrays import array_files
 from parity.compare import compare, read_comparison, write_comparison
 from parity.gates import load_gates
 from parity.models import DEFAULT_SPEC, default_model
@@ -120,8 +121,8 @@ def make_release(
         )
         rows.append((item, Attribution(image=record, sighting=sighting)))
     rows.sort(key=lambda row: row[0].image_id)
-    write_records(work / "items.jsonl", (item for item, _ in rows))
-    write_records(work / "attributions.jsonl", (attribution for _, attribution in rows))
+    write_records(work / "items/00000.jsonl", (item for item, _ in rows))
+    write_records(work / "attributions/00000.jsonl", (attribution for _, attribution in rows))
     release = work / "release"
     build(
         work,
@@ -195,7 +196,7 @@ def with_weights(model: Path, change: Callable[[Halves], Halves]) -> bytes:
 def test_pack_holds_what_the_model_sees_and_what_people_said(pack: Pack, release: Path) -> None:
     assert len(pack.items) == COUNT
     assert pack.record.review_state == "reviewed"
-    assert pack.crops.shape == (COUNT, 256, 256, 3)
+    assert np.concatenate(pack.crops).shape == (COUNT, 256, 256, 3)
     assert pack.reference_outputs["points"].shape[0] == COUNT
     left_out = list(read_records(pack.path / "left_out.jsonl", Rejected))
     assert [rejected.reason for rejected in left_out] == ["no_face"]
@@ -266,7 +267,8 @@ def test_a_run_on_shifted_crops_fails_the_gates(
 ) -> None:
     copy = tmp_path / "pack"
     shutil.copytree(pack.path, copy)
-    np.save(copy / "crops.npy", np.roll(pack.crops, 12, axis=2))
+    for file in array_files(copy / "crops"):
+        np.save(file, np.roll(np.load(file), 12, axis=2))
     shifted = Pack(copy, pack.record, pack.items)
     candidate = run(shifted, model, "xnnpack", 1, tmp_path / "run")
     comparison = compare(pack, xnnpack, candidate, load_gates())
@@ -302,7 +304,7 @@ def test_a_split_without_a_face_gives_a_pack_that_holds_none(
         assert empty.items == ()
         assert empty.record.review_state == "unreviewed"
         assert (empty.record.item_count, empty.record.left_out_count) == (0, left_out)
-        assert empty.crops.shape == (0, *pack.crops.shape[1:])
+        assert [crops.shape for crops in empty.crops] == [(0, *pack.crops[0].shape[1:])]
         assert empty.transforms.shape == (0, 2, 3)
         for name, values in pack.reference_outputs.items():
             assert empty.reference_outputs[name].shape == (0, *values.shape[1:])
@@ -337,7 +339,7 @@ def test_a_run_read_back_is_the_run(pack: Pack, model: Path, tmp_path: Path) -> 
         open_run(tmp_path / "run")
 
 
-@pytest.mark.parametrize("name", ["crops.npy", "items.jsonl", "reference/points.npy"])
+@pytest.mark.parametrize("name", ["crops/00000.npy", "items.jsonl", "reference/points/00000.npy"])
 def test_a_damaged_pack_is_detected(pack: Pack, tmp_path: Path, name: str) -> None:
     copy = tmp_path / "pack"
     shutil.copytree(pack.path, copy)

@@ -207,8 +207,10 @@ def page(shared_data: Path, model_cache: Path, tmp_path_factory: pytest.TempPath
             annotation=annotation,
         )
         rows.append((item, _attribution(content, name)))
-    write_records(folder / "work" / "items.jsonl", [item for item, _ in rows])
-    write_records(folder / "work" / "attributions.jsonl", [attribution for _, attribution in rows])
+    write_records(folder / "work" / "items/00000.jsonl", [item for item, _ in rows])
+    write_records(
+        folder / "work" / "attributions/00000.jsonl", [attribution for _, attribution in rows]
+    )
     release = folder / "release"
     build(
         folder / "work",

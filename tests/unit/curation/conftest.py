@@ -18,7 +18,7 @@ from curation.records import GroupMember
 from curation.select import select
 from curation.split import split
 from mirrorset.blobs import BlobStore
-from mirrorset.files import write_records
+from mirrorset.files import part_file, write_records
 from mirrorset.licences import normalise
 from mirrorset.load import ReleaseCard
 from mirrorset.params import DatasetParams, Responsible
@@ -234,7 +234,7 @@ def release_of(
         ledger.update({entry.image_id: entry for entry in new})
         snapshot = snapshot_of(portraits, ledger=ledger.values())
         select(snapshot, work, "research", SelectParams())
-        write_records(work / "groups.jsonl", members)
+        write_records(work / "groups/00000.jsonl", members)
         split(snapshot, work, is_unreviewed=True)
         return build(
             work,
@@ -278,7 +278,7 @@ def snapshot_of(tmp_path: Path, blobs: BlobStore) -> SnapshotOf:
         }
         for name, records in files.items():
             kept = [] if name in without else sorted(records, key=lambda record: record.image_id)
-            write_records(folder / f"{name}.jsonl", kept)
+            write_records(folder / name / part_file(0), kept)
         write_records(folder / "rejected.jsonl", rejected)
         return folder
 

@@ -8,7 +8,7 @@ from curation.gates import SelectParams
 from curation.records import Selected
 from curation.select import select
 from faces.profiles import load_profile
-from mirrorset.files import read_records, write_records
+from mirrorset.files import read_parts, read_records, write_records
 from mirrorset.records import Annotation, Reason, Rejected, Verdict
 
 AT = datetime(2026, 11, 25, tzinfo=UTC)
@@ -24,7 +24,9 @@ def labelled_by(name: str, cache: Path, snapshot: Path, portraits) -> None:
         for record in prelabel(portrait.image.image_id, portrait.content, profile, params, AT)
     ]
     for kind, file in ((Annotation, "annotations"), (Verdict, "verdicts")):
-        write_records(snapshot / f"{file}.jsonl", [one for one in records if isinstance(one, kind)])
+        write_records(
+            snapshot / file / "00000.jsonl", [one for one in records if isinstance(one, kind)]
+        )
 
 
 def test_commercial_labels_serve_commerce(portraits, snapshot_of, model_cache, tmp_path):
@@ -32,7 +34,7 @@ def test_commercial_labels_serve_commerce(portraits, snapshot_of, model_cache, t
     labelled_by("commercial", model_cache, snapshot, portraits[:2])
     counts = select(snapshot, tmp_path / "work", "commercial", SelectParams())
     assert counts.kept == 2
-    for selected in read_records(tmp_path / "work/selected.jsonl", Selected):
+    for selected in read_parts(tmp_path / "work/selected", Selected):
         assert selected.annotation.by == "commercial"
         assert all(model.is_commercial_use_allowed for model in selected.annotation.models)
 

@@ -15,7 +15,7 @@ from curation.records import Attribution
 from faces.schema import load_schema
 from flows.cli import app
 from mirrorset.errors import GateError, InputError, SettingsError
-from mirrorset.files import read_records, write_records
+from mirrorset.files import read_parts, write_records
 from mirrorset.load import open_release
 from mirrorset.params import DatasetParams, Responsible
 from mirrorset.records import DatasetItem, Landmarks
@@ -47,12 +47,12 @@ def rebuilt(release_of, blobs, tmp_path):
         pairs = [
             (change(item), attribution)
             for item, attribution in zip(
-                read_records(work / "items.jsonl", DatasetItem),
-                read_records(work / "attributions.jsonl", Attribution),
+                read_parts(work / "items", DatasetItem),
+                read_parts(work / "attributions", Attribution),
                 strict=True,
             )
         ]
-        write_records(work / "items.jsonl", [item for item, _ in pairs])
+        write_records(work / "items/00000.jsonl", [item for item, _ in pairs])
         return build(
             work,
             blobs,

@@ -29,7 +29,7 @@ def test_one_shard_of_each_is_rewritten(
     before = contents(folder)
     item = next(iter(open_release(folder)))
     gone = Gone(frozenset({item.image_id}))
-    for file in work.glob("*.jsonl"):
+    for file in work.rglob("*.jsonl"):
         erase_records(file, gone)
     card = erase_from_release(folder, work, "1.0.1", gone, FACES, Responsible())
     assert card is not None
@@ -59,21 +59,21 @@ def test_a_shard_of_which_nothing_is_left_goes_and_so_does_a_release(
     everything = tmp_path / "everything"
     shutil.copytree(folder, everything)
     gone = Gone(frozenset({alone.image_id}))
-    for file in work.glob("*.jsonl"):
+    for file in work.rglob("*.jsonl"):
         erase_records(file, gone)
     card = erase_from_release(folder, work, "1.0.1", gone, FACES, Responsible())
     assert card is not None
     assert not list(folder.rglob(f"*{alone.image_shard:05d}.parquet"))
     open_release(folder).verify()
     gone = Gone(frozenset(one.image_id for one in items))
-    for file in work.glob("*.jsonl"):
+    for file in work.rglob("*.jsonl"):
         erase_records(file, gone)
     assert erase_from_release(everything, work, "1.0.1", gone, FACES, Responsible()) is None
 
 
 def test_whose_near_duplicate_was_erased_gets_the_next_key(tmp_path: Path) -> None:
     a, b, c, d = ("aa" * 32, "bb" * 32, "cc" * 32, "dd" * 32)
-    file = tmp_path / "groups.jsonl"
+    file = tmp_path / "00000.jsonl"
     rows = [{"image_id": one, "key": a} for one in (a, b, c)] + [{"image_id": d, "key": d}]
     file.write_text("".join(json.dumps(one) + "\n" for one in rows))
     last = file.read_bytes().splitlines()[-1]
@@ -89,6 +89,17 @@ def test_whose_near_duplicate_was_erased_gets_the_next_key(tmp_path: Path) -> No
     inode = file.stat().st_ino
     assert erase_records(file, Gone(frozenset({"ee" * 32}))) == 0
     assert file.stat().st_ino == inode, "a file that none concerns is not written"
+
+
+def test_a_group_in_several_parts_gets_one_key(tmp_path: Path) -> None:
+    a, b, c = ("aa" * 32, "bb" * 32, "cc" * 32)
+    for number, one in enumerate((b, a, c)):
+        part = tmp_path / "groups" / f"{number:05d}.jsonl"
+        part.parent.mkdir(exist_ok=True)
+        part.write_text(json.dumps({"image_id": one, "key": a}) + "\n")
+    assert erase_records(tmp_path, Gone(frozenset({a}))) == 3
+    rows = [part.read_text() for part in sorted((tmp_path / "groups").iterdir())]
+    assert [json.loads(row)["key"] if row else None for row in rows] == [b, None, b]
 
 
 def test_a_reason_no_longer_names_an_erased_image(tmp_path: Path) -> None:

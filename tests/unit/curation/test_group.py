@@ -9,7 +9,7 @@ from curation.likeness import Pixels
 from curation.near_duplicates import Close, Hashed, near_duplicates
 from curation.records import GroupMember
 from curation.select import select
-from mirrorset.files import read_records
+from mirrorset.files import read_parts
 from mirrorset.records import Reason, utc_now
 
 
@@ -19,7 +19,7 @@ def grouped(snapshot_of, blobs, tmp_path):
         snapshot = snapshot_of(portraits, ledger=ledger)
         select(snapshot, tmp_path, "research", SelectParams())
         counts = group(snapshot, tmp_path, blobs, GroupParams(**params))
-        members = {m.image_id: m.key for m in read_records(tmp_path / "groups.jsonl", GroupMember)}
+        members = {m.image_id: m.key for m in read_parts(tmp_path / "groups", GroupMember)}
         assert counts.images == len(members)
         assert counts.groups == len(set(members.values()))
         return members
@@ -158,10 +158,10 @@ def test_people_whom_a_source_tells_apart_group(portraits, grouped):
 
 def test_minting_does_not_change_selection_or_groups(portraits, grouped, tmp_path):
     images = [*portraits[:3], portraits[0].reencoded(50)]
-    before = grouped(images), (tmp_path / "selected.jsonl").read_bytes()
-    members = read_records(tmp_path / "groups.jsonl", GroupMember)
+    before = grouped(images), (tmp_path / "selected/00000.jsonl").read_bytes()
+    members = read_parts(tmp_path / "groups", GroupMember)
     ledger, _ = mint(members, {}, LedgerParams(), utc_now())
-    assert (grouped(images, ledger), (tmp_path / "selected.jsonl").read_bytes()) == before
+    assert (grouped(images, ledger), (tmp_path / "selected/00000.jsonl").read_bytes()) == before
 
 
 def test_what_left_the_selection_still_ties_its_duplicates(portraits, grouped):
@@ -209,7 +209,7 @@ def test_the_new_images_of_an_oversized_group_wait_to_be_looked_at(portraits, gr
     copies = [portraits[0].reencoded(quality) for quality in (40, 50, 60)]
     own = [portrait.but(source="selfies", author="me") for portrait in portraits[1:5]]
     grouped([portraits[0], *copies, *own], max_images=3, sources_grouped_by_author=("selfies",))
-    members = list(read_records(tmp_path / "groups.jsonl", GroupMember))
+    members = list(read_parts(tmp_path / "groups", GroupMember))
     flagged = {member.image_id for member in members if member.is_oversized}
     assert flagged == {one.image.image_id for one in (portraits[0], *copies)}
     entries, rejected = mint(members, {}, LedgerParams(), utc_now())

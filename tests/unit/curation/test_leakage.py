@@ -23,14 +23,14 @@ def leaking(portraits, snapshot_of, tmp_path):
         ids = [one.image.image_id for one in people]
         snapshot = snapshot_of(people)
         write_records(
-            snapshot / "sightings.jsonl",
+            snapshot / "sightings/00000.jsonl",
             [
                 one.sighting.model_copy(update={"subject_ids": tuple(subject.split())})
                 for one, subject in zip(people, subjects, strict=True)
             ],
         )
         write_records(
-            tmp_path / "items.jsonl",
+            tmp_path / "items/00000.jsonl",
             [
                 DatasetItem(
                     image_id=one.image.image_id,
@@ -45,7 +45,7 @@ def leaking(portraits, snapshot_of, tmp_path):
             ],
         )
         write_records(
-            tmp_path / "groups.jsonl",
+            tmp_path / "groups/00000.jsonl",
             [
                 GroupMember(image_id=image_id, key=ids[int(key)])
                 for image_id, key in zip(ids, keys, strict=True)

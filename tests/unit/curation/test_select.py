@@ -6,7 +6,7 @@ from curation.gates import SelectParams
 from curation.records import Selected
 from curation.select import select
 from mirrorset.errors import InputError
-from mirrorset.files import read_records
+from mirrorset.files import read_parts, read_records
 from mirrorset.records import (
     Decision,
     LedgerEntry,
@@ -26,7 +26,7 @@ NON_COMMERCIAL = ModelRef(
 
 def run(snapshot, work, use="research", **params):
     counts = select(snapshot, work, use, SelectParams(**params))
-    selected = list(read_records(work / "selected.jsonl", Selected))
+    selected = list(read_parts(work / "selected", Selected))
     rejected = list(read_records(work / "rejected.jsonl", Rejected))
     assert counts.kept == len(selected)
     assert sum(counts.rejected.values()) == len(rejected)
@@ -105,7 +105,7 @@ def test_one_or_several_faces(portraits, snapshot_of, tmp_path):
     (face,) = one.faces
     four = [face.model_copy(update={"face_id": str(number)}) for number in range(4)]
     for faces, reason in ([], Reason.NO_FACE), (four, Reason.SEVERAL_FACES):
-        (snapshot / "annotations.jsonl").write_text("")
+        (snapshot / "annotations/00000.jsonl").write_text("")
         also(snapshot, "annotations", one.model_copy(update={"faces": tuple(faces)}))
         _, rejected = run(snapshot, tmp_path)
         assert [record.reason for record in rejected.values()] == [reason]
@@ -170,7 +170,7 @@ def test_non_commercial_images_only_for_research(portraits, snapshot_of, tmp_pat
 
 def also(snapshot, name, record):
     """Adds a record of the snapshot's only image."""
-    with (snapshot / f"{name}.jsonl").open("a") as lines:
+    with (snapshot / name / "00000.jsonl").open("a") as lines:
         lines.write(record.model_dump_json() + "\n")
 
 
@@ -303,7 +303,7 @@ def test_people_win_over_models_and_lend_their_measures(portraits, snapshot_of, 
     (face,) = annotation.faces
     bare = face.model_copy(update={"quality": None, "pose": None})
     human = annotation.model_copy(update={"origin": "human", "by": "p1", "faces": (bare,)})
-    with (snapshot / "annotations.jsonl").open("a") as annotations:
+    with (snapshot / "annotations/00000.jsonl").open("a") as annotations:
         annotations.write(human.model_dump_json() + "\n")
     ((record,), _) = run(snapshot, tmp_path)
     assert record.annotation == human
@@ -339,7 +339,7 @@ def test_same_pixels_are_kept_once(portraits, snapshot_of, tmp_path, in_ledger):
 @pytest.mark.parametrize("name", ["images", "annotations"])
 def test_an_unsorted_snapshot_is_refused(portraits, snapshot_of, tmp_path, name):
     snapshot = snapshot_of(portraits[:3])
-    lines = (snapshot / f"{name}.jsonl").read_text().splitlines(keepends=True)
-    (snapshot / f"{name}.jsonl").write_text("".join(reversed(lines)))
-    with pytest.raises(InputError, match=rf"{name}\.jsonl is not sorted"):
+    lines = (snapshot / name / "00000.jsonl").read_text().splitlines(keepends=True)
+    (snapshot / name / "00000.jsonl").write_text("".join(reversed(lines)))
+    with pytest.raises(InputError, match=rf"{name}/00000\.jsonl is not sorted"):
         run(snapshot, tmp_path)

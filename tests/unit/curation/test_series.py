@@ -8,7 +8,7 @@ from curation.records import Attribution, GroupMember
 from curation.select import select
 from curation.series import begin_series
 from curation.split import content_digest, split
-from mirrorset.files import read_records, write_records
+from mirrorset.files import read_parts, write_records
 from mirrorset.records import DatasetItem, LedgerEntry, utc_now
 
 
@@ -97,11 +97,11 @@ def released(portraits, snapshot_of, tmp_path):
         for _ in range(2):
             snapshot = snapshot_of(chosen, ledger=ledger.values())
             select(snapshot, tmp_path, "research", SelectParams())
-            write_records(tmp_path / "groups.jsonl", groups)
+            write_records(tmp_path / "groups/00000.jsonl", groups)
             split(snapshot, tmp_path, is_unreviewed=True)
-            items = list(read_records(tmp_path / "items.jsonl", DatasetItem))
+            items = list(read_parts(tmp_path / "items", DatasetItem))
             ledger.update(begun(series, items, ledger))
-        attributions = read_records(tmp_path / "attributions.jsonl", Attribution)
+        attributions = read_parts(tmp_path / "attributions", Attribution)
         return items, content_digest(items, attributions, "research")
 
     return place

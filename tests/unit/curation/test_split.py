@@ -6,7 +6,7 @@ from curation.records import Attribution, GroupMember
 from curation.select import select
 from curation.split import content_digest, split
 from mirrorset.errors import InputError
-from mirrorset.files import read_records, write_records
+from mirrorset.files import read_parts, read_records, write_records
 from mirrorset.licences import normalise
 from mirrorset.records import DatasetItem, LedgerEntry, Reason, Rejected, utc_now
 
@@ -24,7 +24,7 @@ def entries(members):
 
 def prepare(snapshot, work, members):
     select(snapshot, work, "research", SelectParams())
-    write_records(work / "groups.jsonl", members)
+    write_records(work / "groups/00000.jsonl", members)
 
 
 def test_items_follow_the_ledger_in_order_of_shards(
@@ -35,8 +35,8 @@ def test_items_follow_the_ledger_in_order_of_shards(
     snapshot = snapshot_of(portraits[:5], ledger=entries)
     prepare(snapshot, tmp_path, members)
     assert split(snapshot, tmp_path, is_unreviewed=True).kept == 5
-    items = list(read_records(tmp_path / "items.jsonl", DatasetItem))
-    attributions = list(read_records(tmp_path / "attributions.jsonl", Attribution))
+    items = list(read_parts(tmp_path / "items", DatasetItem))
+    attributions = list(read_parts(tmp_path / "attributions", Attribution))
     assert [item.image_shard for item in items] == [0, 1, 1, 2, 9]
     assert [item.image_id for item in items] == [
         attribution.image.image_id for attribution in attributions
@@ -97,8 +97,8 @@ def test_no_unreviewed_label_enters_the_test_split_undeclared(
     assert (counts.kept, counts.rejected) == (4, {Reason.UNREVIEWED: 1})
     (rejected,) = read_records(tmp_path / "conflicts.jsonl", Rejected)
     assert (rejected.item_id, rejected.step) == (members[0].image_id, "split")
-    items = list(read_records(tmp_path / "items.jsonl", DatasetItem))
-    attributions = list(read_records(tmp_path / "attributions.jsonl", Attribution))
+    items = list(read_parts(tmp_path / "items", DatasetItem))
+    attributions = list(read_parts(tmp_path / "attributions", Attribution))
     assert [item.image_id for item in items] == [one.image.image_id for one in attributions]
     assert all(item.annotation.origin != "model" for item in items if item.split == "test")
     assert {item.split for item in items if item.annotation.origin == "model"} == {"train", "val"}

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 from flows import quarantine
 from flows.cli import app
 from flows.prelabel import doubted, remove_intimate
-from flows.snapshot import write_part
+from flows.snapshot import write_kind
 from mirrorset.catalogue import Catalogue
 from mirrorset.errors import InputError, MirrorsetError, SettingsError
-from mirrorset.files import read_records
+from mirrorset.files import read_parts
 from mirrorset.records import (
     Annotation,
     Decision,
@@ -257,8 +257,8 @@ def test_a_snapshot_tells_what_was_decided_and_not_by_whom(
 ) -> None:
     quarantine.release(home, DOUBTED, "Jane Doe", "born 1906")
     with workspace.catalogue() as opened:
-        write_part(workspace.snapshot / "decisions.jsonl", opened)
-    (decision,) = read_records(workspace.snapshot / "decisions.jsonl", Decision)
+        write_kind(workspace, "decisions", opened)
+    (decision,) = read_parts(workspace.snapshot / "decisions", Decision)
     assert (decision.image_id, decision.action) == (DOUBTED, "release")
     assert (decision.by, decision.reason) == ("", "")
 
@@ -284,8 +284,8 @@ def test_a_snapshot_names_no_annotation_server(workspace: Workspace) -> None:
     )
     with workspace.catalogue() as opened:
         opened.upsert([drawn])
-        write_part(workspace.snapshot / "annotations.jsonl", opened)
-    shared = read_records(workspace.snapshot / "annotations.jsonl", Annotation)
+        write_kind(workspace, "annotations", opened)
+    shared = read_parts(workspace.snapshot / "annotations", Annotation)
     (same,) = [one for one in shared if one.origin == "human"]
     assert same == drawn.model_copy(update={"provenance": None})
 

@@ -8,9 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from mirrorset import files
 from mirrorset.blobs import BlobStore
 from mirrorset.errors import InputError, IntegrityError, SettingsError, UnavailableError
-from mirrorset.files import read_records, write_records, write_text
+from mirrorset.files import (
+    parts_of,
+    read_parts,
+    read_records,
+    write_parts,
+    write_records,
+    write_text,
+)
 from mirrorset.params import DatasetParams, read_params
 from mirrorset.records import Verdict
 from mirrorset.settings import read_settings
@@ -105,3 +113,25 @@ def test_settings_that_do_not_fit_are_named(text: str, said: str, tmp_path: Path
     (tmp_path / "mirrorset.toml").write_text(text)
     with pytest.raises(SettingsError, match=said):
         read_settings(tmp_path)
+
+
+def test_parts_keep_their_records_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_SORTED_AT_ONCE", 4)
+    verdicts = [
+        (part, Verdict(image_id=f"{index:064x}", check="adult", passed=True))
+        for index, part in enumerate([3, 10_000, 3, 0, 0, 3, 10_000])
+    ]
+    folder = tmp_path / "verdicts"
+    assert write_parts(folder, verdicts, numbers=[7]) == 7
+    assert [part.name for part in parts_of(folder)] == [
+        "00000.jsonl",
+        "00003.jsonl",
+        "00007.jsonl",
+        "10000.jsonl",
+    ]
+    read = [int(one.image_id, 16) for one in read_parts(folder, Verdict)]
+    assert read == [3, 4, 0, 2, 5, 1, 6]
+    assert write_parts(folder, []) == 0
+    assert list(read_parts(folder, Verdict)) == []
+    with pytest.raises(InputError, match="nothing does not exist"):
+        list(read_parts(tmp_path / "nothing", Verdict))

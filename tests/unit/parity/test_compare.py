@@ -10,6 +10,7 @@ from rich.console import Console
 
 from mirrorset.errors import InputError
 from mirrorset.records import ModelRef, ParityKey
+from parity.arrays import write_array
 from parity.compare import compare, read_comparison, write_comparison
 from parity.models import load_spec
 from parity.pack import Pack
@@ -45,7 +46,9 @@ def key(kernel: str) -> ParityKey:
 @pytest.fixture
 def pack(tmp_path: Path) -> Pack:
     """Crops at half the scale of the originals; a third of the faces looks to the left."""
-    np.save(tmp_path / "transforms.npy", np.tile([[0.5, 0, 3], [0, 0.5, 7]], (COUNT, 1, 1)))
+    write_array(
+        tmp_path / "transforms", np.tile([[0.5, 0, 3], [0, 0.5, 7]], (COUNT, 1, 1)), [0] * COUNT
+    )
     items = tuple(
         PackItem(
             index=index,

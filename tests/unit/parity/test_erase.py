@@ -9,12 +9,15 @@ import pytest
 from mirrorset.erasure import Gone
 from mirrorset.files import write_records, write_text
 from mirrorset.records import ModelRef, ParityKey, Reason, Rejected
+from parity.arrays import array_file, write_array
 from parity.erase import erase_from_pack, erase_pack, erase_runs
 from parity.models import DEFAULT_SPEC, load_spec
 from parity.pack import file_sha256, open_pack, sealed
 from parity.records import PackItem, PackRecord
 
 IDS = ["aa" * 32, "bb" * 32, "cc" * 32]
+# The image shard of each.
+SHARDS = [0, 2, 2]
 
 
 @pytest.fixture
@@ -22,7 +25,6 @@ def pack(tmp_path: Path) -> Path:
     """A sealed pack of three faces with arrays of noise."""
     folder, rng = tmp_path / "pack", np.random.default_rng(1)
     (folder / "images").mkdir(parents=True)
-    (folder / "reference").mkdir()
     spec = load_spec(DEFAULT_SPEC)
     items = [
         PackItem(
@@ -39,10 +41,11 @@ def pack(tmp_path: Path) -> Path:
     ]
     for item in items:
         (folder / item.file).write_bytes(item.image_id.encode())
-    np.save(folder / "crops.npy", rng.integers(0, 256, (3, 4, 4, 3), dtype=np.uint8))
-    np.save(folder / "transforms.npy", rng.random((3, 2, 3)))
+    crops = rng.integers(0, 256, (3, 4, 4, 3), dtype=np.uint8)
+    write_array(folder / "crops", crops, SHARDS)
+    write_array(folder / "transforms", rng.random((3, 2, 3)), SHARDS)
     for name in spec.outputs:
-        np.save(folder / "reference" / f"{name}.npy", rng.random((3, 5), dtype=np.float32))
+        write_array(folder / "reference" / name, rng.random((3, 5), dtype=np.float32), SHARDS)
     write_records(folder / "items.jsonl", items)
     left_out = Rejected(item_id="dd" * 32, step="pack", reason=Reason.NO_FACE)
     write_records(folder / "left_out.jsonl", [left_out])
@@ -69,13 +72,13 @@ def pack(tmp_path: Path) -> Path:
 
 def test_rows_of_the_others_stay(pack: Path) -> None:
     before = open_pack(pack)
-    crops, transforms = before.crops.copy(), before.transforms.copy()
+    crops, transforms = np.concatenate(before.crops), before.transforms.copy()
     outputs = {name: values.copy() for name, values in before.reference_outputs.items()}
     gone = Gone(frozenset({IDS[1], "dd" * 32}))
     erase_from_pack(pack, "1.0.1", "9" * 64, gone)
     after = open_pack(pack)
     assert [(one.index, one.image_id) for one in after.items] == [(0, IDS[0]), (1, IDS[2])]
-    assert np.array_equal(after.crops, crops[[0, 2]])
+    assert np.array_equal(np.concatenate(after.crops), crops[[0, 2]])
     assert np.array_equal(after.transforms, transforms[[0, 2]])
     for name, values in after.reference_outputs.items():
         assert np.array_equal(values, outputs[name][[0, 2]])
@@ -84,6 +87,17 @@ def test_rows_of_the_others_stay(pack: Path) -> None:
     for path in pack.rglob("*"):
         assert IDS[1] not in path.name
         assert path.is_dir() or not gone.is_in(path.read_bytes())
+
+
+def test_only_files_of_its_shard_are_written(pack: Path) -> None:
+    before = {path: path.read_bytes() for path in pack.rglob("*.npy")}
+    erase_from_pack(pack, "1.0.1", "9" * 64, Gone(frozenset({IDS[2]})))
+    changed = {path for path, content in before.items() if path.read_bytes() != content}
+    assert changed == {array_file(path.parent, 2) for path in before}
+    erase_from_pack(pack, "1.0.2", "9" * 64, Gone(frozenset({IDS[1]})))
+    assert set(pack.rglob("*.npy")) == before.keys() - changed
+    erase_from_pack(pack, "1.0.3", "9" * 64, Gone(frozenset({IDS[0]})))
+    assert open_pack(pack).transforms.shape == (0, 2, 3)
 
 
 def test_a_pack_without_it_only_follows_its_release(pack: Path) -> None:

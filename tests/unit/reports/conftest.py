@@ -87,8 +87,8 @@ def make_release(tmp_path: Path) -> Callable[..., Path]:
         drawn = [Drawn(**({"colour": place} | image)) for place, image in enumerate(images)]
         rows = sorted((_row(image, blobs) for image in drawn), key=lambda row: row[0].image_id)
         work = tmp_path / "work"
-        write_records(work / "items.jsonl", [item for item, _ in rows])
-        write_records(work / "attributions.jsonl", [attribution for _, attribution in rows])
+        write_records(work / "items/00000.jsonl", [item for item, _ in rows])
+        write_records(work / "attributions/00000.jsonl", [attribution for _, attribution in rows])
         folder = tmp_path / "releases" / "faces" / "0.1.0"
         build(
             work,

@@ -1,0 +1,54 @@
+"""Arrays of a pack: a folder of .npy files, one for each image shard that faces come from.
+
+The rows of all files, one file after the other, are the pack's items. A file stays as it is when
+images come to the release, and only one changes with an image that goes.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def array_file(folder: Path, shard: int) -> Path:
+    """The file of one image shard."""
+    return folder / f"{shard:05d}.npy"
+
+
+def array_files(folder: Path) -> list[Path]:
+    """The files of an array, in order of their rows."""
+    return sorted(folder.glob("[0-9]*.npy"), key=lambda file: int(file.stem))
+
+
+def write_array(folder: Path, values: NDArray[Any], shards: Sequence[int]) -> None:
+    """Write an array (N, …). shards: of each row, not falling; without a row one file has none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not shards:
+        np.save(array_file(folder, 0), values)
+    for shard, rows in groupby(range(len(shards)), key=shards.__getitem__):
+        np.save(array_file(folder, shard), values[list(rows)])
+
+
+def read_array(folder: Path) -> NDArray[Any]:
+    """The whole array (N, …)."""
+    return np.concatenate([np.load(file) for file in array_files(folder)])
+
+
+def erase_rows(folder: Path, kept: Sequence[int]) -> None:
+    """Write the files anew that hold other rows than `kept`; one that none is left of goes.
+
+    kept: rows of the whole array, rising.
+    """
+    wanted, first, files = set(kept), 0, array_files(folder)
+    for file in files:
+        values = np.load(file)
+        rows = [row for row in range(len(values)) if first + row in wanted]
+        first += len(values)
+        if rows or (not kept and file == files[0]):
+            if len(rows) < len(values):
+                np.save(file, values[rows])
+        else:
+            file.unlink()

@@ -1,4 +1,4 @@
-"""Near-duplicate groups: images that must never lie on both sides of a split."""
+"""Groups: images that must never lie on both sides of a split, of one picture or one person."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +12,7 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from curation.likeness import Pixels
 from curation.near_duplicates import Close, Hashed, hash_image, near_duplicates
+from curation.people import Floats32, people
 from curation.records import GroupMember, Selected
 from curation.snapshot import (
     Candidate,
@@ -19,6 +20,7 @@ from curation.snapshot import (
     read_candidates,
     read_ledger,
 )
+from faces.identity import FaceEmbedder, IdentityParams
 from faces.schema import load_schema
 from mirrorset.blobs import BlobStore
 from mirrorset.files import read_records, write_records
@@ -40,6 +42,7 @@ class GroupParams(Record):
     min_inter_eye_distance_px: smaller faces blur into each other and are not compared.
     sources_grouped_by_author: sources whose pictures show their own author; there all images of
     one author form a group. Where a source says whom a picture shows, so do all of one person.
+    identity: how faces are told apart; None, by itself, looks for no identities at all.
     """
 
     face_radius_bits: int = Field(default=48, ge=0, le=255)
@@ -48,12 +51,14 @@ class GroupParams(Record):
     max_images: int = Field(default=100, ge=1)
     min_inter_eye_distance_px: float = Field(default=24, ge=0)
     sources_grouped_by_author: tuple[str, ...] = ()
+    identity: IdentityParams | None = None
 
 
 class GroupCounts(Record):
     """images: how many were compared. groups: how many remain. largest: images in the largest.
     oversized: groups with more images than `max_images`. strangers: pairs that were close by their
-    hashes and not by their pixels.
+    hashes and not by their pixels. joined: groups that identity joined to others, so many fewer
+    remain. look_alikes: pairs of faces as in `curation.people.People`.
     """
 
     images: int
@@ -61,20 +66,30 @@ class GroupCounts(Record):
     largest: int
     oversized: int
     strangers: int
+    joined: int = 0
+    look_alikes: int = 0
 
 
-def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> GroupCounts:
+def group(
+    snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams, models: Path
+) -> GroupCounts:
     """Write groups.jsonl into `work`: selected images and those that the ledger already holds.
 
     An image that left the selection still ties its near-duplicates to its split: a model may have
     been trained on it in an earlier version.
+
+    models: cache of weights, for `identity` alone; then it raises UnavailableError and
+    IntegrityError as `faces.registry.fetch` does. What tells people apart stays in this function's
+    memory: counts and groups are all that leaves it.
     """
+    embedder = FaceEmbedder(models, params.identity) if params.identity else None
     selected = {record.image.image_id for record in read_records(work / "selected.jsonl", Selected)}
     ledger = read_ledger(snapshot)
     image_ids: list[str] = []
     points: list[list[FivePoints]] = []
     hashed: list[Hashed] = []
-    people: list[set[tuple[str, str, str]]] = []
+    labels: list[set[tuple[str, str, str]]] = []
+    vectors: list[Floats32] = []
     for candidate in read_candidates(snapshot):
         image_id = candidate.image.image_id
         if image_id in selected or (image_id in ledger and blobs.has(image_id)):
@@ -82,7 +97,9 @@ def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> 
             points.append(comparable(_faces(candidate), params))
             rgb = decode(blobs.get(image_id))
             hashed.append(hash_image(rgb, candidate.image.phash, points[-1]))
-            people.append(_people(candidate, params))
+            labels.append(_labels(candidate, params))
+            if embedder:
+                vectors.append(embedder.embed(rgb, points[-1]))
 
     @lru_cache(maxsize=_REMEMBERED)
     def pixels(index: int) -> Pixels:
@@ -91,11 +108,20 @@ def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> 
     close = near_duplicates(hashed, params.face_radius_bits, params.frame_radius_bits)
     sets, strangers = join_copies(close, pixels, params.min_likeness)
     oversized = [members for members in sets.subsets() if len(members) > params.max_images]
-    is_oversized = {i for members in oversized for i in members}
-    for i, j in _sharing_a_label(people):
+    for i in range(len(image_ids)):
         sets.add(i)
-        sets.add(j)
-        sets.merge(i, j)
+    _join(sets, _sharing_a_label(labels))
+    joined = look_alikes = 0
+    if params.identity:
+        by_person, look_alikes = _by_person(vectors, params.identity)
+        vectors.clear()
+        oversized += [
+            members for members in by_person.subsets() if len(members) > params.identity.max_images
+        ]
+        before = sets.n_subsets
+        _join(sets, ((min(members), i) for members in by_person.subsets() for i in members))
+        joined = before - sets.n_subsets
+    is_oversized = {i for members in oversized for i in members}
 
     keys = dict(enumerate(image_ids))
     for members in sets.subsets():
@@ -114,6 +140,8 @@ def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> 
         largest=max(sizes.values(), default=0),
         oversized=len(oversized),
         strangers=strangers,
+        joined=joined,
+        look_alikes=look_alikes,
     )
 
 
@@ -149,6 +177,25 @@ def join_copies(
     return sets, strangers
 
 
+def _by_person(vectors: list[Floats32], params: IdentityParams) -> tuple[DisjointSet, int]:
+    """The images in sets by whom they show, and pairs of faces as `curation.people.People` has.
+
+    vectors: of the faces of each image. An image of two people ties all images of either.
+    """
+    owners = np.repeat(np.arange(len(vectors)), [len(of_image) for of_image in vectors])
+    by_person, look_alikes = DisjointSet(range(len(vectors))), 0
+    if len(owners):
+        found = people(np.concatenate([one for one in vectors if len(one)]), params.threshold)
+        look_alikes = found.look_alikes
+        _join(by_person, zip(owners[found.firsts].tolist(), owners.tolist(), strict=True))
+    return by_person, look_alikes
+
+
+def _join(sets: DisjointSet, pairs: Iterable[tuple[int, int]]) -> None:
+    for first, second in pairs:
+        sets.merge(first, second)
+
+
 def _sharing_a_label(labels: list[set[tuple[str, str, str]]]) -> Iterator[tuple[int, int]]:
     first: dict[tuple[str, str, str], int] = {}
     for i, own in enumerate(labels):
@@ -156,7 +203,7 @@ def _sharing_a_label(labels: list[set[tuple[str, str, str]]]) -> Iterator[tuple[
             yield first.setdefault(label, i), i
 
 
-def _people(candidate: Candidate, params: GroupParams) -> set[tuple[str, str, str]]:
+def _labels(candidate: Candidate, params: GroupParams) -> set[tuple[str, str, str]]:
     """Whom the image shows, as far as its sources say: their authors, subjects they tell apart."""
     found = set()
     for sighting in candidate.sightings:

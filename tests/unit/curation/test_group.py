@@ -14,11 +14,11 @@ from mirrorset.records import Reason, utc_now
 
 
 @pytest.fixture
-def grouped(snapshot_of, blobs, tmp_path):
+def grouped(snapshot_of, blobs, model_cache, tmp_path):
     def run(portraits, ledger=(), **params):
         snapshot = snapshot_of(portraits, ledger=ledger)
         select(snapshot, tmp_path, "research", SelectParams())
-        counts = group(snapshot, tmp_path, blobs, GroupParams(**params))
+        counts = group(snapshot, tmp_path, blobs, GroupParams(**params), model_cache)
         members = {m.image_id: m.key for m in read_records(tmp_path / "groups.jsonl", GroupMember)}
         assert counts.images == len(members)
         assert counts.groups == len(set(members.values()))

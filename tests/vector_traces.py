@@ -7,12 +7,13 @@ import sqlite3
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
@@ -45,7 +46,7 @@ class VectorTraces:
         self._sought = [(size, _starts(ones), ones) for size, ones in by_size.items()]
         self._numbers = cKDTree(
             np.concatenate(
-                [np.lib.stride_tricks.sliding_window_view(one, _NUMBERS) for one in found]
+                [sliding_window_view(one, _NUMBERS) for one in found if len(one) >= _NUMBERS]
             )
         )
 
@@ -68,7 +69,7 @@ class VectorTraces:
         numbers = np.array([float(one) for one in _NUMBER.findall(content)])
         if len(numbers) < _NUMBERS:
             return False
-        rows = np.lib.stride_tricks.sliding_window_view(np.clip(numbers, -1e6, 1e6), _NUMBERS)
+        rows = sliding_window_view(np.clip(numbers, -1e6, 1e6), _NUMBERS)
         distances, _ = self._numbers.query(rows, p=np.inf, distance_upper_bound=_TOLERANCE)
         return bool(np.isfinite(distances).any())
 
@@ -97,8 +98,9 @@ def _unpacked(name: str, content: bytes, path: Path | None = None) -> Iterator[t
                 yield from _unpacked(f"{name}#{member}", archive.read(member))
     elif content[:15] == b"SQLite format 3" and path:
         yield from _tables(name, path)
-    elif _is_zlib(content):
-        yield from _unpacked(f"{name} inflated", zlib.decompressobj().decompress(content))
+    elif content[:1] == b"\x78":  # as git keeps its objects
+        with suppress(zlib.error):
+            yield from _unpacked(f"{name} inflated", zlib.decompressobj().decompress(content))
 
 
 def _tables(name: str, path: Path) -> Iterator[tuple[str, bytes]]:
@@ -107,7 +109,9 @@ def _tables(name: str, path: Path) -> Iterator[tuple[str, bytes]]:
         kinds = "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE '%VIRTUAL%'"
         for (table,) in database.execute(kinds).fetchall():
             rows = database.execute(f'SELECT * FROM "{table}"').fetchall()  # noqa: S608
-            cells = [one if isinstance(one, bytes) else str(one).encode() for r in rows for one in r]
+            cells = [
+                one if isinstance(one, bytes) else str(one).encode() for r in rows for one in r
+            ]
             yield f"{name} table {table}", b"\n".join(cells)
 
 
@@ -121,8 +125,3 @@ def _starts(ones: Iterable[bytes]) -> NDArray:
 
 def _hex(raw: bytes) -> bytes:
     return raw.hex().encode()
-
-
-def _is_zlib(content: bytes) -> bool:
-    """As git keeps its objects."""
-    return content[:1] == b"\x78" and len(content) > 2 and int.from_bytes(content[:2]) % 31 == 0

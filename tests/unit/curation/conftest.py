@@ -209,10 +209,13 @@ def portraits(shared_data: Path) -> list[Portrait]:
 
 @pytest.fixture(scope="session")
 def seen_twice(shared_data: Path, model_cache: Path) -> list[Portrait]:
-    """Two people of the FRL London set, neutral, smiling, neutral, smiling; points by SCRFD."""
+    """Two people of the FRL London set, neutral, smiling, neutral, smiling; points by SCRFD.
+
+    The pictures of the second are near-duplicates of each other, those of the first are not.
+    """
     detector = Scrfd(fetch(load_registry()["scrfd_500m_bnkps"], model_cache))
     found = []
-    for name in ("005", "006"):
+    for name in ("006", "005"):
         for face in (f"neutral_front/{name}_03", f"smiling_front/{name}_08"):
             with Image.open(shared_data / f"photos/frl_london/{face}.jpg") as picture:
                 small = picture.convert("RGB").resize((405, 405))

@@ -14,9 +14,9 @@ from curation.labels import write_labels
 from curation.records import Attribution
 from curation.split import content_digest
 from mirrorset.blobs import BlobStore
-from mirrorset.errors import InputError
+from mirrorset.errors import InputError, MirrorsetError
 from mirrorset.files import folder_written_aside, read_parts, write_text
-from mirrorset.load import ReleaseCard, Series
+from mirrorset.load import ReleaseCard, Series, open_release
 from mirrorset.params import DatasetParams, Responsible
 from mirrorset.records import DatasetItem, Split
 
@@ -32,9 +32,13 @@ def build(
 ) -> ReleaseCard:
     """Write the release `folder` from the items and attributions of `work`.
 
-    What stood at `folder` is replaced. Memory holds one shard's labels at a time. Raises
-    InputError where there is no item, or an image is not in `blobs`.
+    A release never changes: one of the same content that stands at `folder`, whole, stays byte for
+    byte, whatever has come to be said of it since (a receipt seen again, say). Anything else there
+    is replaced. Memory holds one shard's labels at a time. Raises InputError where there is no
+    item, or an image is not in `blobs`.
     """
+    if standing := _standing(folder, version, _digest(work, dataset)):
+        return standing
     tally = Tally()
     with folder_written_aside(folder) as aside:
         for shard, rows in groupby(_rows(work), key=lambda row: row[0].image_shard):
@@ -63,11 +67,7 @@ def describe(
 
     tally: over all its items. elsewhere: sha256 of the release's files that are not in `folder`.
     """
-    digest = content_digest(
-        read_parts(work / "items", DatasetItem),
-        read_parts(work / "attributions", Attribution),
-        dataset.intended_use,
-    )
+    digest = _digest(work, dataset)
     write_labels_json(folder / "labels.json", tally)
     write_attribution(folder / "ATTRIBUTION.csv", read_parts(work / "attributions", Attribution))
     title = f"{dataset.name} {version}"
@@ -99,6 +99,26 @@ def describe(
     )
     write_text(folder / "release.json", card.model_dump_json(indent=1) + "\n")
     return card
+
+
+def _digest(work: Path, dataset: DatasetParams) -> str:
+    return content_digest(
+        read_parts(work / "items", DatasetItem),
+        read_parts(work / "attributions", Attribution),
+        dataset.intended_use,
+    )
+
+
+def _standing(folder: Path, version: str, digest: str) -> ReleaseCard | None:
+    """The whole release of this content at `folder`, if there is one."""
+    try:
+        standing = open_release(folder)
+        if (standing.card.version, standing.card.digest) != (version, digest):
+            return None
+        standing.verify()
+    except MirrorsetError:
+        return None
+    return standing.card
 
 
 def _test_series(tally: Tally) -> Series | None:

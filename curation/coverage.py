@@ -67,6 +67,10 @@ class Cell(NamedTuple):
 AXES = dict(zip(Cell._fields, (POSES, LIGHTINGS, SIZES, TONES, AGE_BANDS), strict=True))
 
 
+#: Tags that are told as counts alone, never with an image.
+COUNTED_TAGS = frozenset({"tone", "age_band"})
+
+
 def cell_of(item: DatasetItem, attribution: Attribution) -> Cell:
     """The cell of an image: by what its source says, else by what a person has set."""
     face = main_face(item.annotation.faces)

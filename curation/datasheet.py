@@ -71,8 +71,9 @@ def _composition(tally: Tally) -> list[str]:
         [split, tally.splits[split], tally.unreviewed[split]] for split in ("train", "val", "test")
     ]
     return [
-        f"{tally.images} images of faces in {tally.groups} groups of near-duplicates. A group lies "
-        "in one split, and stays there in all versions.",
+        f"{tally.images} images of faces in {tally.groups} groups: near-duplicates share one, "
+        "and so do pictures known to show one person. A group lies in one split, and stays there "
+        "in all versions.",
         "",
         *_table(["split", "images", "unreviewed"], rows),
         "",

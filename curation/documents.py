@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
-from curation.coverage import Cell, cell_of
+from curation.coverage import COUNTED_TAGS, Cell, cell_of
 from curation.records import Attribution
 from faces.schema import load_schema
 from faces.slices import Slice, selfie_slice_of
@@ -98,8 +98,8 @@ class Tally:
         self.models |= {model.sha256: model for model in annotation.models}
         self.schema_versions.add(annotation.schema_version)
         self.masks |= {mask.label for mask in annotation.masks}
-        for name, value in annotation.tags.items():
-            self.tags[name].add(value)
+        for name in annotation.tags.keys() - COUNTED_TAGS:
+            self.tags[name].add(annotation.tags[name])
         for face in annotation.faces:
             self.landmarks |= face.landmarks.keys()
             self.blendshapes |= face.blendshapes.keys()

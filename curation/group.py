@@ -1,4 +1,4 @@
-"""Near-duplicate groups: images that must never lie on both sides of a split."""
+"""Groups: images that must never lie on both sides of a split, of one picture or one person."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +14,7 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from curation.likeness import Pixels
 from curation.near_duplicates import Close, Hashed, hash_image, near_duplicates
+from curation.people import Floats32, people
 from curation.records import GroupMember, Selected
 from curation.snapshot import (
     Candidate,
@@ -21,6 +22,7 @@ from curation.snapshot import (
     numbered_candidates,
     read_ledger,
 )
+from faces.identity import FaceEmbedder, IdentityParams
 from faces.schema import load_schema
 from mirrorset.blobs import BlobStore
 from mirrorset.files import read_parts, write_parts
@@ -42,6 +44,7 @@ class GroupParams(Record):
     min_inter_eye_distance_px: smaller faces blur into each other and are not compared.
     sources_grouped_by_author: sources whose pictures show their own author; there all images of
     one author form a group. Where a source says whom a picture shows, so do all of one person.
+    identity: how faces are told apart; None, by itself, looks for no identities at all.
     """
 
     face_radius_bits: int = Field(default=48, ge=0, le=255)
@@ -50,12 +53,14 @@ class GroupParams(Record):
     max_images: int = Field(default=100, ge=1)
     min_inter_eye_distance_px: float = Field(default=24, ge=0)
     sources_grouped_by_author: tuple[str, ...] = ()
+    identity: IdentityParams | None = None
 
 
 class GroupCounts(Record):
     """images: how many were compared. groups: how many remain. largest: images in the largest.
     oversized: groups with more images than `max_images`. strangers: pairs that were close by their
-    hashes and not by their pixels.
+    hashes and not by their pixels. joined: groups that identity joined to others, so many fewer
+    remain. look_alikes: pairs of faces as in `curation.people.People`.
     """
 
     images: int
@@ -63,21 +68,30 @@ class GroupCounts(Record):
     largest: int
     oversized: int
     strangers: int
+    joined: int = 0
+    look_alikes: int = 0
 
 
-def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> GroupCounts:
+def group(
+    snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams, models: Path
+) -> GroupCounts:
     """Write groups/ into `work`: selected images and those that the ledger already holds.
 
     An image that left the selection still ties its near-duplicates to its split: a model may have
     been trained on it in an earlier version.
+
+    models: cache of weights, for `identity` alone; then it raises UnavailableError and
+    IntegrityError as `faces.registry.fetch` does. What tells people apart stays in this function's
+    memory: counts and groups are all that leaves it.
     """
+    embedder = FaceEmbedder(models, params.identity) if params.identity else None
     selected = {record.image.image_id for record in read_parts(work / "selected", Selected)}
     ledger = read_ledger(snapshot)
     parts: list[int] = []
     image_ids: list[str] = []
     points: list[list[FivePoints]] = []
     phashes: list[str] = []
-    people: list[set[tuple[str, str, str]]] = []
+    labels: list[set[tuple[str, str, str]]] = []
     for part, candidate in numbered_candidates(snapshot):
         image_id = candidate.image.image_id
         if image_id in selected or (image_id in ledger and blobs.has(image_id)):
@@ -85,14 +99,17 @@ def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> 
             image_ids.append(image_id)
             points.append(comparable(_faces(candidate), params))
             phashes.append(candidate.image.phash)
-            people.append(_people(candidate, params))
+            labels.append(_labels(candidate, params))
 
-    def hashes(index: int) -> Hashed:
-        return hash_image(decode(blobs.get(image_ids[index])), phashes[index], points[index])
+    def looked_at(index: int) -> tuple[Hashed, Floats32 | None]:
+        rgb = decode(blobs.get(image_ids[index]))
+        vectors = embedder.embed(rgb, points[index]) if embedder else None
+        return hash_image(rgb, phashes[index], points[index]), vectors
 
-    # Decoders and array operations run outside of Python's lock.
+    # Decoders, networks and array operations run outside of Python's lock.
     with ThreadPoolExecutor(cpu_count() or 1) as pool:
-        hashed = list(pool.map(hashes, range(len(image_ids))))
+        looks = list(pool.map(looked_at, range(len(image_ids))))
+    hashed = [hashes for hashes, _ in looks]
 
     @lru_cache(maxsize=_REMEMBERED)
     def pixels(index: int) -> Pixels:
@@ -101,11 +118,22 @@ def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> 
     close = near_duplicates(hashed, params.face_radius_bits, params.frame_radius_bits)
     sets, strangers = join_copies(close, pixels, params.min_likeness)
     oversized = [members for members in sets.subsets() if len(members) > params.max_images]
-    is_oversized = {i for members in oversized for i in members}
-    for i, j in _sharing_a_label(people):
+    for i in range(len(image_ids)):
         sets.add(i)
-        sets.add(j)
-        sets.merge(i, j)
+    _join(sets, _sharing_a_label(labels))
+    joined = look_alikes = 0
+    if params.identity:
+        vectors = [vectors for _, vectors in looks if vectors is not None]
+        by_person, look_alikes = _by_person(vectors, params.identity)
+        vectors.clear()
+        looks.clear()
+        oversized += [
+            members for members in by_person.subsets() if len(members) > params.identity.max_images
+        ]
+        before = sets.n_subsets
+        _join(sets, ((min(members), i) for members in by_person.subsets() for i in members))
+        joined = before - sets.n_subsets
+    is_oversized = {i for members in oversized for i in members}
 
     keys = dict(enumerate(image_ids))
     for members in sets.subsets():
@@ -124,6 +152,8 @@ def group(snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams) -> 
         largest=max(sizes.values(), default=0),
         oversized=len(oversized),
         strangers=strangers,
+        joined=joined,
+        look_alikes=look_alikes,
     )
 
 
@@ -159,6 +189,25 @@ def join_copies(
     return sets, strangers
 
 
+def _by_person(vectors: list[Floats32], params: IdentityParams) -> tuple[DisjointSet, int]:
+    """The images in sets by whom they show, and pairs of faces as `curation.people.People` has.
+
+    vectors: of the faces of each image. An image of two people ties all images of either.
+    """
+    owners = np.repeat(np.arange(len(vectors)), [len(of_image) for of_image in vectors])
+    by_person, look_alikes = DisjointSet(range(len(vectors))), 0
+    if len(owners):
+        found = people(np.concatenate([one for one in vectors if len(one)]), params.threshold)
+        look_alikes = found.look_alikes
+        _join(by_person, zip(owners[found.firsts].tolist(), owners.tolist(), strict=True))
+    return by_person, look_alikes
+
+
+def _join(sets: DisjointSet, pairs: Iterable[tuple[int, int]]) -> None:
+    for first, second in pairs:
+        sets.merge(first, second)
+
+
 def _sharing_a_label(labels: list[set[tuple[str, str, str]]]) -> Iterator[tuple[int, int]]:
     first: dict[tuple[str, str, str], int] = {}
     for i, own in enumerate(labels):
@@ -166,7 +215,7 @@ def _sharing_a_label(labels: list[set[tuple[str, str, str]]]) -> Iterator[tuple[
             yield first.setdefault(label, i), i
 
 
-def _people(candidate: Candidate, params: GroupParams) -> set[tuple[str, str, str]]:
+def _labels(candidate: Candidate, params: GroupParams) -> set[tuple[str, str, str]]:
     """Whom the image shows, as far as its sources say: their authors, subjects they tell apart."""
     found = set()
     for sighting in candidate.sightings:

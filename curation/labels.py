@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from curation.coverage import COUNTED_TAGS
 from curation.records import Attribution
 from mirrorset.files import written_aside
 from mirrorset.records import DatasetItem, Face
@@ -134,7 +135,9 @@ def _row(item: DatasetItem, attribution: Attribution) -> dict[str, Any]:
         "width_px": attribution.image.width_px,
         "height_px": attribution.image.height_px,
         "faces": [_face(face) for face in annotation.faces],
-        "tags": _pairs(annotation.tags),
+        "tags": _pairs(
+            {name: value for name, value in annotation.tags.items() if name not in COUNTED_TAGS}
+        ),
         "masks": [mask.model_dump() for mask in annotation.masks],
         "origin": annotation.origin,
         "by": annotation.by,

@@ -15,8 +15,8 @@ class Leakage(Record):
     """All of it must be 0.
 
     near_duplicate_pairs: pairs of images in different splits that are near-duplicates, directly or
-    by way of others. groups: in several splits. authors: of sources whose pictures show their own
-    author. subjects: people whom a source tells apart.
+    by way of others, or that groups by identity hold together. groups: in several splits. authors:
+    of sources whose pictures show their own author. subjects: people whom a source tells apart.
     """
 
     near_duplicate_pairs: int

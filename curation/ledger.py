@@ -82,10 +82,11 @@ def mint(
 def kept_out(groups: Iterable[GroupMember], ledger: Mapping[str, LedgerEntry]) -> list[Rejected]:
     """The images of `groups` that no release may hold, in order of image_id, and why.
 
-    SPLIT_CONFLICT: where images of different splits turn out to be near-duplicates, directly or by
-    way of others, test keeps its images, or val where none is in test. The others wait, and keep
-    the places they have for the day on which they are found apart. OVERSIZED_GROUP: a new image is
-    near so many that these cannot all be copies of one picture.
+    SPLIT_CONFLICT: where images of different splits turn out to belong together (near-duplicates,
+    or of one person), directly or by way of others, test keeps its images, or val where none is in
+    test. The others wait, and keep the places they have for the day on which they are found apart.
+    OVERSIZED_GROUP: a new image is near so many that these cannot all be copies of one picture, or
+    pictures of one person.
     """
     return _kept_out(*_components(groups), ledger)
 
@@ -110,7 +111,7 @@ def _kept_out(
         splits = {ledger[image_id].split for image_id in members if image_id in ledger}
         if len(splits) > 1:
             kept = next(split for split in _KEEPS_FIRST if split in splits)
-            detail = f"A near-duplicate of images in {' and in '.join(sorted(splits))}."
+            detail = f"It belongs together with images in {' and in '.join(sorted(splits))}."
             rejected += [
                 _rejected(image_id, Reason.SPLIT_CONFLICT, detail)
                 for image_id in members
@@ -119,8 +120,8 @@ def _kept_out(
         else:
             detail = (
                 f"One of {sum(image_id in oversized for image_id in members)} images that are "
-                "near-duplicates of one another: look at them, then drop them or raise "
-                "group.max_images in params.yaml."
+                "near-duplicates of one another or show one person: look at them, then drop them "
+                "or raise max_images in the section group of params.yaml."
             )
             rejected += [
                 _rejected(image_id, Reason.OVERSIZED_GROUP, detail)

@@ -29,9 +29,10 @@ class Attribution(Record):
 
 
 class GroupMember(Record):
-    """An image and the smallest image_id among all its near-duplicates (`key`).
+    """An image and the smallest image_id among all that it belongs together with (`key`).
 
-    is_oversized: these are more than a picture's copies are likely to be.
+    Whether that is a copy or another picture of one person is not said. is_oversized: these are
+    more than a picture's copies, or a person's pictures, are likely to be.
     """
 
     image_id: Sha256

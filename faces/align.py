@@ -1,8 +1,10 @@
-"""Faces brought to one place and size, as face hashes want them."""
+"""Faces brought to one place and size, as face hashes and embeddings want them."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from mirrorset.geometry import similarity
 
 # Where ArcFace wants the five points in 112×112 px (Deng et al., "ArcFace", CVPR 2019; the figures
 # are those of insightface/utils/face_align.py), in the order of schema face5.
@@ -34,6 +36,26 @@ def squared_face(
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if rank < 3 or scale < _SMALLEST_SCALE:
         return None
+    return _cut(rgb, matrix, scale)
+
+
+def upright_face(
+    rgb: NDArray[np.uint8], five_points: NDArray[np.float64]
+) -> NDArray[np.uint8] | None:
+    """The same by a similarity, which keeps the shape of a face: (112, 112, 3) uint8.
+
+    As networks that tell people apart were trained. None where the points coincide or are so far
+    apart that no picture would hold the face.
+    """
+    if (np.ptp(five_points, axis=0) == 0).all():
+        return None
+    matrix = similarity(five_points, ARCFACE_112)
+    scale = float(np.hypot(*matrix[:, 0]))
+    return _cut(rgb, matrix, scale) if scale >= _SMALLEST_SCALE else None
+
+
+def _cut(rgb: NDArray[np.uint8], matrix: NDArray[np.float64], scale: float) -> NDArray[np.uint8]:
+    """What `matrix` brings to 112×112 px, shrunk by area where it shrinks, against aliasing."""
     oversampling = max(1, int(1 / scale))
     side = 112 * oversampling
     large = cv2.warpAffine(

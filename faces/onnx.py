@@ -65,8 +65,11 @@ class Network:
         self._session = onnxruntime.InferenceSession(
             rewritten(content) if is_on_cpu else content, options, providers=providers
         )
+        (first, *_) = self._session.get_inputs()
+        self._input = first.name
         self._most = most_on_cpu if is_on_cpu else _MOST_ON_GPU
-        self._input = self._session.get_inputs()[0].name
+        if isinstance(first.shape[0], int):  # a graph that takes so many inputs and no others
+            self._most = first.shape[0]
 
     def __call__(self, inputs: Floats32) -> list[Floats32]:
         """All outputs for `inputs` (N, …), N at least 1: the same as for each alone."""

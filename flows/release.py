@@ -153,6 +153,7 @@ def choose_version(workspace: Workspace, wanted: str | None) -> ReleaseState:
             read_parts(workspace.work / "attributions", Attribution),
             workspace.dataset.intended_use,
         ),
+        url=workspace.dataset.url,
         responsible=workspace.responsible,
     )
     taken = taken_versions(workspace, workspace.dataset.name)

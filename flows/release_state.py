@@ -22,6 +22,7 @@ class ReleaseState(Record):
 
     version: Version
     digest: str = ""
+    url: str = ""
     responsible: Responsible = Responsible()
 
 

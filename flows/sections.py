@@ -9,6 +9,7 @@ from annotation.review import ReviewParams
 from curation.gates import SelectParams
 from curation.group import GroupParams
 from curation.ledger import LedgerParams
+from faces.identity import require_licensed
 from flows.crawl import CrawlParams
 from flows.parity import ParityParams
 from mirrorset.errors import SettingsError
@@ -36,7 +37,11 @@ _NAMED_IN_DVC_YAML = ("dataset", "responsible", "select", "group", "pack")
 
 
 def check_params(workspace: Workspace) -> None:
-    """Read the whole of params.yaml. Raises SettingsError naming the first thing that is wrong."""
+    """Read the whole of params.yaml.
+
+    Raises SettingsError naming the first thing that is wrong, LicenceError where groups by identity
+    are asked of a model that the intended use forbids.
+    """
     for section, kind in READERS.items():
         workspace.params(section, kind)
     values = yaml.safe_load(workspace.params_file.read_text(encoding="utf-8")) or {}
@@ -48,3 +53,5 @@ def check_params(workspace: Workspace) -> None:
             )
     if "name" not in values["dataset"]:
         raise SettingsError(f"{workspace.params_file}: dataset.name is missing: name the dataset.")
+    identity = workspace.params("group", GroupParams).identity
+    require_licensed(identity, workspace.dataset.intended_use)

@@ -490,8 +490,8 @@ class Tombstone(Record):
 class LedgerEntry(Record):
     """Where an image lives in every release: minted once, never moved.
 
-    group_id: near-duplicates share it; all of a group lies in one split. image_shard: number of
-    the file images/NNNNN.parquet that holds the bytes. test_series: name of the frozen series of
+    group_id: what belongs together shares it; all of a group lies in one split. image_shard: number
+    of the file images/NNNNN.parquet that holds the bytes. test_series: name of the frozen series of
     test images that it belongs to, "" for none; series_images: how many that one began with;
     earlier_series: the same of series that ended, by name, so that no name ever means other images.
     """

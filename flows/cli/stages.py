@@ -21,19 +21,28 @@ def select() -> None:
 
 @app.command()
 def group() -> None:
-    """Find near-duplicates."""
+    """Find what belongs together: near-duplicates, and one person's images where asked."""
     from curation.group import GroupParams
     from curation.group import group as run
+    from faces.identity import require_licensed
     from mirrorset.workspace import open_workspace
 
     workspace = open_workspace(Path())
     params = workspace.params("group", GroupParams)
-    counts = run(workspace.snapshot, workspace.work, workspace.blobs, params)
+    require_licensed(params.identity, workspace.dataset.intended_use)
+    counts = run(
+        workspace.snapshot, workspace.work, workspace.blobs, params, workspace.settings.models
+    )
     typer.echo(
         f"{counts.images} images in {counts.groups} groups, the largest of {counts.largest}; "
         f"{counts.oversized} groups are oversized; {counts.strangers} pairs with close hashes show "
         "strangers."
     )
+    if params.identity:
+        typer.echo(
+            f"Identity joined {counts.joined} groups to others; {counts.look_alikes} pairs of "
+            "faces are alike and stay apart, since the others of their people are not."
+        )
 
 
 @app.command()

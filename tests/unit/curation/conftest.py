@@ -17,6 +17,8 @@ from curation.ledger import LedgerParams, mint
 from curation.records import GroupMember
 from curation.select import select
 from curation.split import split
+from faces.registry import fetch, load_registry
+from faces.scrfd import Scrfd
 from mirrorset.blobs import BlobStore
 from mirrorset.files import part_file, write_records
 from mirrorset.licences import normalise
@@ -202,6 +204,23 @@ def portraits(shared_data: Path) -> list[Portrait]:
             scale = 405 / picture.width
             small = picture.convert("RGB").resize((405, round(picture.height * scale)))
         found.append(Portrait(small, (points * scale).round(2)))
+    return found
+
+
+@pytest.fixture(scope="session")
+def seen_twice(shared_data: Path, model_cache: Path) -> list[Portrait]:
+    """Two people of the FRL London set, neutral, smiling, neutral, smiling; points by SCRFD.
+
+    The pictures of the second are near-duplicates of each other, those of the first are not.
+    """
+    detector = Scrfd(fetch(load_registry()["scrfd_500m_bnkps"], model_cache))
+    found = []
+    for name in ("006", "005"):
+        for face in (f"neutral_front/{name}_03", f"smiling_front/{name}_08"):
+            with Image.open(shared_data / f"photos/frl_london/{face}.jpg") as picture:
+                small = picture.convert("RGB").resize((405, 405))
+            ((detection,),) = detector.detect([np.asarray(small)])
+            found.append(Portrait(small, detection.five_points.round(2)))
     return found
 
 

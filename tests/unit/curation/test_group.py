@@ -4,21 +4,22 @@ from PIL import Image, ImageDraw, ImageEnhance
 
 from curation.gates import SelectParams
 from curation.group import GroupParams, group, join_copies
-from curation.ledger import LedgerParams, mint
+from curation.leakage import leakage
+from curation.ledger import LedgerParams, kept_out, mint
 from curation.likeness import Pixels
 from curation.near_duplicates import Close, Hashed, near_duplicates
 from curation.records import GroupMember
 from curation.select import select
-from mirrorset.files import read_parts
-from mirrorset.records import Reason, utc_now
+from mirrorset.files import read_parts, write_records
+from mirrorset.records import DatasetItem, LedgerEntry, Reason, utc_now
 
 
 @pytest.fixture
-def grouped(snapshot_of, blobs, tmp_path):
+def grouped(snapshot_of, blobs, model_cache, tmp_path):
     def run(portraits, ledger=(), **params):
         snapshot = snapshot_of(portraits, ledger=ledger)
         select(snapshot, tmp_path, "research", SelectParams())
-        counts = group(snapshot, tmp_path, blobs, GroupParams(**params))
+        counts = group(snapshot, tmp_path, blobs, GroupParams(**params), model_cache)
         members = {m.image_id: m.key for m in read_parts(tmp_path / "groups", GroupMember)}
         assert counts.images == len(members)
         assert counts.groups == len(set(members.values()))
@@ -232,3 +233,118 @@ def test_a_turned_picture_of_someone_else_before_the_same_backdrop_is_no_copy(po
         turned = Pixels(np.ascontiguousarray(np.rot90(rgb)), [five])
         assert upright.is_copy(turned, "turned", 0.7) == is_copy
         assert turned.is_copy(upright, "turned", 0.7) == is_copy
+
+
+# --- identity -------------------------------------------------------------------------------------
+
+MODELS = ["sface", "w600k_mbf"]
+
+
+def ids(portraits):
+    return [portrait.image.image_id for portrait in portraits]
+
+
+def groups_of(members, portraits):
+    """The portraits' groups as letters, in order: "AABB" are two and two."""
+    keys = [members[image_id] for image_id in ids(portraits)]
+    return "".join("ABCDEFGHIJ"[list(dict.fromkeys(keys)).index(key)] for key in keys)
+
+
+def entry_of(portrait, split):
+    image_id = portrait.image.image_id
+    return LedgerEntry(
+        image_id=image_id, group_id=image_id[:16], split=split, image_shard=0, minted_at=utc_now()
+    )
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_pictures_of_one_person_group_only_where_asked(seen_twice, portraits, grouped, model):
+    images = [*seen_twice, *portraits[3:]]
+    assert groups_of(grouped(images), seen_twice) == "ABCC"
+    members = grouped(images, identity={"model": model})
+    assert groups_of(members, seen_twice) == "AABB"
+    assert len(set(members.values())) == 2 + len(portraits[3:])
+
+
+def test_identity_groups_are_the_same_bytes_in_any_order(seen_twice, portraits, grouped, tmp_path):
+    images = [*seen_twice, *portraits[3:]]
+    made = []
+    for order in (images, images[::-1]):
+        grouped(order, identity={})
+        made.append((tmp_path / "groups/00000.jsonl").read_bytes())
+    assert made[0] == made[1]
+
+
+def test_a_person_who_left_the_selection_still_ties(seen_twice, grouped):
+    gone, still = seen_twice[0].but(is_adult=False), seen_twice[1]
+    members = grouped([gone, still], [entry_of(gone, "test")], identity={})
+    assert groups_of(members, [gone, still]) == "AA"
+    members = grouped([gone, still], identity={})
+    assert list(members) == ids([still])
+
+
+def test_a_picture_of_two_people_ties_all_of_either(seen_twice, portraits, grouped, monkeypatch):
+    """Two neutral faces side by side, and each person smiling."""
+    left, right = seen_twice[0], seen_twice[2]
+    both = Image.new("RGB", (810, 405))
+    both.paste(left.picture, (0, 0))
+    both.paste(right.picture, (405, 0))
+    pair = left.but(picture=both)
+    moved = right.but(five=right.five + np.array([405, 0]))
+    second = moved.face.model_copy(update={"face_id": "1"})
+    plain = type(pair).annotation.fget
+
+    def annotation(self):
+        own = plain(self)
+        faces = (*own.faces, second) if self.picture is both else own.faces
+        return own.model_copy(update={"faces": faces})
+
+    monkeypatch.setattr(type(pair), "annotation", property(annotation))
+    images = [pair, seen_twice[1], seen_twice[3], portraits[4]]
+    assert groups_of(grouped(images, identity={}), images) == "AAAB"
+
+
+def test_identity_over_two_splits_waits_and_does_not_leak(seen_twice, portraits, grouped, tmp_path):
+    """What was minted apart before anybody asked: test keeps its image, train's waits."""
+    ledger = [
+        entry_of(seen_twice[0], "test"),
+        entry_of(seen_twice[1], "train"),
+        entry_of(portraits[4], "train"),
+    ]
+    images = [seen_twice[0], seen_twice[1], portraits[4]]
+    grouped(images, ledger, identity={})
+    members = list(read_parts(tmp_path / "groups", GroupMember))
+    known = {entry.image_id: entry for entry in ledger}
+    (waiting,) = kept_out(members, known)
+    assert waiting.item_id == seen_twice[1].image.image_id
+    assert waiting.reason is Reason.SPLIT_CONFLICT
+
+    # The report counts it from groups, were it placed all the same.
+    items = [
+        DatasetItem(
+            image_id=one.image.image_id,
+            group_id=known[one.image.image_id].group_id,
+            split=known[one.image.image_id].split,
+            image_shard=0,
+            annotation=one.annotation,
+        )
+        for one in images
+    ]
+    write_records(tmp_path / "items/00000.jsonl", items)
+    assert leakage(tmp_path / "snapshot", tmp_path, ()).near_duplicate_pairs == 1
+    write_records(tmp_path / "items/00000.jsonl", [items[0], items[2]])
+    assert leakage(tmp_path / "snapshot", tmp_path, ()).near_duplicate_pairs == 0
+
+
+def test_too_many_images_of_one_person_wait(seen_twice, portraits, grouped, tmp_path):
+    grouped([*seen_twice[:2], *portraits[3:6]], identity={"max_images": 1})
+    members = read_parts(tmp_path / "groups", GroupMember)
+    assert {one.image_id for one in members if one.is_oversized} == set(ids(seen_twice[:2]))
+
+
+def test_without_identity_no_weights_are_opened(portraits, snapshot_of, blobs, tmp_path):
+    snapshot = snapshot_of(portraits[:2])
+    select(snapshot, tmp_path, "research", SelectParams())
+    counts = group(snapshot, tmp_path, blobs, GroupParams(), tmp_path / "nowhere")
+    assert (counts.groups, counts.joined, counts.look_alikes) == (2, 0, 0)
+    assert not (tmp_path / "nowhere").exists()

@@ -27,7 +27,8 @@ def entry(number: int, side: str, **fields) -> LedgerEntry:
 def item_of(portraits):
     def item(place: LedgerEntry) -> DatasetItem:
         return DatasetItem(
-            **place.model_dump(exclude={"minted_at", "earlier_series"}), annotation=portraits[0].annotation
+            **place.model_dump(exclude={"minted_at", "earlier_series"}),
+            annotation=portraits[0].annotation,
         )
 
     return item

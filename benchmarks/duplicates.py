@@ -271,14 +271,16 @@ def _search(donors: Path, count: int) -> dict[str, Any]:
 
 
 def _faiss(donors: Words, cache: Path, scratch: Path) -> list[dict[str, Any]]:
-    """Its multi-index hashing and our search on the same hashes of frames and of faces."""
+    """Its multi-index hashing, its inverted files and our search on the same hashes."""
     python = duplicates_peers.environment(cache, duplicates_peers.FAISS)
     rows = []
     # Tables and bits as narrow as 10⁵ to 10⁶ hashes allow, as wide as the radius does.
-    for count, width, radius, tables, bits in (
-        (100_000, 1, 4, 3, 21),
-        (1_000_000, 1, 4, 3, 21),
-        (100_000, 8, RADIUS, 17, 30),
+    for count, width, radius, *search in (
+        (100_000, 1, 4, "multihash", "3", "21"),
+        (1_000_000, 1, 4, "multihash", "3", "21"),
+        (100_000, 8, RADIUS, "multihash", "17", "30"),
+        (100_000, 1, 4, "files", "64", "16"),
+        (100_000, 8, RADIUS, "files", "64", "16"),
     ):
         random = np.random.default_rng(1)
         hashes = hashes_like(donors, count, random)
@@ -290,7 +292,7 @@ def _faiss(donors: Words, cache: Path, scratch: Path) -> list[dict[str, Any]]:
         began = time.perf_counter()
         pairs = close_pairs(hashes, radius, lambda i, _: np.ones(len(i), dtype=np.bool_))
         took_s = time.perf_counter() - began
-        theirs = duplicates_peers.faiss(python, scratch / "hashes.npy", radius, tables, bits)
+        theirs = duplicates_peers.faiss(python, scratch / "hashes.npy", radius, *search)
         row = {
             "hashes": count,
             "bits": 64 * width,
@@ -301,8 +303,9 @@ def _faiss(donors: Words, cache: Path, scratch: Path) -> list[dict[str, Any]]:
         }
         rows.append(row)
         print(
-            f"{count:>10} hashes of {64 * width} bits: {took_s:.2f} s, {len(pairs)} pairs; faiss "
-            f"{theirs['seconds']} s, {theirs['pairs_found']} pairs, {theirs['peak_rss_mb']} MB"
+            f"{count:>10} hashes of {64 * width} bits: {took_s:.2f} s, {len(pairs)} pairs; faiss, "
+            f"{search[0]}: {theirs['seconds']} s, {theirs['pairs_found']} pairs, recall "
+            f"{theirs['recall_planted']}, {theirs['peak_rss_mb']} MB"
         )
     return rows
 

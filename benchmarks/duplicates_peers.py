@@ -44,12 +44,10 @@ def imagededup(python: Path, folder: Path, queries: int, scratch: Path) -> dict[
     return json.loads(out.read_text())
 
 
-def faiss(python: Path, hashes: Path, radius: int, tables: int, bits: int) -> dict[str, Any]:
-    """Its multi-index hashing on an array of hashes."""
+def faiss(python: Path, hashes: Path, radius: int, *search: str) -> dict[str, Any]:
+    """Its search on an array of hashes: what duplicates_faiss.py is told after the radius."""
     program = str(_HERE / "duplicates_faiss.py")
-    return json.loads(
-        _checked([str(python), program, str(hashes), str(radius), str(tables), str(bits)])
-    )
+    return json.loads(_checked([str(python), program, str(hashes), str(radius), *search]))
 
 
 def _checked(command: list[str]) -> str:

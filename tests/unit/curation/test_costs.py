@@ -12,7 +12,7 @@ from curation.gates import LIMITS, SelectParams
 from curation.select import select
 from curation.snapshot import join, read_candidates
 from mirrorset.catalogue import Catalogue
-from mirrorset.files import read_parts
+from mirrorset.files import read_parts, read_records
 from mirrorset.records import (
     Annotation,
     ImageRecord,
@@ -161,9 +161,9 @@ def test_the_catalogue_and_its_snapshot_cost_the_same(snapshot, tmp_path):
             "annotations": Annotation,
             "verdicts": Verdict,
             "quarantine": Quarantine,
-            "rejected": Rejected,
         }.items():
             catalogue.upsert(list(read_parts(snapshot / name, kind)))
+        catalogue.upsert(list(read_records(snapshot / "rejected.jsonl", Rejected)))
         found = count_costs(join(catalogue.read), set(), "research", SelectParams())
     assert found == costs_of(snapshot)
 

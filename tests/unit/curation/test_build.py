@@ -188,11 +188,43 @@ def test_a_missing_original_leaves_the_old_release(portraits, release_of, blobs,
             tmp_path / "work",
             blobs,
             tmp_path / "releases" / "1.0.0",
-            dataset=DatasetParams(),
+            dataset=DatasetParams(intended_use="commercial"),
             version="1.0.0",
             responsible=Responsible(),
         )
     assert mirrorset.load(tmp_path / "releases" / "1.0.0").card == card
+
+
+def test_a_release_keeps_its_bytes_whatever_is_said_of_it_since(portraits, release_of, tmp_path):
+    folder = tmp_path / "releases" / "1.0.0"
+    first = release_of(portraits[:3], "1.0.0")
+    before = contents(folder)
+    assert release_of(portraits[:3], "1.0.0", url="https://example.org/faces") == first
+    assert contents(folder) == before
+    damaged = next(iter((folder / "labels").glob("*.parquet")))
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    again = release_of(portraits[:3], "1.0.0", url="https://example.org/faces")
+    assert again.digest == first.digest
+    assert contents(folder) != before
+    assert release_of(portraits[:2], "1.0.0").digest != first.digest
+
+
+def test_tone_and_age_band_go_with_no_image(portraits, release_of, tmp_path):
+    tags = {"tone": "dark", "age_band": "18-29", "glasses": "none"}
+    portrait = portraits[0].but(origin="human", tags=tags)
+    release_of([portrait, portraits[1]], "1.0.0")
+    folder = tmp_path / "releases" / "1.0.0"
+    told = {item.image_id: item.annotation.tags for item in mirrorset.load(folder)}
+    assert told[portrait.image.image_id] == {"glasses": "none"}
+    assert json.loads((folder / "labels.json").read_text())["tags"] == {
+        "glasses": ["none"],
+        "lighting": ["left"],
+    }
+
+
+def contents(folder):
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 def test_an_empty_label_shard_has_all_columns(tmp_path):

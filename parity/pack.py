@@ -35,6 +35,7 @@ from mirrorset.files import (
 from mirrorset.load import open_release
 from mirrorset.pixels import decode
 from mirrorset.records import ModelRef, Record, Split
+from mirrorset.spreadsheets import disarmed
 from parity.litert import infer
 from parity.models import DEFAULT_SPEC, default_model, default_model_ref, load_spec
 from parity.preprocess import crop_transform, cut
@@ -199,9 +200,9 @@ def _write_attribution(subjects: list[Subject], path: Path) -> None:
     for subject in subjects:
         image = subject.source
         licence = f"{image.licence.code} {image.licence.version}".rstrip()
-        rows.writerow(
-            [image.image_id, image.author, licence, image.licence.url, image.source, image.page_url]
-        )
+        fields = [image.image_id, image.author, licence, image.licence.url]
+        fields += [image.source, image.page_url]
+        rows.writerow(map(disarmed, fields))
     write_text(path, text.getvalue())
 
 

@@ -72,7 +72,7 @@ def _rebuilt(profile: bytes) -> bytes:
     }
     (intent,) = struct.unpack_from(">I", profile, 64)
     header = struct.pack(
-        ">4x2B2x4s4s4s12x4s24xI12s48x",
+        ">8x2B2x4s4s4s12x4s24xI12s48x",
         *(major, minor, profile[12:16], space, profile[20:24]),
         *(b"acsp", intent if intent < _INTENTS else 0, _D50),
     )

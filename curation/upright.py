@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from curation.strip_png import SIGNATURE, chunk, chunks
 from mirrorset.anatomy import boxes
@@ -49,7 +49,7 @@ def upright(content: bytes, media_type: str) -> bytes:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of corrupt metadata, which are not kept
-        with Image.open(io.BytesIO(content), formats=[PILLOW_FORMATS[media_type]]) as image:
+        with _opened(content, media_type) as image:
             turn = turn_of(image)
             if turn is None:
                 return content
@@ -61,6 +61,13 @@ def upright(content: bytes, media_type: str) -> bytes:
                 return _turned(image, turn, "JPEG", _JPEG)
             settings = _WEBP_LOSSLESS if _is_lossless(content) else _WEBP
             return _turned(image, turn, "WEBP", settings)
+
+
+def _opened(content: bytes, media_type: str) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(content), formats=[PILLOW_FORMATS[media_type]])
+    except UnidentifiedImageError:  # names an object in memory
+        raise ValueError("it cannot be opened") from None
 
 
 def _turned(

@@ -93,9 +93,9 @@ def _of_stream(pixels: "zlib._Decompress", data: bytes) -> bytes:
 
 def _profile(data: bytes) -> bytes | None:
     """Data of an iCCP chunk: a name for people, a zero, the method 0, the profile compressed."""
-    compressed = data[data.index(b"\0") + 2 :]
+    _, _, compressed = data.partition(b"\0")
     try:
-        profile = zlib.decompressobj().decompress(compressed, _MOST_PROFILE_BYTES)
+        profile = zlib.decompressobj().decompress(compressed[1:], _MOST_PROFILE_BYTES)
     except zlib.error:
         return None
     stripped = strip_icc(profile)

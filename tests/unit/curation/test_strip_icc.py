@@ -144,6 +144,18 @@ def test_colours_are_transformed_as_before(name, intent):
     assert np.array_equal(transformed(stripped, mode, intent), before)
 
 
+def test_profiles_of_real_photographs(shared_data):
+    """Adobe RGB, and HP's sRGB with its makers, measurements and device's description."""
+    folder = shared_data / "photos" / "congress_pd_gray" / "img" / "200x250"
+    for name, words in (("M001168.jpg", b"Hewlett-Packard"), ("L000571.jpg", b"Adobe")):
+        with Image.open(folder / name) as picture:
+            profile = picture.info["icc_profile"]
+        stripped = strip_icc(profile)
+        assert words in profile
+        assert words not in stripped
+        assert np.array_equal(transformed(stripped, "RGB", 0), transformed(profile, "RGB", 0))
+
+
 @pytest.mark.parametrize("name", list(PROFILES))
 def test_words_makers_and_dates_go(name):
     stripped = strip_icc(PROFILES[name][1])

@@ -14,6 +14,7 @@ from faces.schema import load_schema
 from faces.slices import Slice, selfie_slice_of
 from mirrorset.files import write_text
 from mirrorset.records import Annotation, DatasetItem, Licence, ModelRef, Sighting, Split
+from mirrorset.spreadsheets import disarmed
 
 _ATTRIBUTION = (
     "image_id",
@@ -140,7 +141,7 @@ def write_attribution(path: Path, attributions: Iterable[Attribution]) -> None:
 
 
 def _attribution(sighting: Sighting) -> dict[str, str]:
-    return {
+    fields = {
         "image_id": sighting.image_id,
         "author": sighting.author,
         "licence": _licence(sighting.licence)[0],
@@ -152,6 +153,7 @@ def _attribution(sighting: Sighting) -> dict[str, str]:
         "licence_text": sighting.evidence.licence_text,
         "seen_at": sighting.seen_at.isoformat(),
     }
+    return {name: disarmed(field) for name, field in fields.items()}
 
 
 def _licence(licence: Licence) -> tuple[str, str]:

@@ -32,7 +32,8 @@ _ROWS_A_GROUP = 16
 def write_images(path: Path, images: Iterable[ImageRecord], blobs: BlobStore) -> None:
     """Write one shard; the same images in the same order give the same bytes.
 
-    bytes: the original without location and device traces. width_px, height_px: upright.
+    bytes: the original, upright and without location and device traces. width_px, height_px: of
+    these bytes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _write(path, (_row(image, blobs) for image in images))

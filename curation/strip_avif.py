@@ -3,17 +3,33 @@
 What is no part of the picture becomes zeros of the same length, so that nothing moves: boxes and
 properties that no decoder needs turn into `free` ones, items that do not make the picture (EXIF,
 XMP, thumbnails, further pictures) into items of type `free`, and every byte of data outside the
-picture's own items into zero. EXIF's orientation is not lost: in AVIF irot and imir alone count.
+picture's own items into zero. A colour profile is rebuilt where it lies (`strip_icc`), with zeros
+behind it.
 """
 
 from collections.abc import Iterator
 
+from curation.strip_icc import strip_icc
 from mirrorset.anatomy import boxes, dissect
 
 _META_KEPT = frozenset(b"hdlr pitm iloc iinf iprp iref idat".split())
 _PROPERTIES_KEPT = frozenset(
     b"ispe pixi av1C colr irot imir clap pasp auxC a1op lsel a1lx clli mdcv cclv".split()
 )
+# Bytes of the properties that have a fixed number of them.
+_PROPERTY_BYTES = {
+    b"ispe": 12,
+    b"irot": 1,
+    b"imir": 1,
+    b"clap": 32,
+    b"pasp": 8,
+    b"a1op": 1,
+    b"lsel": 2,
+    b"clli": 4,
+    b"mdcv": 24,
+}
+_NUMBERED_COLOURS_BYTES = 11
+_PROFILE_FORMS = frozenset([b"prof", b"rICC"])
 _PICTURE_ITEMS = frozenset([b"av01", b"grid", b"iovl", b"iden"])
 Span = tuple[int, int]
 
@@ -41,6 +57,8 @@ def strip_avif(content: bytes) -> bytes:
     for kind, at, until in boxes(content, *inner[b"iprp"]):
         if kind == b"ipco":
             _free_others(stripped, (at, until), _PROPERTIES_KEPT)
+            _strip_colours(stripped, (at, until))
+            _zero_behind(stripped, (at, until))
     if b"hdlr" in inner:  # ends in a name for people, after 24 bytes
         _zero(stripped, inner[b"hdlr"][0] + 24, inner[b"hdlr"][1])
     _free_others(stripped, (0, end), frozenset([b"ftyp", b"meta", b"mdat"]))
@@ -76,6 +94,29 @@ def _free_others(stripped: bytearray, span: Span, kept: frozenset[bytes]) -> Non
             _zero(stripped, start, stop)
         at = stop
     _zero(stripped, at, span[1])
+
+
+def _strip_colours(stripped: bytearray, span: Span) -> None:
+    """A colour box holds numbers, or a profile: one that is none, or finds no room, goes."""
+    at = span[0]
+    for kind, start, stop in list(boxes(bytes(stripped), *span)):
+        form = bytes(stripped[start : start + 4])
+        if kind == b"colr" and form == b"nclx":
+            _zero(stripped, start + _NUMBERED_COLOURS_BYTES, stop)
+        elif kind == b"colr":
+            profile = strip_icc(bytes(stripped[start + 4 : stop]))
+            if form in _PROFILE_FORMS and profile and start + 4 + len(profile) <= stop:
+                stripped[start + 4 : stop] = profile.ljust(stop - start - 4, b"\0")
+            else:
+                stripped[at + 4 : at + 8] = b"free"
+                _zero(stripped, start, stop)
+        at = stop
+
+
+def _zero_behind(stripped: bytearray, span: Span) -> None:
+    """Zeros behind the last byte that a property of fixed length has."""
+    for kind, start, stop in list(boxes(bytes(stripped), *span)):
+        _zero(stripped, start + _PROPERTY_BYTES.get(kind, stop - start), stop)
 
 
 def _kept_items(content: bytes, inner: dict[bytes, Span]) -> set[int]:

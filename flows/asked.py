@@ -58,8 +58,11 @@ class Asked(Record):
             )
 
     def as_text(self) -> str:
-        """The same for the same request: by it, one that was killed is found again."""
-        like = self.like.read_bytes().hex() if self.like else ""
+        """The same for the same request: by it, one that was killed is found again.
+
+        Raises InputError where the picture cannot be read.
+        """
+        like = _read(self.like).hex() if self.like else ""
         return json.dumps([self.images, self.pages, _plain(self.author), like, self.is_due])
 
 
@@ -96,11 +99,9 @@ def _by_id(catalogue: Catalogue, image: str) -> set[str]:
 
 def _like(workspace: Workspace, catalogue: Catalogue, picture: Path) -> Iterable[str]:
     """Images that show the picture: by its bytes or pixels, or its hash and then the pixels."""
+    content = _read(picture)
     try:
-        content = picture.read_bytes()
         own = inspect(content, PixelParams(min_side_px=1))
-    except OSError as error:
-        raise InputError(f"{picture} cannot be read: {error.strerror}.") from None
     except UnusableImageError as error:
         raise InputError(
             f"{picture} is no picture that can be looked for: {error.detail}"
@@ -116,6 +117,13 @@ def _like(workspace: Workspace, catalogue: Catalogue, picture: Path) -> Iterable
             except (InputError, IntegrityError):
                 # Bytes that are lost or damaged cannot be compared.
                 continue
+
+
+def _read(picture: Path) -> bytes:
+    try:
+        return picture.read_bytes()
+    except OSError as error:
+        raise InputError(f"{picture} cannot be read: {error.strerror}.") from None
 
 
 def _past_retention(workspace: Workspace, catalogue: Catalogue) -> set[str]:

@@ -37,7 +37,7 @@ from mirrorset import spool
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.erase import bury, held_by_annotators, pages_of
 from mirrorset.catalogue.erase import erase as erase_from_catalogue
-from mirrorset.elsewhere import noted
+from mirrorset.elsewhere import is_away, noted
 from mirrorset.erasure import Certificate, Gone, Order, Removed, Unreached, merged
 from mirrorset.errors import InputError, MirrorsetError
 from mirrorset.fetched import forget
@@ -46,7 +46,7 @@ from mirrorset.objects import Objects, opened_objects
 from mirrorset.records import Batch, ImageRecord, Record, Sighting, utc_now
 from mirrorset.tombstones import Of, Tombstones, make_key
 from mirrorset.workspace import Workspace, open_workspace
-from parity.erase import erase_pack, erase_runs
+from parity.erase import erase_pack, erase_run, erase_runs
 from reports.erase import erase as erase_report
 
 _STEPS = 8
@@ -198,6 +198,7 @@ def carry_out(workspace: Workspace, catalogue: Catalogue, begun: Order) -> Certi
             ]
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    unreached += _away(workspace)
     unreached += _from_annotators(workspace, catalogue, gone)
     progress.to(4)
     _made_of_releases(workspace, gone, [(one.name, one.version) for one in made])
@@ -265,7 +266,7 @@ def _look(
         *spool.erase(workspace.spool, gone, is_dry_run=True),
         *erase_from_catalogue(catalogue, gone, is_dry_run=True),
     ]
-    unreached = [*objects.unreached, *unreadable, *silent]
+    unreached = [*objects.unreached, *unreadable, *silent, *_away(workspace)]
     unreached += _attempted(
         "blob store", lambda: found.extend(workspace.blobs.erase(gone.image_ids, is_dry_run=True))
     )
@@ -311,6 +312,7 @@ def _made_of_releases(
     for made in noted(workspace.home):
         found += erase_conversion(made, gone, is_dry_run)
         found += erase_pack(made, gone, is_dry_run)
+        found += erase_run(made, versions, is_dry_run)
         if made.is_file() and (count := erase_records(made, gone, is_dry_run)):
             found.append(Removed(place="receipts", name=str(made), count=count))
     for name, version in versions:
@@ -320,6 +322,20 @@ def _made_of_releases(
     for page in sorted((workspace.home / "report").glob("*.html")):
         found += erase_report(page, gone, is_dry_run)
     return found + _from_notes(workspace, gone, is_dry_run)
+
+
+def _away(workspace: Workspace) -> list[Unreached]:
+    """What commands made elsewhere, where nothing lies now."""
+    return [
+        Unreached(
+            place="made elsewhere",
+            name=str(made),
+            why="Its folder is not there: mount it and run the same again, or, where it is gone "
+            "for good, remove its line from .mirrorset/made-elsewhere.txt.",
+        )
+        for made in noted(workspace.home)
+        if is_away(made)
+    ]
 
 
 def _clear_leftovers(workspace: Workspace) -> None:

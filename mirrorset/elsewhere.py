@@ -19,6 +19,16 @@ def note(home: Path, made: Path) -> None:
         )
 
 
+def is_away(made: Path) -> bool:
+    """Whether what was made may lie on a disk that is not there, rather than be gone.
+
+    So it is where the folder that it lay in is not there, or empty as a place to mount at is.
+    """
+    if made.exists():
+        return False
+    return not made.parent.is_dir() or not any(made.parent.iterdir())
+
+
 def noted(home: Path) -> list[Path]:
     """What was made, the first first; some may be gone or moved since."""
     file = home / ".mirrorset" / _FILE

@@ -32,7 +32,12 @@ _PHASH_SIDE_PX = 32
 _SAMPLED_ROWS = 256
 _COSINES = np.cos(np.pi / _PHASH_SIDE_PX * np.outer(np.arange(8), np.arange(_PHASH_SIDE_PX) + 0.5))
 # Pillow's names. A phone's JPEG may carry further pictures behind the first: MPO, opened by JPEG.
-_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP", "image/avif": "AVIF"}
+PILLOW_FORMATS = {
+    "image/jpeg": "JPEG",
+    "image/png": "PNG",
+    "image/webp": "WEBP",
+    "image/avif": "AVIF",
+}
 # Decoders that Pillow may have been built without.
 _OPTIONAL = {"image/webp": "webp", "image/avif": "avif"}
 
@@ -96,6 +101,17 @@ def decode(content: bytes) -> NDArray[np.uint8]:
         raise InputError(f"This picture cannot be decoded: {unusable.detail}") from None
 
 
+def turn_of(image: Image.Image) -> Image.Transpose | None:
+    """What turns the stored pixels of `image` upright; None where they lie so.
+
+    EXIF says it, or XMP where EXIF does not; of AVIF, irot and imir do.
+    """
+    try:
+        return _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:  # whatever corrupt metadata leads to: the pixels are whole
+        return None
+
+
 def _pixel_hash(rgb: NDArray[np.uint8]) -> str:
     """BLAKE3 over the shape (H, W, 3) and the bytes of an RGB picture, in 64 hex digits.
 
@@ -130,7 +146,7 @@ def _upright(content: bytes, params: PixelParams) -> tuple[str, NDArray[np.uint8
     """Media type and upright RGB pixels (H, W, 3)."""
     with _opened(content, params) as (kind, image):
         rgb = _rgb(image, content)
-        turn = _TURNS.get(_orientation(image))
+        turn = turn_of(image)
         if turn is not None:
             rgb = np.asarray(Image.fromarray(rgb).transpose(turn))
         return kind.media_type, rgb
@@ -150,7 +166,7 @@ def _opened(content: bytes, params: PixelParams) -> Iterator[tuple[Kind, Image.I
         # The size is judged by our own limit; other warnings are of corrupt metadata.
         warnings.simplefilter("ignore")
         try:
-            image = Image.open(io.BytesIO(content), formats=[_FORMATS[kind.media_type]])
+            image = Image.open(io.BytesIO(content), formats=[PILLOW_FORMATS[kind.media_type]])
         except Exception as error:
             if _is_limit(error):
                 raise _bomb(f"Its metadata or pixels are too large to be read: {error}.") from error
@@ -241,10 +257,3 @@ def _rgb(image: Image.Image, content: bytes) -> NDArray[np.uint8]:
         # 16-bit grey, which Pillow would clip to white: the high byte, as it does for colour.
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-def _orientation(image: Image.Image) -> object:
-    try:
-        return image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # whatever corrupt metadata leads to: the pixels are whole
-        return None

@@ -3,14 +3,17 @@
 import csv
 import io
 import shutil
+from collections.abc import Container
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from mirrorset.erasure import Gone, Removed
 from mirrorset.files import read_records, write_records, write_text
 from mirrorset.records import Rejected
 from parity.arrays import erase_rows
 from parity.pack import file_sha256, sealed
-from parity.records import PackItem, PackRecord
+from parity.records import PackItem, PackRecord, RunRecord
 
 
 def erase_from_pack(folder: Path, version: str, release_digest: str, gone: Gone) -> PackRecord:
@@ -88,6 +91,21 @@ def erase_runs(folder: Path, is_dry_run: bool = False) -> list[Removed]:
     if not is_dry_run:
         shutil.rmtree(folder)
     return [Removed(place="parity runs", name=folder.name, count=count)] if count else []
+
+
+def erase_run(
+    folder: Path, versions: Container[tuple[str, str]], is_dry_run: bool
+) -> list[Removed]:
+    """Remove a run on a pack of one of these releases (name, version); another folder stays."""
+    try:
+        ran = RunRecord.model_validate_json((folder / "run.json").read_bytes())
+    except (OSError, ValidationError):
+        return []
+    if (ran.release, ran.version) not in versions:
+        return []
+    if not is_dry_run:
+        shutil.rmtree(folder)
+    return [Removed(place="parity runs", name=str(folder), count=1)]
 
 
 def _erase_attribution(path: Path, gone: Gone) -> None:

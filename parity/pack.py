@@ -39,6 +39,7 @@ from mirrorset.files import (
 from mirrorset.load import open_release
 from mirrorset.pixels import decode
 from mirrorset.records import ModelRef, Record, Split
+from mirrorset.spreadsheets import disarmed
 from parity.arrays import array_file, array_files, read_array, write_array
 from parity.litert import infer
 from parity.models import DEFAULT_SPEC, default_model, default_model_ref, load_spec
@@ -219,9 +220,9 @@ def _write_attribution(subjects: list[Subject], path: Path) -> None:
     for subject in subjects:
         image = subject.source
         licence = f"{image.licence.code} {image.licence.version}".rstrip()
-        rows.writerow(
-            [image.image_id, image.author, licence, image.licence.url, image.source, image.page_url]
-        )
+        fields = [image.image_id, image.author, licence, image.licence.url]
+        fields += [image.source, image.page_url]
+        rows.writerow(map(disarmed, fields))
     write_text(path, text.getvalue())
 
 

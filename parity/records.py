@@ -110,9 +110,13 @@ class Latency(Record):
 
 
 class RunRecord(Record):
-    """run.json: what ran on which pack. outputs: sha256 by output name of <name>.npy."""
+    """run.json: what ran on which pack. release, version: what the pack was sealed from. outputs:
+    sha256 by output name of <name>.npy.
+    """
 
     pack_digest: str
+    release: str
+    version: str
     model_file: str
     key: ParityKey
     latency: Latency

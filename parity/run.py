@@ -60,6 +60,8 @@ def run(
             np.save(aside / f"{name}.npy", values)
         record = RunRecord(
             pack_digest=pack.record.digest,
+            release=pack.record.release,
+            version=pack.record.version,
             model_file=model.name,
             key=result.key,
             latency=latency,

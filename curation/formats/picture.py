@@ -1,11 +1,8 @@
-"""A picture of a release as every reader will show it: upright without reading EXIF."""
+"""A picture of a release, as the forms are given it."""
 
-import io
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-
-from PIL import ExifTags, Image
 
 from mirrorset.errors import IntegrityError
 from mirrorset.load import Item
@@ -18,7 +15,7 @@ _SUFFIXES = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "ima
 
 @dataclass(frozen=True)
 class Picture:
-    """An item and its encoded bytes, whose stored pixels lie upright. suffix: "jpg", "png", …"""
+    """An item and its encoded bytes, upright as released. suffix: "jpg", "png", …"""
 
     item: Item
     content: bytes
@@ -53,20 +50,11 @@ Splits = Mapping[Split, Iterable[Picture]]
 
 
 def picture_of(item: Item) -> Picture:
-    """The item's released bytes; one that EXIF turns is turned, and written as PNG, which loses
-    nothing: labels are of the upright image, and not every reader looks at EXIF.
+    """The item's released bytes.
 
     Raises InputError or IntegrityError where the bytes are absent, damaged or of another size.
     """
     content = item.content()
-    rgb = decode(content)
-    if rgb.shape[:2] != (item.height_px, item.width_px):
+    if decode(content).shape[:2] != (item.height_px, item.width_px):
         raise IntegrityError(f"Image {item.image_id} has another size than its labels say.")
-    with Image.open(io.BytesIO(content)) as stored:
-        is_upright = stored.getexif().get(ExifTags.Base.Orientation, 1) not in range(2, 9)
-        profile = stored.info.get("icc_profile") if stored.mode == "RGB" else None
-    if is_upright:
-        return Picture(item, content, _SUFFIXES[sniff(content).media_type])
-    turned = io.BytesIO()
-    Image.fromarray(rgb).save(turned, "PNG", icc_profile=profile)
-    return Picture(item, turned.getvalue(), "png")
+    return Picture(item, content, _SUFFIXES[sniff(content).media_type])

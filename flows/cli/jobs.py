@@ -375,8 +375,10 @@ def erase(
     if certificate is None:
         show({"images": []}, is_json, "Nothing is due to be erased")
         return
-    is_new = certificate.ended_at >= began_at
-    show(_as_lines(certificate, is_json), is_json, "Erased" if is_new else "Erased before")
+    title = "Erased" if certificate.ended_at >= began_at else "Erased before"
+    if not certificate.removed:
+        title = "Nothing of it was found anywhere; it is barred from now on"
+    show(_as_lines(certificate, is_json), is_json, title)
     if not certificate.is_complete:
         file = certificate_file(home / ".mirrorset", certificate.erasure_id).with_suffix(".md")
         raise UnavailableError(

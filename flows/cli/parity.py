@@ -81,6 +81,7 @@ def run(
 ) -> None:
     """Run a model on every image of a pack, on one kind of kernel."""
     from flows.progress import bar
+    from mirrorset.elsewhere import note
     from mirrorset.settings import read_settings
     from parity.kernels import KERNELS
     from parity.models import default_model
@@ -92,6 +93,7 @@ def run(
         raise SettingsError(f"--kernel {kernel} is none of {', '.join(KERNELS)}.")
     with working(is_json):
         opened = open_pack(pack or _current_pack(home))
+        note(home, out)
         progress = bar("run", total=opened.record.item_count)
         result = run_model(
             opened,

@@ -108,7 +108,7 @@ def make_release(
             page_url="https://doi.org/10.6084/m9.figshare.5047666",
             image_url=f"https://example.org/{path.name}",
             licence=Licence(code="CC-BY", version="4.0"),
-            author="DeBruine and Jones",
+            author="=DeBruine and Jones",
             evidence=Evidence(licence_read_from="file", licence_text="CC BY 4.0", crawler="test"),
             seen_at=WHEN,
         )
@@ -209,6 +209,8 @@ def test_pack_holds_what_the_model_sees_and_what_people_said(pack: Pack, release
         assert (pack.path / item.file).stat().st_size > 10_000
     attribution = (pack.path / "ATTRIBUTION.csv").read_text()
     assert attribution.count("CC-BY 4.0") == COUNT
+    # No formula for a spreadsheet.
+    assert attribution.count(",'=DeBruine and Jones,") == COUNT
 
 
 def test_crops_are_upright_faces_that_the_model_finds_where_people_do(

@@ -177,8 +177,7 @@ def test_webdataset_is_read_back_by_webdataset(release, tmp_path):
         for sample in webdataset.WebDataset(tars, shardshuffle=False).decode("rgb8"):
             item = by_id.pop(sample["__key__"])
             assert sample["__url__"].endswith(f"/{split}-{item.image_shard:05d}.tar")
-            pixels = sample.get("jpg", sample.get("png"))
-            assert np.array_equal(pixels, item.rgb())
+            assert np.array_equal(sample["jpg"], item.rgb())
             labels = sample["json"]
             assert (labels["split"], labels["group_id"]) == (split, item.group_id)
             assert np.array_equal(

@@ -129,7 +129,13 @@ def keep(picture: Picture, order: CrawlOrder) -> tuple[str, tuple[Record, ...]]:
 
     Returns its outcome and the records to keep.
     """
-    settled = settle(picture, order.pixels, order.intended_use, order.user_agent)
+    settled = settle(
+        picture,
+        order.pixels,
+        order.intended_use,
+        order.user_agent,
+        shows_author=order.start.shows_author,
+    )
     if isinstance(settled, Refusal):
         return _refused(picture, settled)
     if refused := erased_image(settled[0], picture.candidate.source, order):

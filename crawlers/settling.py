@@ -9,21 +9,30 @@ from mirrorset.records import Evidence, ImageRecord, IntendedUse, Reason, Sighti
 
 
 def settle(
-    picture: Picture, params: PixelParams, intended_use: IntendedUse, crawler: str
+    picture: Picture,
+    params: PixelParams,
+    intended_use: IntendedUse,
+    crawler: str,
+    shows_author: bool = False,
 ) -> tuple[ImageRecord, Sighting] | Refusal:
     """What a fetched picture comes to, judged by its bytes.
 
     A licence in the file counts beside the one it was fetched for: the more restrictive decides.
+    shows_author: as the start that found it says (`crawlers.source.SourceStart`).
     """
     try:
-        return _settle(picture, params, intended_use, crawler)
+        return _settle(picture, params, intended_use, crawler, shows_author)
     except Exception as error:
         # Hostile bytes make decoders raise anything; that is one item's end, not the crawl's.
         return unreadable(error)
 
 
 def _settle(
-    picture: Picture, params: PixelParams, intended_use: IntendedUse, crawler: str
+    picture: Picture,
+    params: PixelParams,
+    intended_use: IntendedUse,
+    crawler: str,
+    shows_author: bool,
 ) -> tuple[ImageRecord, Sighting] | Refusal:
     candidate = picture.candidate
     if candidate.sha1 and _sha1(picture.content) != candidate.sha1.lower():
@@ -64,6 +73,7 @@ def _settle(
         subject_ids=candidate.subject_ids,
         age_band=candidate.age_band,
         tone=candidate.tone,
+        shows_author=shows_author,
     )
     return image, sighting
 

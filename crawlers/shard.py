@@ -54,6 +54,7 @@ def do_shard(
                 Shard(shard.index, order.shards),
                 # Bytes that were removed because of what they show are not missed.
                 has_bytes=lambda image_id: image_id in intimate or blobs.has(image_id),
+                shows_author=order.start.shows_author,
             )
             process = AsyncCrawlerProcess(scrapy_settings(shard))
             for handler in logging.root.handlers:

@@ -54,10 +54,20 @@ class BusyError(Exception):
         self.wait_s = wait_s
 
 
+class SourceStart(Record):
+    """What the section of any source in params.yaml may say, beside its own fields.
+
+    shows_author: the pictures that it finds show their own author, as a search for selfies does: of
+    one author, they lie in one split.
+    """
+
+    shows_author: bool = False
+
+
 #: What reading brings to light, in the order in which it is to be considered.
 Found = Ask | Candidate | Rejected
 
-S = TypeVar("S", bound=Record)
+S = TypeVar("S", bound=SourceStart)
 
 
 class Source(ABC, Generic[S]):

@@ -24,6 +24,7 @@ from curation.snapshot import (
 )
 from faces.identity import FaceEmbedder, IdentityParams
 from faces.schema import load_schema
+from mirrorset.authors import shown_author
 from mirrorset.blobs import BlobStore
 from mirrorset.files import read_parts, write_parts
 from mirrorset.pixels import decode
@@ -42,8 +43,6 @@ class GroupParams(Record):
     min_likeness: of the pixels of two images whose hashes are close; below it they are strangers.
     max_images: a larger group is no group of copies; its new images are kept out and looked at.
     min_inter_eye_distance_px: smaller faces blur into each other and are not compared.
-    sources_grouped_by_author: sources whose pictures show their own author; there all images of
-    one author form a group. Where a source says whom a picture shows, so do all of one person.
     identity: how faces are told apart; None, by itself, looks for no identities at all.
     """
 
@@ -52,7 +51,6 @@ class GroupParams(Record):
     min_likeness: float = Field(default=0.7, ge=-1, le=1)
     max_images: int = Field(default=100, ge=1)
     min_inter_eye_distance_px: float = Field(default=24, ge=0)
-    sources_grouped_by_author: tuple[str, ...] = ()
     identity: IdentityParams | None = None
 
 
@@ -99,7 +97,7 @@ def group(
             image_ids.append(image_id)
             points.append(comparable(_faces(candidate), params))
             phashes.append(candidate.image.phash)
-            labels.append(_labels(candidate, params))
+            labels.append(_labels(candidate))
 
     def looked_at(index: int) -> tuple[Hashed, Floats32 | None]:
         rgb = decode(blobs.get(image_ids[index]))
@@ -215,13 +213,13 @@ def _sharing_a_label(labels: list[set[tuple[str, str, str]]]) -> Iterator[tuple[
             yield first.setdefault(label, i), i
 
 
-def _labels(candidate: Candidate, params: GroupParams) -> set[tuple[str, str, str]]:
-    """Whom the image shows, as far as its sources say: their authors, subjects they tell apart."""
+def _labels(candidate: Candidate) -> set[tuple[str, str, str]]:
+    """Whom the image shows, as far as its sources say: its author, subjects they tell apart."""
     found = set()
     for sighting in candidate.sightings:
         found |= {("subject", sighting.source, one) for one in sighting.subject_ids}
-        if sighting.source in params.sources_grouped_by_author and sighting.author:
-            found.add(("author", sighting.source, sighting.author))
+        if author := shown_author(sighting):
+            found.add(("author", sighting.source, author))
     return found
 
 

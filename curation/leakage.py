@@ -1,11 +1,12 @@
 """Leakage: what lies in two splits of a release, so that a model is measured on what it learnt."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
 
 from curation.records import GroupMember
+from mirrorset.authors import shown_author
 from mirrorset.errors import GateError
 from mirrorset.files import read_parts
 from mirrorset.records import DatasetItem, Record, Sighting, Split
@@ -16,7 +17,8 @@ class Leakage(Record):
 
     near_duplicate_pairs: pairs of images in different splits that are near-duplicates, directly or
     by way of others, or that groups by identity hold together. groups: in several splits. authors:
-    of sources whose pictures show their own author. subjects: people whom a source tells apart.
+    whom the pictures show that were found where pictures show their own author. subjects: people
+    whom a source tells apart.
     """
 
     near_duplicate_pairs: int
@@ -25,7 +27,7 @@ class Leakage(Record):
     subjects: int
 
 
-def leakage(snapshot: Path, work: Path, sources_grouped_by_author: Collection[str]) -> Leakage:
+def leakage(snapshot: Path, work: Path) -> Leakage:
     """Count it over the items that `work` would release.
 
     It is counted from what was found of the images, not from how they were placed: a fault in
@@ -48,8 +50,8 @@ def leakage(snapshot: Path, work: Path, sources_grouped_by_author: Collection[st
         if seen.image_id not in split_of:
             continue
         split = split_of[seen.image_id]
-        if seen.author and seen.source in sources_grouped_by_author:
-            authors.append(((seen.source, seen.author), split))
+        if author := shown_author(seen):
+            authors.append(((seen.source, author), split))
         subjects += (((seen.source, subject), split) for subject in seen.subject_ids)
     return Leakage(
         near_duplicate_pairs=sum(map(_pairs_across, copies.values())),

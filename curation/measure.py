@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -18,16 +18,13 @@ from mirrorset.files import read_parts, read_records, write_text
 from mirrorset.records import DatasetItem, Rejected
 
 
-def measure(
-    snapshot: Path, work: Path, data: Path, sources_grouped_by_author: Collection[str] = ()
-) -> None:
+def measure(snapshot: Path, work: Path, data: Path) -> None:
     """Write metrics/release.json below `data`, and the plots (`write_plots`).
 
     Images by split, groups, what leaks (`curation.leakage`: nothing), images left of the test
     series, share of unreviewed images and their number in the test split, rejections by reason (of
     all steps), images by slice (pose and lighting; likeness to a selfie). A withheld slice (see
-    `faces.slices.suppressed`) is absent. sources_grouped_by_author: as in
-    `curation.group.GroupParams`.
+    `faces.slices.suppressed`) is absent.
     """
     tally = Tally()
     group_sizes: Counter[str] = Counter()
@@ -45,7 +42,7 @@ def measure(
     metrics = {
         "images": {"all": tally.images} | {str(split): n for split, n in tally.splits.items()},
         "groups": {"all": tally.groups, "largest": max(group_sizes.values(), default=0)},
-        "leakage": leakage(snapshot, work, sources_grouped_by_author).model_dump(),
+        "leakage": leakage(snapshot, work).model_dump(),
         "test_series": tally.series_left,
         "unreviewed_share": round(tally.unreviewed.total() / max(tally.images, 1), 4),
         "unreviewed_test": tally.unreviewed["test"],

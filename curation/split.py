@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -25,21 +25,13 @@ from mirrorset.records import (
 )
 
 
-def split(
-    snapshot: Path,
-    work: Path,
-    *,
-    is_unreviewed: bool,
-    sources_grouped_by_author: Collection[str] = (),
-) -> Counts:
+def split(snapshot: Path, work: Path, *, is_unreviewed: bool) -> Counts:
     """Write items/, attributions/ and conflicts.jsonl into `work`.
 
     Items come in order of image_shard, then image_id, so that the shards are built in one pass; a
     part is an image shard's, and stays as it is while its images and their labels do.
     is_unreviewed: whether the release is declared so; else an image of the test split whose labels
     no person has looked at is rejected. It keeps its place for the day on which one has.
-
-    sources_grouped_by_author: as in `curation.group.GroupParams`.
 
     Raises InputError where a selected image is not in the snapshot's ledger, GateError where
     anything would leak from one split into another.
@@ -71,7 +63,7 @@ def split(
     )
     rejected.sort(key=lambda record: record.item_id)
     write_records(work / "conflicts.jsonl", rejected)
-    refuse(leakage(snapshot, work, sources_grouped_by_author))
+    refuse(leakage(snapshot, work))
     reasons = Counter(record.reason for record in rejected)
     return Counts(kept=len(places), rejected=dict(sorted(reasons.items())))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from curation.sought import SoughtPicture
 from flows.quarantine import due_for_erasure
+from mirrorset.authors import plain
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.frontier import place
 from mirrorset.catalogue.receipts import find_image
@@ -63,7 +64,7 @@ class Asked(Record):
         Raises InputError where the picture cannot be read.
         """
         like = _read(self.like).hex() if self.like else ""
-        return json.dumps([self.images, self.pages, _plain(self.author), like, self.is_due])
+        return json.dumps([self.images, self.pages, plain(self.author), like, self.is_due])
 
 
 def images_of(workspace: Workspace, catalogue: Catalogue, asked: Asked) -> set[str]:
@@ -75,11 +76,11 @@ def images_of(workspace: Workspace, catalogue: Catalogue, asked: Asked) -> set[s
     for image in asked.images:
         found |= _by_id(catalogue, image)
     if asked.pages or asked.author:
-        pages, author = {place(one) for one in asked.pages}, _plain(asked.author)
+        pages, author = {place(one) for one in asked.pages}, plain(asked.author)
         found |= {
             one.image_id
             for one in catalogue.read(Sighting)
-            if place(one.page_url) in pages or (author and _plain(one.author) == author)
+            if place(one.page_url) in pages or (author and plain(one.author) == author)
         }
     if asked.like:
         found |= set(_like(workspace, catalogue, asked.like))
@@ -135,7 +136,3 @@ def _past_retention(workspace: Workspace, catalogue: Catalogue) -> set[str]:
     seen = list(catalogue.read(Sighting))
     lately = {one.image_id for one in seen if one.seen_at >= oldest}
     return {one.image_id for one in seen} - lately
-
-
-def _plain(name: str) -> str:
-    return " ".join(name.split()).casefold()

@@ -26,7 +26,7 @@ from mirrorset.files import read_records, write_records
 from mirrorset.records import Record, Sha256, Sighting
 
 # What a sighting has that is no evidence of a licence, or is told field by field.
-_NO_RECEIPT = {"licence", "evidence", "subject_ids", "age_band", "tone"}
+_NO_RECEIPT = {"licence", "evidence", "subject_ids", "age_band", "tone", "shows_author"}
 
 
 class Receipt(Record):

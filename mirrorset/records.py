@@ -92,6 +92,8 @@ class Sighting(Record):
 
     subject_ids: what the source calls the people shown, where it says who is who. age_band, tone:
     of the person shown, where the source says so of all in the picture; never estimated.
+    shows_author: whether it was found where pictures show their own author, as params.yaml says of
+    a search for selfies.
     """
 
     image_id: Sha256
@@ -106,6 +108,7 @@ class Sighting(Record):
     subject_ids: tuple[str, ...] = ()
     age_band: AgeBand | None = None
     tone: Tone | None = None
+    shows_author: bool = False
 
 
 class Reason(StrEnum):

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from crawlers.addresses import web_address
 from crawlers.items import Candidate, Refusal, Statement, judge, rejected, unreadable
 from crawlers.listed import file_refusal, tag_refusal
-from crawlers.source import Answer, Ask, Found, Source
+from crawlers.source import Answer, Ask, Found, Source, SourceStart
 from crawlers.sources.api import as_object, busy, elsewhere, read_object
 from crawlers.terms import Terms
 from mirrorset.errors import UnavailableError, first_fault
@@ -35,7 +35,7 @@ _PROPERTIES = {
 Page = dict[str, Any]
 
 
-class CommonsStart(Record):
+class CommonsStart(SourceStart):
     """Wikimedia Commons, or any MediaWiki with the same API: a search, a category or a user.
 
     search: words for the wiki's search, images only. category: its name, without "Category:".

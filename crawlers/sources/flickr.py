@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from crawlers.addresses import web_address
 from crawlers.items import Candidate, Permit, Refusal, Statement, judge, rejected, unreadable
 from crawlers.listed import file_refusal, tag_refusal
-from crawlers.source import Answer, Ask, Found, Source
+from crawlers.source import Answer, Ask, Found, Source, SourceStart
 from crawlers.sources.api import as_object, busy, elsewhere, read_object
 from crawlers.terms import Terms
 from mirrorset.errors import SettingsError, UnavailableError, first_fault
-from mirrorset.records import IntendedUse, Reason, Record, Rejected
+from mirrorset.records import IntendedUse, Reason, Rejected
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ _EXTRAS = (
     "license", "owner_name", "o_dims", "original_format", "last_update", "tags", "machine_tags",
     "media", *(f"url_{size}" for size in _SIZES),
 )  # fmt: skip
-_UNTOLD = {"source", "api_url", "page_size"}
+_UNTOLD = {"source", "api_url", "page_size", "shows_author"}
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 # 105: service unavailable; 10: its search is. Both pass.
 _BUSY = frozenset({"10", "105"})
@@ -67,7 +67,7 @@ _GONE = {"1": "The photo is deleted or private.", "2": "The photo is private."}
 Photo = dict[str, Any]
 
 
-class FlickrStart(Record):
+class FlickrStart(SourceStart):
     """One search on Flickr, oldest uploads first, at most 4,000 photos.
 
     text: words in title, description or tags. tags: comma-separated; tag_mode: whether any or all

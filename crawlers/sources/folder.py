@@ -11,10 +11,10 @@ from pydantic import Field
 
 from crawlers.items import Candidate, Permit, Refusal, Statement, judge, rejected
 from crawlers.lists import Row, filesystem, read_rows, reading
-from crawlers.source import Answer, Ask, Found, Source
+from crawlers.source import Answer, Ask, Found, Source, SourceStart
 from crawlers.text import clean, read_json
 from mirrorset.errors import InputError
-from mirrorset.records import AgeBand, Reason, Record, Rejected, Tone
+from mirrorset.records import AgeBand, Reason, Rejected, Tone
 
 T = TypeVar("T", bound=str)
 
@@ -26,7 +26,7 @@ _SIDECAR_MAX_BYTES = 100_000
 _UNKEEPABLE = re.compile("[\0-\x1f\x7f\ud800-\udfff]|::")
 
 
-class FolderStart(Record):
+class FolderStart(SourceStart):
     """A folder of consented captures.
 
     path: local, or any address that fsspec reads ("s3://bucket/captures"). Consents stand in its

@@ -16,17 +16,17 @@ from crawlers.addresses import web_address
 from crawlers.items import Candidate, Refusal, item_id, judge, rejected, unreadable
 from crawlers.markup import ShownImage, read_html
 from crawlers.optouts import meta_refusal
-from crawlers.source import Answer, Ask, Found, Source
+from crawlers.source import Answer, Ask, Found, Source, SourceStart
 from crawlers.terms import Terms
 from mirrorset.errors import UnavailableError
-from mirrorset.records import Reason, Record, Rejected
+from mirrorset.records import Reason, Rejected
 
 logger = logging.getLogger(__name__)
 
 _LISTING_MAX_BYTES = 60_000_000
 
 
-class GalleryStart(Record):
+class GalleryStart(SourceStart):
     """A web gallery.
 
     url: its sitemap (or an index of sitemaps), or an HTML page that links to the pages.

@@ -16,12 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from crawlers.addresses import web_address
 from crawlers.items import Candidate, Refusal, Statement, judge, rejected, unreadable
 from crawlers.listed import file_refusal, tag_refusal
-from crawlers.source import Answer, Ask, Found, Source
+from crawlers.source import Answer, Ask, Found, Source, SourceStart
 from crawlers.sources.api import as_object, elsewhere, read_object
 from crawlers.terms import Terms
 from mirrorset.errors import SettingsError, UnavailableError, first_fault
 from mirrorset.licences import refusal
-from mirrorset.records import IntendedUse, Licence, Reason, Record, Rejected
+from mirrorset.records import IntendedUse, Licence, Reason, Rejected
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 Result = dict[str, Any]
 
 
-class OpenverseStart(Record):
+class OpenverseStart(SourceStart):
     """One search on Openverse.
 
     query: words, at most 200 characters. providers: comma-separated names as in "flickr,wikimedia",

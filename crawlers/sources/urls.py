@@ -10,11 +10,11 @@ from pydantic import Field, model_validator
 from crawlers.addresses import web_address
 from crawlers.items import Candidate, Permit, Refusal, Statement, judge, rejected
 from crawlers.lists import Row, filesystem, is_list, read_rows, reading
-from crawlers.source import Answer, Ask, Found, Source
+from crawlers.source import Answer, Ask, Found, Source, SourceStart
 from crawlers.terms import Terms
 from mirrorset.errors import InputError
 from mirrorset.licences import normalise
-from mirrorset.records import Reason, Record, Rejected
+from mirrorset.records import Reason, Rejected
 
 _LICENCE_COLUMNS = ("license_url", "license", "licence", "license_name")
 _AUTHOR_COLUMNS = ("author", "creator", "artist")
@@ -28,7 +28,7 @@ _Open = tuple[str, int, Iterator[Row]]
 _NOTHING_OPEN: _Open = ("", 0, iter(()))
 
 
-class UrlsStart(Record):
+class UrlsStart(SourceStart):
     """A list of picture addresses.
 
     path: a file, or a folder whose lists are read in the order of their names; local, or any

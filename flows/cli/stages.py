@@ -48,17 +48,11 @@ def group() -> None:
 @app.command()
 def split() -> None:
     """Give every selected image its place from the ledger."""
-    from curation.group import GroupParams
     from curation.split import split as run
     from mirrorset.workspace import open_workspace
 
     workspace = open_workspace(Path())
-    run(
-        workspace.snapshot,
-        workspace.work,
-        is_unreviewed=workspace.dataset.is_unreviewed,
-        sources_grouped_by_author=workspace.params("group", GroupParams).sources_grouped_by_author,
-    )
+    run(workspace.snapshot, workspace.work, is_unreviewed=workspace.dataset.is_unreviewed)
 
 
 @app.command()
@@ -83,17 +77,11 @@ def build() -> None:
 @app.command()
 def measure() -> None:
     """Count, in aggregate."""
-    from curation.group import GroupParams
     from curation.measure import measure as run
     from mirrorset.workspace import open_workspace
 
     workspace = open_workspace(Path())
-    run(
-        workspace.snapshot,
-        workspace.work,
-        workspace.home / "data",
-        workspace.params("group", GroupParams).sources_grouped_by_author,
-    )
+    run(workspace.snapshot, workspace.work, workspace.home / "data")
 
 
 @app.command()

@@ -205,14 +205,20 @@ class Frontier:
         run: int,
         shard: Shard | None = None,
         has_bytes: Callable[[str], bool] = lambda image_id: True,
+        shows_author: bool = False,
     ) -> None:
-        """has_bytes: whether the blob store still holds an image: else it is asked for anew."""
+        """has_bytes: whether the blob store still holds an image: else it is asked for anew.
+
+        shows_author: whether what the crawl finds shows its own author, as `Sighting` has it. It
+        becomes so of items that are known and not asked for, too.
+        """
         self._catalogue = catalogue
         self._source = source
         self._crawl_id = crawl_id_of(title)
         self._run = run
         self._shard = shard or Shard()
         self._has_bytes = has_bytes
+        self._shows_author = shows_author
 
     def begin(self, listings: Sequence[Entry]) -> None:
         """Enter the first listings; those that are there already stay as they are."""
@@ -427,6 +433,13 @@ class Frontier:
         for some in _portions(items):
             ids = [item.source_item_id for item in some]
             seen = self._seen(connection, ids)
+            if self._shows_author and seen:
+                connection.execute(
+                    update(sightings)
+                    .where(sightings.c.source == self._source)
+                    .where(sightings.c.source_item_id.in_(list(seen)))
+                    .values(shows_author=True)
+                )
             refused_at = self._refused_at(connection, ids)
             before = self._rows(connection, [_ITEM_PREFIX + one for one in ids])
             rows: list[tuple[Entry, str | None]] = []

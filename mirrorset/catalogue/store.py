@@ -17,6 +17,7 @@ from sqlalchemy import (
     event,
     func,
     inspect,
+    or_,
     select,
     tuple_,
 )
@@ -31,7 +32,7 @@ from sqlalchemy.exc import (
     NoSuchModuleError,
 )
 
-from mirrorset.catalogue.tables import TABLE_OF, annotation_jobs, rejected, verdicts
+from mirrorset.catalogue.tables import TABLE_OF, annotation_jobs, rejected, sightings, verdicts
 from mirrorset.errors import InputError, SettingsError, UnavailableError, first_fault
 from mirrorset.records import Annotation, Batch, Record, Rejected, Sighting
 
@@ -40,6 +41,8 @@ R = TypeVar("R", bound=Record)
 _ROWS_A_STATEMENT = 500
 # How long SQLite waits for another process's transaction.
 _PATIENCE_S = 30
+# A place may be found by several starts; one that says so is enough.
+_STAYS_TRUE = sightings.c.shows_author
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Held until the transaction ends. PostgreSQL's number is our own, with no meaning beyond that.
 _LOCKS = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(77105116)"}
@@ -90,7 +93,8 @@ class Catalogue:
         self._engine.dispose()
 
     def upsert(self, records: Sequence[Record]) -> None:
-        """Keep the records in one transaction, replacing what has the same key.
+        """Keep the records in one transaction, replacing what has the same key; of a sighting,
+        `shows_author` stays true.
 
         An item that was rejected before and now has a sighting, an annotation or a person's
         annotation is no longer rejected by the step that makes these; nor is a batch that is kept.
@@ -241,7 +245,9 @@ def _upsert_rows(connection: Connection, table: Table, rows: Iterable[dict[str, 
         return
     statement = dialect.insert(table)
     replaced = {
-        column.name: statement.excluded[column.name]
+        column.name: or_(column, statement.excluded[column.name])
+        if column is _STAYS_TRUE
+        else statement.excluded[column.name]
         for column in table.columns
         if not column.primary_key
     }

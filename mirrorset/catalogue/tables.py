@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -104,6 +105,7 @@ sightings = Table(
     Column("subject_ids", JSON, nullable=False, server_default="[]"),
     Column("age_band", String(10)),
     Column("tone", String(10)),
+    Column("shows_author", Boolean, nullable=False, server_default=false()),
 )
 
 verifications = Table(

@@ -24,8 +24,7 @@ from pydantic import Field
 
 import crawlers.sources
 from crawlers.items import Candidate, Refusal, Statement, judge, rejected
-from crawlers.source import Answer, Ask, Found, Source
-from mirrorset.records import Record
+from crawlers.source import Answer, Ask, Found, Source, SourceStart
 
 """
 AFTER = """

@@ -20,7 +20,7 @@ GALLERY = {"source": "gallery", "url": "https://example.org/sitemap.xml"}
 def test_every_start_of_a_preset_names_its_source_and_one_way_in(name: str) -> None:
     for start in preset(name):
         assert len(WAYS_IN[start["source"]] & start.keys()) == 1
-        assert len(start) == 2
+        assert len(start.keys() - {"shows_author"}) == 2
         assert TypeAdapter(Start).validate_python(start).source == start["source"]
 
 
@@ -37,6 +37,10 @@ def test_selfies_are_looked_for_at_every_source_in_several_scripts() -> None:
         words = json.dumps(found, ensure_ascii=False).casefold()
         for word in ("selfie", "selbstporträt", "autorretrato", "селфи", "自撮り", "셀카"):
             assert word in words, f"{source} lacks {word}"
+
+
+def test_every_search_for_selfies_says_that_they_show_their_author() -> None:
+    assert all(TypeAdapter(Start).validate_python(start).shows_author for start in preset("selfie"))
 
 
 def test_a_preset_stands_among_other_sources() -> None:

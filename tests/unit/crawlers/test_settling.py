@@ -48,6 +48,15 @@ def test_a_good_picture_becomes_image_and_sighting(encoded: Callable[..., bytes]
     }
 
 
+def test_a_sighting_says_where_it_was_found(encoded: Callable[..., bytes]) -> None:
+    for shows_author in (False, True):
+        settled = settle(
+            picture(encoded("JPEG")), PixelParams(), "research", "mirrorset/0", shows_author
+        )
+        assert not isinstance(settled, Refusal)
+        assert settled[1].shows_author is shows_author
+
+
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [

@@ -66,6 +66,7 @@ class Portrait:
     author: str = "A. Photographer"
     source: str = "gallery"
     subject_ids: tuple[str, ...] = ()
+    shows_author: bool = False
     origin: Origin = "model"
     is_adult: bool = True
     failed_checks: tuple[str, ...] = ()
@@ -120,6 +121,7 @@ class Portrait:
             licence=licence,
             author=self.author,
             subject_ids=self.subject_ids,
+            shows_author=self.shows_author,
             evidence=Evidence(
                 licence_read_from="rel=license", licence_text=self.licence, crawler="mirrorset/test"
             ),

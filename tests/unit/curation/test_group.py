@@ -136,13 +136,32 @@ def test_what_is_upright_is_compared_with_all_that_others_may_look_like(by, copi
     assert list(near_duplicates(hashed, 48, 4)) == ([Close(1, 3, by)] if by else [])
 
 
-def test_authors_group_only_where_asked(portraits, grouped):
-    selfies = [portrait.but(source="selfies", author="me") for portrait in portraits[:2]]
-    others = [portraits[2].but(source="selfies", author="you"), portraits[3].but(author="me")]
-    assert len(set(grouped([*selfies, *others]).values())) == 4
-    members = grouped([*selfies, *others], sources_grouped_by_author=("selfies",))
-    assert len(set(members.values())) == 3
-    assert len({members[portrait.image.image_id] for portrait in selfies}) == 1
+def test_authors_group_where_pictures_show_them(portraits, grouped):
+    names = ("Jane Doe", " jane  DOE", "Someone Else")
+    selfies = [
+        one.but(author=name, shows_author=True) for one, name in zip(portraits, names, strict=False)
+    ]
+    # Her view of somebody else, and another's name at another source.
+    others = [
+        portraits[3].but(author="Jane Doe"),
+        portraits[4].but(author="Jane Doe", shows_author=True, source="elsewhere"),
+    ]
+    members = grouped([*selfies, *others])
+    assert len(set(members.values())) == 4
+    assert len({members[one.image.image_id] for one in selfies[:2]}) == 1
+
+
+def test_one_photographer_of_many_sitters_is_no_group(portraits, grouped):
+    sitters = [one.but(author="Studio North") for one in portraits]
+    assert len(set(grouped(sitters).values())) == len(portraits)
+
+
+def test_selfies_by_nobody_in_particular_are_no_group(portraits, grouped):
+    names = ("", "", "Unknown author", "unknown", "Unknown authorUnknown author", "Anonymous", "-")
+    selfies = [
+        one.but(author=name, shows_author=True) for one, name in zip(portraits, names, strict=False)
+    ]
+    assert len(set(grouped(selfies).values())) == len(names)
 
 
 def test_people_whom_a_source_tells_apart_group(portraits, grouped):
@@ -208,8 +227,8 @@ def test_a_pair_that_is_together_is_not_looked_at_again(portraits):
 
 def test_the_new_images_of_an_oversized_group_wait_to_be_looked_at(portraits, grouped, tmp_path):
     copies = [portraits[0].reencoded(quality) for quality in (40, 50, 60)]
-    own = [portrait.but(source="selfies", author="me") for portrait in portraits[1:5]]
-    grouped([portraits[0], *copies, *own], max_images=3, sources_grouped_by_author=("selfies",))
+    own = [portrait.but(shows_author=True, author="me") for portrait in portraits[1:5]]
+    grouped([portraits[0], *copies, *own], max_images=3)
     members = list(read_parts(tmp_path / "groups", GroupMember))
     flagged = {member.image_id for member in members if member.is_oversized}
     assert flagged == {one.image.image_id for one in (portraits[0], *copies)}
@@ -331,9 +350,9 @@ def test_identity_over_two_splits_waits_and_does_not_leak(seen_twice, portraits,
         for one in images
     ]
     write_records(tmp_path / "items/00000.jsonl", items)
-    assert leakage(tmp_path / "snapshot", tmp_path, ()).near_duplicate_pairs == 1
+    assert leakage(tmp_path / "snapshot", tmp_path).near_duplicate_pairs == 1
     write_records(tmp_path / "items/00000.jsonl", [items[0], items[2]])
-    assert leakage(tmp_path / "snapshot", tmp_path, ()).near_duplicate_pairs == 0
+    assert leakage(tmp_path / "snapshot", tmp_path).near_duplicate_pairs == 0
 
 
 def test_too_many_images_of_one_person_wait(seen_twice, portraits, grouped, tmp_path):

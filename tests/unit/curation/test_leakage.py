@@ -15,9 +15,11 @@ NOTHING = Leakage(near_duplicate_pairs=0, groups=0, authors=0, subjects=0)
 def leaking(portraits, snapshot_of, tmp_path):
     """Counts what leaks of four images, two in train, one in val, one in test."""
 
-    def count(keys="0123", groups="0123", authors="ABCD", subjects=("", "", "", "")):
+    def count(
+        keys="0123", groups="0123", authors="ABCD", subjects=("", "", "", ""), shows_author=True
+    ):
         people = [
-            one.but(author=author, source="selfies")
+            one.but(author=author, shows_author=shows_author)
             for one, author in zip(portraits, authors, strict=False)
         ]
         ids = [one.image.image_id for one in people]
@@ -51,7 +53,7 @@ def leaking(portraits, snapshot_of, tmp_path):
                 for image_id, key in zip(ids, keys, strict=True)
             ],
         )
-        return leakage(snapshot, tmp_path, ("selfies",))
+        return leakage(snapshot, tmp_path)
 
     return count
 
@@ -71,6 +73,7 @@ def test_what_lies_in_one_split_does_not_leak(leaking):
         ({"keys": "0000"}, "near_duplicate_pairs", 5),
         ({"groups": "0020"}, "groups", 1),
         ({"authors": "ABBA"}, "authors", 2),
+        ({"authors": ("Jane Doe", "A", " jane  DOE", "B")}, "authors", 1),
         ({"subjects": ("p", "", "p q", "q")}, "subjects", 2),
     ],
 )
@@ -81,6 +84,9 @@ def test_what_lies_in_two_splits_is_counted_and_refused(leaking, found, name, co
         refuse(leaks)
 
 
-def test_one_photographer_of_many_people_does_not_leak(leaking, portraits, tmp_path):
-    leaking(authors="AAAA")
-    assert leakage(tmp_path / "snapshot", tmp_path, ()) == NOTHING
+def test_one_photographer_of_many_people_does_not_leak(leaking):
+    assert leaking(authors="AAAA", shows_author=False) == NOTHING
+
+
+def test_what_nobody_is_named_for_does_not_leak(leaking):
+    assert leaking(authors=("", "", "Unknown author", "unknown author")) == NOTHING

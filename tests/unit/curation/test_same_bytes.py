@@ -16,7 +16,7 @@ PARAMS = """
 dataset: {name: faces, is_unreviewed: true, url: "https://example.org/faces"}
 responsible: {controller: Example Lab}
 select: {}
-group: {sources_grouped_by_author: [selfies]}
+group: {}
 ledger: {seed: faces, train: 0.4, val: 0.3, test: 0.3, images_per_shard: 3}
 pack: {}
 """
@@ -32,8 +32,8 @@ def people(portraits):
         first.cropped(0.1, 0.0, 0.05, 0.1),
         second.but(licence="CC0 1.0"),
         second.mirrored(),
-        third.but(source="selfies", author="Ada"),
-        others[0].but(source="selfies", author="Ada"),
+        third.but(shows_author=True, author="Ada"),
+        others[0].but(shows_author=True, author="Ada"),
         *others[1:],
     ]
 

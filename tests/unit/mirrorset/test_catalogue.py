@@ -75,6 +75,7 @@ def records() -> list[Record]:
             subject_ids=("p-2", "p-7"),
             age_band="30-44",
             tone="dark",
+            shows_author=True,
         ),
         ImageRecord(
             image_id=IMAGE_ID,

@@ -380,6 +380,31 @@ def test_addresses_that_moved_begin_a_new_run_of_the_same_crawl(catalogue: Catal
     assert names(second.take(10)) == ["item:b"]
 
 
+def test_what_is_known_shows_its_author_once_a_start_says_so(catalogue: Catalogue) -> None:
+    frontier = begun(catalogue)
+    read_listing(frontier, item("a"), item("b"))
+    frontier.settle_items([stored(entry) for entry in frontier.take(2)])
+    frontier.end()
+
+    def shown() -> dict[str, bool]:
+        return {one.source_item_id: one.shows_author for one in catalogue.read(Sighting)}
+
+    assert shown() == {"a": False, "b": False}
+    title = "gallery http://h.org/selfies.xml"
+    run = open_run(catalogue, SOURCE, title, [LISTING])
+    selfies = Frontier(catalogue, SOURCE, title, run, shows_author=True)
+    selfies.begin([Entry(f"listing:{place(LISTING)}", Kind.LISTING, LISTING, {})])
+    read_listing(selfies, item("a"))
+    assert selfies.take(10) == []
+    assert shown() == {"a": True, "b": False}
+
+    # Found anew where nothing is said of it.
+    for key in ("item:a", "item:b"):
+        _, _, records = stored(Entry(key, Kind.ITEM, "http://h.org/x.jpg", {}))
+        catalogue.upsert(records)
+    assert shown() == {"a": True, "b": False}
+
+
 @pytest.mark.parametrize(
     ("url", "host", "stays"),
     [

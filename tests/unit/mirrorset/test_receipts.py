@@ -70,7 +70,7 @@ def test_a_receipt_says_all_that_its_sighting_says_of_its_terms() -> None:
     assert {name: stated[name] for name in evidence} == evidence
     assert stated["licence_url"] == SIGHTING.licence.url
     assert stated["seen_at"] == "2026-11-23T12:00:00Z"
-    of_people = {"subject_ids", "age_band", "tone"}
+    of_people = {"subject_ids", "age_band", "tone", "shows_author"}
     assert set(Sighting.model_fields) - stated.keys() == {"licence", "evidence", *of_people}
 
 

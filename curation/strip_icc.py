@@ -1,9 +1,10 @@
 """Device traces out of colour profiles: ICC.1:2022 (profiles of versions 2 and 4).
 
 A profile is rebuilt from the tags that a colour transformation reads, each of the length that its
-type asks for. Descriptions, serial numbers, calibration records, private tags and bytes that
-belong to no tag go, as do the header's makers, models, dates and checksums. The colours that it
-describes stay: where a screen or scanner was measured, they still are that device's.
+type asks for; the steps of a multiProcessElementsType, which few profiles have, stay whole.
+Descriptions, serial numbers, calibration records, private tags and bytes that belong to no tag go,
+as do the header's makers, models, dates and checksums. The colours that it describes stay: where a
+screen or scanner was measured, they still are that device's.
 """
 
 import math

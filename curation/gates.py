@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from curation.snapshot import Candidate, best_annotation, binding_sighting, unquarantined
 from mirrorset.decisions import NOT_STOPPED, dropped, released
@@ -63,6 +63,12 @@ class SelectParams(Record):
     max_abs_yaw_deg: float = Field(default=45, ge=0)
     max_abs_pitch_deg: float = Field(default=35, ge=0)
     max_abs_roll_deg: float = Field(default=45, ge=0)
+
+    @model_validator(mode="after")
+    def _require_room(self) -> Self:
+        if self.min_luminance > self.max_luminance:
+            raise ValueError("min_luminance is above max_luminance: no face would be admitted")
+        return self
 
 
 class Refusal(NamedTuple):

@@ -24,7 +24,7 @@ class LedgerParams(Record):
     images_per_shard: images in one file images/NNNNN.parquet at most.
     """
 
-    seed: str = "mirrorset"
+    seed: str = Field(default="mirrorset", min_length=1)
     train: float = Field(default=0.8, ge=0, le=1)
     val: float = Field(default=0.1, ge=0, le=1)
     test: float = Field(default=0.1, ge=0, le=1)

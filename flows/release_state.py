@@ -7,6 +7,7 @@ from typing import Annotated
 import yaml
 from pydantic import Field, ValidationError
 
+from mirrorset.commands import git
 from mirrorset.errors import SettingsError
 from mirrorset.files import write_text
 from mirrorset.params import Responsible
@@ -46,6 +47,10 @@ def released(home: Path, release: str) -> Path:
     workspace = open_workspace(home)
     name = workspace.dataset.name
     folder = workspace.release(name, release)
+    if not folder.is_dir() and not git(workspace.home, "tag", "--list", f"{name}-{release}"):
+        raise SettingsError(
+            f"{name} has no release {release} in {workspace.home}: `git tag` lists those it has."
+        )
     if not folder.is_dir():
         path = folder.relative_to(workspace.home)
         raise SettingsError(

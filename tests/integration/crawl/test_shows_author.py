@@ -1,4 +1,4 @@
-"""A start says that its pictures show their own author; its sightings keep it, and groups follow."""
+"""A start says that its pictures show their own author: sightings keep it, and groups follow."""
 
 import json
 from io import BytesIO

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from flows.asked import Asked
+from flows.asked import Asked, images_of
 from flows.certificates import close, read_order
 from flows.cli import app
 from flows.erase import dry_run, order
@@ -96,3 +96,11 @@ def test_nothing_that_is_due_is_no_error(workspace: Workspace) -> None:
         assert ended.exit_code == 0, ended.output
     with pytest.raises(InputError, match="nothing was erased"):
         order(workspace.home, Asked(author="Nobody"))
+
+
+def test_an_author_is_found_however_the_name_is_written(workspace: Workspace) -> None:
+    with workspace.catalogue() as catalogue:
+        everything = images_of(workspace, catalogue, Asked(author="Ada"))
+        assert everything
+        assert images_of(workspace, catalogue, Asked(author="  aDA\t")) == everything
+        assert not images_of(workspace, catalogue, Asked(author="A da"))

@@ -99,6 +99,7 @@ def test_nothing_that_is_due_is_no_error(workspace: Workspace) -> None:
 
 
 def test_an_author_is_found_however_the_name_is_written(workspace: Workspace) -> None:
+    see(workspace, NEW, 1)
     with workspace.catalogue() as catalogue:
         everything = images_of(workspace, catalogue, Asked(author="Ada"))
         assert everything

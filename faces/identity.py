@@ -45,7 +45,7 @@ class _Reading(NamedTuple):
 
 _READINGS = {
     "sface": _Reading(mean=0, scale=1, min_similarity=0.55),
-    "w600k_mbf": _Reading(mean=127.5, scale=127.5, min_similarity=0.4),
+    "w600k_mbf": _Reading(mean=127.5, scale=127.5, min_similarity=0.45),
 }
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from annotation.archive import erase_from_archive
-from annotation.exchange import Exchange
 from mirrorset.erasure import Gone, Removed, Unreached
 from mirrorset.errors import InputError
 from mirrorset.records import Batch
@@ -31,9 +30,3 @@ def erase_from_archives(
 def batches_with(batches: Iterable[Batch], gone: Gone) -> list[Batch]:
     """The batches that hold one of the images."""
     return [one for one in batches if not gone.image_ids.isdisjoint(one.image_ids)]
-
-
-def unknown_batches(exchange: Exchange, known: Iterable[Batch], gone: Gone) -> list[Batch]:
-    """Batches that are out with one of the images and that the catalogue does not know."""
-    ids = {one.batch_id for one in known}
-    return [one for one in batches_with(exchange.batches(), gone) if one.batch_id not in ids]

@@ -356,11 +356,12 @@ def _open_together(barrier: Barrier, url: str) -> None:
 
 
 def test_several_processes_open_a_new_catalogue_at_once(tmp_path: Path) -> None:
-    fork = multiprocessing.get_context("fork")
+    # Not forks of this process: what other tests have left in it would end with them.
+    fresh = multiprocessing.get_context("forkserver")
     for number in range(3):
         url = f"sqlite:///{tmp_path}/{number}.sqlite"
-        barrier = fork.Barrier(6)
-        openers = [fork.Process(target=_open_together, args=(barrier, url)) for _ in range(6)]
+        barrier = fresh.Barrier(6)
+        openers = [fresh.Process(target=_open_together, args=(barrier, url)) for _ in range(6)]
         for opener in openers:
             opener.start()
         for opener in openers:

@@ -11,6 +11,7 @@ from curation.erase import erase_from_release, erase_records
 from mirrorset.erasure import Gone
 from mirrorset.load import ReleaseCard, open_release
 from mirrorset.params import DatasetParams, Responsible
+from mirrorset.receipts import read_receipts, write_receipts
 
 Release = Callable[..., ReleaseCard]
 FACES = DatasetParams(name="faces", url="https://example.org/faces")
@@ -118,3 +119,13 @@ def test_a_reason_no_longer_names_an_erased_image(tmp_path: Path) -> None:
     first, second = (json.loads(one) for one in file.read_text().splitlines())
     assert first["detail"] == "Same pixels as an image that was erased."
     assert second == alike
+
+
+def test_exported_receipts_lose_the_images_lines(portraits: list, tmp_path: Path) -> None:
+    file = tmp_path / "receipts.jsonl"
+    assert write_receipts(file, [one.sighting for one in portraits[:3]]) == 3
+    gone = Gone(frozenset({portraits[1].image.image_id}))
+    assert erase_records(file, gone) == 1
+    assert [one.image_id for one in read_receipts(file)] == [
+        one.image.image_id for one in (portraits[0], portraits[2])
+    ]

@@ -10,10 +10,10 @@ from mirrorset.erasure import Gone
 from mirrorset.files import write_records, write_text
 from mirrorset.records import ModelRef, ParityKey, Reason, Rejected
 from parity.arrays import array_file, write_array
-from parity.erase import erase_from_pack, erase_pack, erase_runs
+from parity.erase import erase_from_pack, erase_pack, erase_run, erase_runs
 from parity.models import DEFAULT_SPEC, load_spec
 from parity.pack import file_sha256, open_pack, sealed
-from parity.records import PackItem, PackRecord
+from parity.records import Latency, PackItem, PackRecord, RunRecord
 
 IDS = ["aa" * 32, "bb" * 32, "cc" * 32]
 # The image shard of each.
@@ -120,3 +120,24 @@ def test_packs_and_runs_of_ones_own_are_removed_where_they_hold_it(pack: Path) -
     (found,) = erase_runs(runs)
     assert (found.count, runs.exists()) == (2, False)
     assert erase_runs(runs) == []
+
+
+def test_a_run_on_a_pack_of_the_release_goes_and_no_other_folder(tmp_path: Path) -> None:
+    key = ParityKey(
+        model_sha256="ab" * 32, runtime="litert", runtime_version="2", kernel="xnnpack",
+        delegate="none", device="host", threads=1,
+    )  # fmt: skip
+    made = RunRecord(
+        pack_digest="d", release="faces", version="1.0.0", model_file="m.tflite", key=key,
+        latency=Latency(median_ms=1, mean_ms=1, p95_ms=1), outputs={},
+    )  # fmt: skip
+    run, other = tmp_path / "run", tmp_path / "other"
+    write_text(run / "run.json", made.model_dump_json())
+    write_text(other / "run.json", "{}")
+    assert erase_run(run, {("faces", "2.0.0")}, is_dry_run=False) == []
+    assert erase_run(other, {("faces", "1.0.0")}, is_dry_run=False) == []
+    assert len(erase_run(run, {("faces", "1.0.0")}, is_dry_run=True)) == 1
+    assert run.is_dir()
+    assert len(erase_run(run, {("faces", "1.0.0")}, is_dry_run=False)) == 1
+    assert not run.exists()
+    assert other.is_dir()

@@ -73,7 +73,7 @@ def convert(
             aside, {split: source.pictures(split) for split in splits}, schema
         )
         source.refuse_unreadable()
-        _write_attribution(release.folder, aside, source.image_ids)
+        _write_attribution(release.files.path("ATTRIBUTION.csv"), aside, source.image_ids)
         card = release.card
         conversion = Conversion(
             name=card.name,
@@ -130,10 +130,10 @@ class _Source:
             return None
 
 
-def _write_attribution(release: Path, folder: Path, image_ids: Set[str]) -> None:
+def _write_attribution(source: Path, folder: Path, image_ids: Set[str]) -> None:
     """The rows of these images: whoever passes the pictures on owes them."""
     with (
-        (release / "ATTRIBUTION.csv").open(encoding="utf-8", newline="") as lines,
+        source.open(encoding="utf-8", newline="") as lines,
         (folder / "ATTRIBUTION.csv").open("w", encoding="utf-8", newline="") as out,
     ):
         rows = csv.reader(lines)

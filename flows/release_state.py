@@ -1,5 +1,6 @@
 """release.yaml: the version a workspace stands at, and the content that version stands for."""
 
+import logging
 import re
 from pathlib import Path
 from typing import Annotated
@@ -7,13 +8,15 @@ from typing import Annotated
 import yaml
 from pydantic import Field, ValidationError
 
-from mirrorset.commands import git
 from mirrorset.errors import SettingsError
 from mirrorset.files import write_text
+from mirrorset.load import Release, open_release
+from mirrorset.locate import locate
 from mirrorset.params import Responsible
-from mirrorset.records import Record
+from mirrorset.records import Record, Split
 from mirrorset.workspace import Workspace, open_workspace
 
+_log = logging.getLogger(__name__)
 _VERSION = r"^\d+\.\d+\.\d+$"
 Version = Annotated[str, Field(pattern=_VERSION)]
 
@@ -37,27 +40,20 @@ def current_version(workspace: Workspace) -> str:
     return version
 
 
-def released(home: Path, release: str) -> Path:
-    """The folder of a release: `release` itself, or a version of the dataset made at `home`.
+def released(home: Path, release: str, split: Split | None = None) -> Release:
+    """A release: the folder `release`, or a version of the dataset made at `home`.
 
-    Raises SettingsError where it is neither.
+    What a clone lacks of a version is fetched as it is read. Raises what `mirrorset.load` raises.
     """
     if not re.match(_VERSION, release) or (Path(release) / "release.json").is_file():
-        return Path(release)
+        return open_release(release, split)
     workspace = open_workspace(home)
-    name = workspace.dataset.name
-    folder = workspace.release(name, release)
-    if not folder.is_dir() and not git(workspace.home, "tag", "--list", f"{name}-{release}"):
-        raise SettingsError(
-            f"{name} has no release {release} in {workspace.home}: `git tag` lists those it has."
+    place = locate(workspace.dataset.name, release, workspace.home, workspace.settings.cache)
+    if place.withdrawn is not None:
+        _log.warning(
+            "%s: %s is read in its place.", place.withdrawn.in_words, place.withdrawn.successor
         )
-    if not folder.is_dir():
-        path = folder.relative_to(workspace.home)
-        raise SettingsError(
-            f"Release {release} is not in {workspace.home}: run `dvc get {workspace.home} {path} "
-            f"--rev {name}-{release} --out FOLDER` and name that folder."
-        )
-    return folder
+    return open_release(place.folder, split, place.remote)
 
 
 def state_file(workspace: Workspace) -> Path:

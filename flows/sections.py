@@ -1,7 +1,5 @@
 """Every section of params.yaml and the model that reads it."""
 
-import yaml
-
 from annotation.batches import BatchParams
 from annotation.prelabel import PrelabelParams
 from annotation.qa import QaParams
@@ -16,6 +14,7 @@ from mirrorset.errors import SettingsError
 from mirrorset.params import DatasetParams, Responsible
 from mirrorset.records import Record
 from mirrorset.workspace import Workspace
+from mirrorset.written_yaml import read_yaml
 from parity.pack import PackParams
 
 READERS: dict[str, type[Record]] = {
@@ -44,7 +43,7 @@ def check_params(workspace: Workspace) -> None:
     """
     for section, kind in READERS.items():
         workspace.params(section, kind)
-    values = yaml.safe_load(workspace.params_file.read_text(encoding="utf-8")) or {}
+    values = read_yaml(workspace.params_file) or {}
     for section in _NAMED_IN_DVC_YAML:
         if not isinstance(values.get(section), dict):
             raise SettingsError(

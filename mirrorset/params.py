@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from mirrorset.errors import SettingsError, first_fault
 from mirrorset.records import IntendedUse, Record
+from mirrorset.written_yaml import read_yaml
 
 P = TypeVar("P", bound=Record)
 
@@ -22,7 +22,7 @@ class DatasetParams(Record):
     name begins a new one with the next release.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9\-]*$")] = "faces"
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9\-]*$", max_length=100)] = "faces"
     intended_use: IntendedUse = "research"
     is_unreviewed: bool = False
     url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
@@ -75,13 +75,11 @@ def read_params(path: Path, section: str, kind: type[P]) -> P:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        values = read_yaml(path) or {}
     except FileNotFoundError:
         raise SettingsError(
             f"{path} does not exist: run `mirrorset init {path.parent}` to make a workspace."
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(values, dict):
         raise SettingsError(f"{path} must hold sections (`crawl:`, `select:`…), one a step.")
     if unknown := sorted(str(name) for name in values if name not in SECTIONS):

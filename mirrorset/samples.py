@@ -8,6 +8,7 @@ It is what a PyTorch `DataLoader` takes as its dataset, without PyTorch being ne
 """
 
 import json
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -89,8 +90,10 @@ class Samples(Generic[S]):
         return len(self._labels.image_ids)
 
     def __getitem__(self, index: int) -> S:
-        if not 0 <= index < len(self):
-            raise IndexError(f"There are {len(self)} samples, and none at {index}.")
+        try:
+            index = range(len(self))[operator.index(index)]
+        except IndexError:
+            raise IndexError(f"There are {len(self)} samples, and none at {index}.") from None
         # As in mirrorset.load: decoding brings SciPy.
         from mirrorset.pixels import decode  # noqa: PLC0415
 

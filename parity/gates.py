@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from mirrorset.errors import SettingsError, first_fault
+from mirrorset.written_yaml import read_yaml
 from parity.records import Estimate, Gate, GateVerdict, Outcome, SliceRow, TensorDeviation
 
 DEFAULT_GATES = Path(__file__).with_name("gates.yaml")
@@ -20,7 +20,7 @@ def load_gates(path: Path = DEFAULT_GATES) -> tuple[Gate, ...]:
     fit.
     """
     try:
-        listed = yaml.safe_load(path.read_text(encoding="utf-8"))
+        listed = read_yaml(path)
         if not isinstance(listed, list) or not listed:
             raise SettingsError(
                 f"{path} lists no gates: write one a line, such as "
@@ -29,8 +29,6 @@ def load_gates(path: Path = DEFAULT_GATES) -> tuple[Gate, ...]:
         return _GATES.validate_python(listed)
     except FileNotFoundError:
         raise SettingsError(f"{path} does not exist: give a file of gates.") from None
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     except ValidationError as error:
         where, fault = first_fault(error)
         place = f"gate {where}" if where else "the file"

@@ -10,7 +10,7 @@ from rich.console import Console
 from flows.cli import annotate, models, parity, quarantine, release, stages
 from flows.cli import jobs as jobs
 from flows.cli.app import app
-from mirrorset.errors import InputError, MirrorsetError
+from mirrorset.errors import InputError, MirrorsetError, UnavailableError
 
 app.add_typer(annotate.app, name="annotate")
 app.add_typer(models.app, name="models")
@@ -42,6 +42,12 @@ def main() -> None:
         _say(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.")
         sys.exit(InputError.exit_code)
     except Exception as error:
+        if _is_silent_engine(error):
+            _say(
+                "Prefect's server did not answer in time: run the same again, when this machine is "
+                "less busy or, where PREFECT_API_URL is set, that server is up."
+            )
+            sys.exit(UnavailableError.exit_code)
         with tempfile.NamedTemporaryFile(
             "w", prefix="mirrorset-", suffix=".log", delete=False
         ) as log:
@@ -49,6 +55,12 @@ def main() -> None:
         what = " ".join(f"{type(error).__name__}: {error}".split())
         _say(f"This is a bug ({what[:200]}): please report it with {log.name}.")
         sys.exit(_BUG)
+
+
+def _is_silent_engine(error: Exception) -> bool:
+    """Whether Prefect could not talk to its server: nothing else here speaks through httpx."""
+    is_transport = type(error).__module__.split(".")[0] in ("httpx", "httpcore")
+    return is_transport or "ephemeral Prefect API server" in str(error)
 
 
 class _Warnings(logging.Handler):

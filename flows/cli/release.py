@@ -79,10 +79,8 @@ def diff(
     """
     from curation.difference import difference
     from flows.release_state import released
-    from mirrorset.load import open_release
 
-    folders = (released(home, each) for each in (before, after))
-    found = difference(*map(open_release, folders))
+    found = difference(released(home, before), released(home, after))
     if is_json:
         show(found, is_json, "")
     else:
@@ -128,9 +126,8 @@ def convert(
     from flows.progress import bar
     from flows.release_state import released
     from mirrorset.elsewhere import note
-    from mirrorset.load import open_release
 
-    opened = open_release(released(home, release), split)
+    opened = released(home, release, split)
     with working(is_json):
         progress = bar("convert", total=len(opened))
         note(home, out)

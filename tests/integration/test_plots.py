@@ -20,9 +20,14 @@ CELLS = {
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    workspace = init(tmp_path_factory.mktemp("plots") / "faces")
-    data = workspace.home / "data"
-    write_plots(data / "plots", CELLS, {"blurred": 17, "no_face": 2})
+    home = tmp_path_factory.mktemp("plots") / "faces"
+    return plotted(home, CELLS, {"blurred": 17, "no_face": 2})
+
+
+def plotted(home, cells, reasons):
+    """The page of a new workspace with these plots."""
+    workspace = init(home)
+    write_plots(workspace.home / "data" / "plots", cells, reasons)
     (workspace.home / "release.yaml").write_text("version: 0.1.0\n")
     dvc(workspace.home, "plots", "show")
     return workspace.home / "dvc_plots" / "index.html"
@@ -37,9 +42,11 @@ def test_the_page_asks_the_network_for_nothing(page):
     assert drawn.count('"mirrorset": {"draw"') == 4
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
-def test_chromium_draws_all_plots_without_a_network(page, tmp_path):
-    shown = subprocess.run(
+def shown(page, tmp_path):
+    """What Chromium makes of the page's body, without a network."""
+    if shutil.which("chromium") is None:
+        pytest.skip("chromium is not installed")
+    return subprocess.run(
         [
             *("chromium", "--headless", "--no-sandbox", "--disable-gpu"),
             *(f"--user-data-dir={tmp_path}", "--host-resolver-rules=MAP * ~NOTFOUND"),
@@ -49,8 +56,20 @@ def test_chromium_draws_all_plots_without_a_network(page, tmp_path):
         text=True,
         check=True,
         timeout=120,
-    ).stdout
-    drawn = shown.partition("<body>")[2]
+    ).stdout.partition("<body>")[2]
+
+
+def test_tables_without_a_row_say_what_that_means(tmp_path):
+    drawn = shown(
+        plotted(tmp_path / "faces", {Cell("left", "top", "<64", "dark", "60+"): 3}, {}),
+        tmp_path / "chromium",
+    )
+    assert "<h2>Rejected, by reason</h2><p>Nothing was rejected.</p>" in drawn
+    assert "<p>No cell holds ten images.</p>" in drawn
+
+
+def test_chromium_draws_all_plots_without_a_network(page, tmp_path):
+    drawn = shown(page, tmp_path)
     for title in ("Images by pose and light", "Images by each axis alone", "Rejected, by reason"):
         assert f"<h2>{title}" in drawn
     assert "<dt>frontal · light front · 64-127 px · tone light · age 30-44</dt>" in drawn

@@ -1,6 +1,7 @@
 """Releases through DVC and S3: pushed to a server on loopback, and loaded from there."""
 
 import importlib
+import json
 import multiprocessing
 import os
 import shutil
@@ -158,6 +159,26 @@ def test_a_name_in_a_workspace(
     from_remote = mirrorset.load("selfie", "v1.2.0", split="train")
     assert not from_remote.folder.is_relative_to(clone)
     assert len(told(from_remote)) == from_remote.card.splits["train"]
+
+
+def test_versions_that_a_clone_has_not_are_held_against_each_other(
+    clone: Path, released: Path, tmp_path: Path
+) -> None:
+    params = clone / "params.yaml"
+    params.write_text(params.read_text().replace("name: faces", "name: selfie"))
+    diff = ["release", "diff", "1.2.0", "1.3.0", "--home", str(clone), "--json"]
+    told = CliRunner().invoke(app, diff)
+    assert told.exit_code == 0, told.output
+    found = json.loads(told.stdout)
+    assert (found["before"]["version"], found["after"]["version"]) == ("1.2.0", "1.3.0")
+    assert found["before"]["images"] == 10
+    # Labels are enough for that: no picture was fetched.
+    assert not list((tmp_path / "cache").rglob("images/*"))
+    convert = ["release", "convert", "1.2.0", str(tmp_path / "pts"), "--to", "pts"]
+    assert CliRunner().invoke(app, [*convert, "--home", str(clone)]).exit_code == 0
+    assert len(list((tmp_path / "pts").rglob("*.pts"))) == sum(
+        len(item.faces) > 0 for item in open_release(released / "data/releases/selfie/1.2.0")
+    )
 
 
 def test_an_address_of_a_bucket(plain: str, released: Path) -> None:

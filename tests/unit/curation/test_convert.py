@@ -35,7 +35,7 @@ from curation.images import IMAGES
 from faces.schema import load_schema
 from flows.cli import app, main
 from mirrorset.commands import git
-from mirrorset.errors import IntegrityError, SettingsError
+from mirrorset.errors import InputError, IntegrityError, SettingsError, UnavailableError
 from mirrorset.load import open_release
 from mirrorset.workspace import init
 
@@ -429,11 +429,12 @@ def test_a_version_is_found_in_its_workspace_or_said_to_be_missing(release, tmp_
         "face_keypoints_train.json"
     ]
     missing = converted("1.1.0", "--home", str(workspace.home))
-    assert isinstance(missing.exception, SettingsError)
-    assert "faces has no release 1.1.0" in str(missing.exception)
+    assert isinstance(missing.exception, InputError)
+    assert "holds no release faces 1.1.0" in str(missing.exception)
     git(workspace.home, "tag", "faces-1.1.0")
     missing = converted("1.1.0", "--home", str(workspace.home))
-    assert "dvc get" in str(missing.exception)
+    assert isinstance(missing.exception, UnavailableError)
+    assert "faces-1.1.0" in str(missing.exception)
     assert not (tmp_path / "1.1.0").exists()
 
 

@@ -91,8 +91,9 @@ def test_a_split_and_a_transform(folder):
     assert list(ids) == [item.image_id for item in release]
     with pytest.raises(IndexError, match="none at"):
         ids[len(ids)]
-    with pytest.raises(IndexError):
-        ids[-1]
+    assert ids[-1] == ids[len(ids) - 1]
+    with pytest.raises(IndexError, match="none at"):
+        ids[-len(ids) - 1]
 
 
 def test_batches_keep_to_which_image_a_face_belongs(samples):

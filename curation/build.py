@@ -37,7 +37,8 @@ def build(
     is replaced. Memory holds one shard's labels at a time. Raises InputError where there is no
     item, or an image is not in `blobs`.
     """
-    if standing := _standing(folder, version, _digest(work, dataset)):
+    digest = digest_of(work, dataset)
+    if standing := _standing(folder, version, digest):
         return standing
     tally = Tally()
     with folder_written_aside(folder) as aside:
@@ -49,7 +50,13 @@ def build(
                 f"{work / 'rejected.jsonl'} says why each was rejected."
             )
         return describe(
-            aside, work, tally, dataset=dataset, version=version, responsible=responsible
+            aside,
+            work,
+            tally,
+            digest,
+            dataset=dataset,
+            version=version,
+            responsible=responsible,
         )
 
 
@@ -57,6 +64,7 @@ def describe(
     folder: Path,
     work: Path,
     tally: Tally,
+    digest: str,
     *,
     dataset: DatasetParams,
     version: str,
@@ -65,9 +73,9 @@ def describe(
 ) -> ReleaseCard:
     """Write what a release says of itself into `folder`, which holds its shards.
 
-    tally: over all its items. elsewhere: sha256 of the release's files that are not in `folder`.
+    tally: over all its items. digest: `digest_of` these. elsewhere: sha256 of the release's files
+    that are not in `folder`.
     """
-    digest = _digest(work, dataset)
     write_labels_json(folder / "labels.json", tally)
     write_attribution(folder / "ATTRIBUTION.csv", read_parts(work / "attributions", Attribution))
     title = f"{dataset.name} {version}"
@@ -101,7 +109,8 @@ def describe(
     return card
 
 
-def _digest(work: Path, dataset: DatasetParams) -> str:
+def digest_of(work: Path, dataset: DatasetParams) -> str:
+    """The digest of the release that the items and attributions of `work` make."""
     return content_digest(
         read_parts(work / "items", DatasetItem),
         read_parts(work / "attributions", Attribution),

@@ -13,7 +13,7 @@ from typing import Any, get_args
 
 import pyarrow.parquet as pq
 
-from curation.build import describe, tally_of
+from curation.build import describe, digest_of, tally_of
 from curation.images import erase_images
 from curation.labels import erase_labels
 from mirrorset.erasure import Gone, Removed
@@ -80,11 +80,13 @@ def erase_from_release(
     tally = tally_of(work)
     if tally.images == 0:
         return None
+    released = dataset.model_copy(update={"name": card.name, "intended_use": card.intended_use})
     return describe(
         folder,
         work,
         tally,
-        dataset=dataset.model_copy(update={"name": card.name, "intended_use": card.intended_use}),
+        digest_of(work, released),
+        dataset=released,
         version=version,
         responsible=responsible,
         elsewhere=files,

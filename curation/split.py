@@ -1,12 +1,13 @@
 """Selected images take their places in the ledger and become the items of a release."""
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
+
+import orjson
 
 from curation.leakage import leakage, refuse
 from curation.ledger import kept_out
@@ -100,7 +101,7 @@ def _content(item: DatasetItem, attribution: Attribution) -> bytes:
         "evidence": [sighting.evidence.licence_read_from, sighting.evidence.licence_text],
         "addresses": [_place(sighting.page_url), _place(sighting.image_url)],
     }
-    return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
 
 
 def _place(url: str) -> list[str]:

@@ -5,13 +5,13 @@ import re
 from collections.abc import Set
 from pathlib import Path
 
+from curation.build import digest_of
 from curation.costs import Costs, count_costs
 from curation.gates import SelectParams
 from curation.ledger import LedgerParams, mint
-from curation.records import Attribution, GroupMember
+from curation.records import GroupMember
 from curation.series import begin_series
 from curation.snapshot import before_curation, join, read_candidates, read_rejected
-from curation.split import content_digest
 from flows.engine import flow, task
 from flows.progress import bar
 from flows.release_state import ReleaseState, read_state, state_file, write_state
@@ -148,11 +148,7 @@ def choose_version(workspace: Workspace, wanted: str | None) -> ReleaseState:
     last = read_state(workspace)
     now = ReleaseState(
         version=wanted or last.version,
-        digest=content_digest(
-            read_parts(workspace.work / "items", DatasetItem),
-            read_parts(workspace.work / "attributions", Attribution),
-            workspace.dataset.intended_use,
-        ),
+        digest=digest_of(workspace.work, workspace.dataset),
         url=workspace.dataset.url,
         responsible=workspace.responsible,
     )

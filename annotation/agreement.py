@@ -62,7 +62,8 @@ class AgreementRow(Record):
     of all faces either names), pose_error_deg, and Cohen's kappas, those of visibility with linear
     weights; point_visibility_kappa is of one point, the label "ibug68.jaw_0". value: mean of the
     images' values, or the kappa of all answers; None where a kappa has no meaning since nothing but
-    one answer was given. low, high: 95 %. same_share: of a kappa, how many answers are the same.
+    one answer was given. low, high: 95 %, None for the mean of one image. same_share: of a kappa,
+    how many answers are the same.
     """
 
     against: Against
@@ -132,12 +133,15 @@ def agreement(compared: Iterable[Comparison]) -> list[AgreementRow]:
 
 
 class Standing(Record):
-    """How an annotator's points stand against truth. nme: mean over images, [low, high] 95 %."""
+    """How an annotator's points stand against truth.
+
+    nme: mean over images, [low, high] 95 %; None for a single image, which says nothing of others.
+    """
 
     annotator: str
     nme: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     images: int
 
 
@@ -159,8 +163,8 @@ def standings(compared: Iterable[Comparison], skeleton: str) -> list[Standing]:
             Standing(
                 annotator=annotator,
                 nme=float(np.mean(means)),
-                low=low,
-                high=high,
+                low=known(low),
+                high=known(high),
                 images=len(means),
             )
         )
@@ -210,8 +214,8 @@ def _mean_row(
         label=label,
         measure=measure,
         value=float(np.mean(means)),
-        low=low,
-        high=high,
+        low=known(low),
+        high=known(high),
         images=len(means),
     )
 

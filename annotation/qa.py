@@ -297,7 +297,7 @@ def _by_annotator(
         yield Verdict(
             image_id=image_id,
             check=ANNOTATOR_AGREES,
-            passed=standing is None or standing.low <= params.max_gold_nme,
+            passed=standing is None or standing.low is None or standing.low <= params.max_gold_nme,
             measured=None if standing is None else round(standing.nme, 4),
             threshold=params.max_gold_nme,
         )

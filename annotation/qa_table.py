@@ -47,7 +47,10 @@ def _standings(standings: Sequence[Standing]) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for one in standings:
         table.add_row(
-            one.annotator, str(one.images), f"{one.nme:.4f}", f"{one.low:.4f} – {one.high:.4f}"
+            one.annotator,
+            str(one.images),
+            _number(one.nme, "nme"),
+            _interval(one.low, one.high, "nme"),
         )
     return table
 
@@ -63,7 +66,7 @@ def _by_label(rows: Sequence[AgreementRow], title: str) -> Table:
                 _MEASURES.get(row.measure, "κ"),
                 str(row.images),
                 _number(row.value, row.measure),
-                f"{_number(row.low, row.measure)} – {_number(row.high, row.measure)}",
+                _interval(row.low, row.high, row.measure),
                 "" if row.same_share is None else f"{row.same_share:.0%}",
             )
     return table
@@ -83,7 +86,7 @@ def _worst_points(rows: Sequence[AgreementRow], title: str) -> Iterator[Table]:
             row.label,
             str(row.images),
             _number(row.value, row.measure),
-            f"{_number(row.low, row.measure)} – {_number(row.high, row.measure)}",
+            _interval(row.low, row.high, row.measure),
             "" if row.same_share is None else f"{row.same_share:.0%}",
         )
     yield table
@@ -144,6 +147,10 @@ def _table(title: str, *headings: str) -> Table:
 
 def _number(value: float | None, measure: str) -> str:
     return "–" if value is None else f"{value:.{_DIGITS.get(measure, 3)}f}"
+
+
+def _interval(low: float | None, high: float | None, measure: str) -> str:
+    return f"{_number(low, measure)} – {_number(high, measure)}"
 
 
 def _share(share: Share) -> str:

@@ -9,11 +9,14 @@ from mirrorset.records import AnnotationJob, Batch, Record
 
 
 class Agreed(Record):
-    """NME against gold, honeypots or other people; [low, high] 95 %, over so many images."""
+    """NME against gold, honeypots or other people; [low, high] 95 %, over so many images.
+
+    low, high: None for a single image.
+    """
 
     nme: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     images: int
 
 
@@ -143,7 +146,7 @@ def _agreed(rows: Sequence[AgreementRow], skeleton: str) -> dict[tuple[str, str]
     for against in ("replica", "honeypot", "gold"):
         for row in rows:
             is_wanted = (row.against, row.label, row.measure) == (against, skeleton, "nme")
-            if is_wanted and None not in (row.value, row.low, row.high):
+            if is_wanted and row.value is not None:
                 found[row.axis, row.name] = Agreed(
                     nme=row.value, low=row.low, high=row.high, images=row.images
                 )

@@ -157,5 +157,6 @@ def _progress(done: int, of: int, is_wide: bool) -> tuple[str | ProgressBar, ...
 def _worded(agreed: Agreed | None, is_wide: bool) -> str:
     if agreed is None:
         return ""
-    interval = f" ({agreed.low:.4f} – {agreed.high:.4f})" if is_wide else ""
-    return f"{agreed.nme:.4f}{interval}"
+    if not is_wide or agreed.low is None:
+        return f"{agreed.nme:.4f}"
+    return f"{agreed.nme:.4f} ({agreed.low:.4f} – {agreed.high:.4f})"

@@ -1,10 +1,12 @@
 """The field's measures of agreement. Points are (K, 2) px unless said otherwise."""
 
 import math
+from collections.abc import Iterator
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
 
 _DRAWN_AT_ONCE = 5_000_000
 
@@ -56,27 +58,54 @@ def mask_iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
 def bootstrap_interval(
     values: ArrayLike, level: float = 0.95, seed: int = 0, resamples: int = 2000
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of `values` (N,): (low, high).
+    """`bootstrap_intervals` of the mean of one column `values` (N,): (low, high)."""
+    column = np.asarray(values, dtype=np.float64)[:, np.newaxis]
+    low, high = bootstrap_intervals(column, level, seed, resamples)[:, 0].tolist()
+    return low, high
 
-    Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13. Deterministic for
-    a seed. (NaN, NaN) for no values.
+
+def bootstrap_intervals(
+    values: ArrayLike, level: float = 0.95, seed: int = 0, resamples: int = 2000
+) -> NDArray[np.float64]:
+    """Intervals of the means of columns `values` (N, M): lows and highs (2, M).
+
+    The wider one, at either end, of bootstrap-t (Efron and Tibshirani, "An Introduction to the
+    Bootstrap", 1993, chapter 12.5: a resample's mean is measured in its own deviations) and of
+    Student's t. The first holds for skewed values and is too narrow for long tails, the second the
+    other way round; of 10 to 100 normal, lognormal, paired and t-distributed values both together
+    held the mean in 94 to 97 % of draws, percentiles in 89 to 95 %. Columns are drawn together: row
+    by row they are of one image. Deterministic for a seed. NaN for less than two values; equal
+    values have no spread.
     """
     sample = np.asarray(values, dtype=np.float64)
-    if sample.size == 0:
-        return float("nan"), float("nan")
-    generator = np.random.default_rng(seed)
-    # In blocks: all resamples of a large sample at once would not fit in memory.
-    rows = max(1, _DRAWN_AT_ONCE // sample.size)
-    means = np.concatenate(
-        [
-            sample[generator.integers(0, sample.size, size=(count, sample.size))].mean(axis=1)
-            for count in [rows] * (resamples // rows) + [resamples % rows]
-            if count
-        ]
+    count, columns = sample.shape
+    if count < 2:
+        return np.full((2, columns), np.nan)
+    means, spreads = sample.mean(axis=0), sample.std(axis=0)
+    is_equal = (np.ptp(sample, axis=0) == 0) | (spreads == 0)  # of the smallest floats, too
+    scaled = (sample - means) / np.where(is_equal, 1.0, spreads)
+    moments = np.hstack([scaled, scaled**2])
+    apart = np.concatenate(
+        [_studentised(weights @ moments / count) for weights in _drawn(count, seed, resamples)]
     )
     tail = (1 - level) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(low), float(high)
+    least, most = np.quantile(apart, [tail, 1 - tail], axis=0, method="inverted_cdf")
+    students = stdtrit(count - 1, 1 - tail) / np.sqrt(count - 1)
+    # Where resamples of a few values have no spread Student's bound alone remains.
+    below = np.where(np.isfinite(most), np.maximum(most, students), students)
+    above = np.where(np.isfinite(least), np.minimum(least, -students), -students)
+    intervals = means - np.stack([below, above]) * spreads
+    return np.asarray(np.where(is_equal, sample[0], intervals))
+
+
+def _studentised(moments: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means over deviations (R, M) of resamples' first and second moments (R, 2M)."""
+    means, squares = np.hsplit(moments, 2)
+    variances = squares - means**2
+    # A resample of one value drawn again and again has no deviation, but for rounding.
+    beyond = np.copysign(np.inf, means)
+    deviations = np.sqrt(np.maximum(variances, 0))
+    return np.asarray(np.divide(means, deviations, out=beyond, where=variances > 1e-9))
 
 
 def resampled(count: int, seed: int = 0, resamples: int = 2000) -> NDArray[np.int64]:
@@ -85,8 +114,17 @@ def resampled(count: int, seed: int = 0, resamples: int = 2000) -> NDArray[np.in
     The weights by which statistics other than a mean get an interval: whoever has many values of
     one image draws images, since the values of one image stand or fall together. Deterministic.
     """
+    return np.concatenate(list(_drawn(count, seed, resamples)))
+
+
+def _drawn(count: int, seed: int, resamples: int) -> Iterator[NDArray[np.int64]]:
+    """`resampled` in blocks of rows: all resamples of a large sample would not fit in memory."""
     generator = np.random.default_rng(seed)
-    return generator.multinomial(count, np.full(count, 1 / count), size=resamples)
+    rows = max(1, _DRAWN_AT_ONCE // count)
+    for start in range(0, resamples, rows):
+        size = (min(rows, resamples - start), count)
+        units = generator.integers(0, count, size) + np.arange(size[0])[:, np.newaxis] * count
+        yield np.bincount(units.ravel(), minlength=size[0] * count).reshape(size)
 
 
 def percentile_interval(values: ArrayLike, level: float = 0.95) -> tuple[float, float]:
@@ -166,3 +204,21 @@ def wilson_interval(successes: int, trials: int, level: float = 0.95) -> tuple[f
     half = z * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials
     return max((middle - half) / scale, 0.0), min((middle + half) / scale, 1.0)
+
+
+def rate_change_interval(
+    gained: int, lost: int, trials: int, level: float = 0.95
+) -> tuple[float, float]:
+    """Interval of the change of a rate between two looks at the same `trials`: (low, high).
+
+    gained, lost: trials that succeed only in the second and only in the first look; the change is
+    their difference over all. D. G. Bonett and R. M. Price, "Adjusted Wald confidence interval for
+    a difference of binomial proportions based on paired data", JEBS 37, 2012. (NaN, NaN) for no
+    trials.
+    """
+    if trials == 0:
+        return float("nan"), float("nan")
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    up, down = (gained + 1) / (trials + 2), (lost + 1) / (trials + 2)
+    half = z * math.sqrt((up + down - (up - down) ** 2) / (trials + 2))
+    return max(up - down - half, -1.0), min(up - down + half, 1.0)

@@ -242,7 +242,8 @@ def test_coarse_weights_fail_the_gates(pack: Pack, coarse_model: Path, tmp_path:
     comparison = compare(pack, reference_of(pack), candidate, load_gates())
     assert comparison.has_failed
     failed = {verdict.gate.metric for verdict in comparison.gates if verdict.verdict == "fail"}
-    assert failed == {"tensor_max_abs", "nme_to_reference", "nme_increase"}
+    # What is added to so few labels' NME is beyond its limit, but not for certain.
+    assert failed == {"tensor_max_abs", "nme_to_reference"}
     whole = comparison.slices[0]
     assert whole.nme_to_reference is not None
     assert 0.003 < whole.nme_to_reference.value < 0.02

@@ -95,7 +95,7 @@ class Item:
         return self.annotation.origin != "model"
 
     def content(self) -> bytes:
-        """The encoded picture (JPEG, PNG or WebP).
+        """The encoded picture (JPEG, PNG, WebP or AVIF).
 
         Raises InputError where the image's shard is absent, IntegrityError where it is damaged.
         """

@@ -21,8 +21,8 @@ def release(
         bool,
         typer.Option(
             "--dry-run",
-            help="Count what each gate and threshold of params.yaml would keep out; release "
-            "and change nothing.",
+            help="Count what each gate and threshold of params.yaml would keep out, and "
+            "change nothing.",
         ),
     ] = False,
     home: Home = HERE,

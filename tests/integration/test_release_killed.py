@@ -1,0 +1,67 @@
+"""A release that is killed, whatever it was doing, comes out the same by the next run."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from made_images import fill
+
+import mirrorset
+from mirrorset.commands import dvc, git
+from mirrorset.load import open_release
+from mirrorset.workspace import Workspace, init
+
+_KILLS = 2
+_PARAMS = """\
+dataset: {name: faces, is_unreviewed: true}
+responsible: {}
+select: {}
+group: {}
+ledger: {seed: killed}
+pack: {}
+"""
+_RELEASE = [sys.executable, "-c", "from flows.cli import main; main()", "release"]
+
+
+def filled(home: Path) -> Workspace:
+    """A workspace with a remote beside it, ready to be released."""
+    workspace = init(home, str(home.with_name("remote")))
+    workspace.params_file.write_text(_PARAMS)
+    fill(workspace, range(8))
+    return workspace
+
+
+@pytest.mark.usefixtures("prefect")
+def test_a_release_that_was_killed_is_completed_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIRRORSET_CACHE", str(tmp_path / "cache"))
+    undisturbed = filled(tmp_path / "undisturbed/faces")
+    began_s = time.monotonic()
+    subprocess.run(_RELEASE, cwd=undisturbed.home, check=True)
+    took_s = time.monotonic() - began_s
+    expected = open_release(undisturbed.release("faces", "0.1.0")).card
+
+    workspace = filled(tmp_path / "killed/faces")
+    for after_s in (killed_at := [random.uniform(0.1, 1) * took_s for _ in range(_KILLS)]):
+        running = subprocess.Popen(_RELEASE, cwd=workspace.home, start_new_session=True)
+        time.sleep(after_s)
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+    print("killed after", killed_at, "of", took_s)  # shown where what follows fails
+    subprocess.run(_RELEASE, cwd=workspace.home, check=True)
+
+    released = open_release(workspace.release("faces", "0.1.0"))
+    released.verify()
+    assert released.card == expected
+    assert git(workspace.home, "tag").split() == ["faces-0.1.0"]
+    assert git(workspace.home, "status", "--porcelain") == ""
+    assert "up to date" in dvc(workspace.home, "status")
+    assert "in sync" in dvc(workspace.home, "status", "--cloud")
+    git(tmp_path, "clone", "--quiet", str(workspace.home), "clone")
+    mirrorset.load("faces", "0.1.0", home=tmp_path / "clone").verify()

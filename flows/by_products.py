@@ -1,12 +1,15 @@
 """What commands made of releases and wrote of images: conversions, packs, runs, reports, logs."""
 
 import shutil
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
 
 from curation.erase import erase_conversion, erase_records
 from flows.certificates import folder_of
 from flows.survey import Version
 from mirrorset.elsewhere import is_away, noted
-from mirrorset.erasure import Gone, Removed, Unreached
+from mirrorset.erasure import Gone, Removed, Unreached, attempted
 from mirrorset.fetched import forget
 from mirrorset.files import clear_leftovers, write_bytes
 from mirrorset.workspace import Workspace
@@ -16,22 +19,45 @@ from reports.erase import erase as erase_report
 
 def erase_by_products(
     workspace: Workspace, gone: Gone, versions: list[Version], is_dry_run: bool = False
-) -> list[Removed]:
-    """Conversions, packs, runs, reports and notes that hold or name one of the images."""
-    found = []
+) -> tuple[list[Removed], list[Unreached]]:
+    """Conversions, packs, runs, reports and notes that hold or name one of the images.
+
+    One that cannot be touched is not reached, and keeps no other back.
+    """
+    found: list[Removed] = []
+    unreached: list[Unreached] = []
+
+    def attempt(place: str, step: Callable[[], Iterable[Removed]], name: str) -> None:
+        unreached.extend(attempted(place, lambda: found.extend(step()), name))
+
     for made in noted(workspace.home):
-        found += erase_conversion(made, gone, is_dry_run)
-        found += erase_pack(made, gone, is_dry_run)
-        found += erase_run(made, versions, is_dry_run)
-        if made.is_file() and (count := erase_records(made, gone, is_dry_run)):
-            found.append(Removed(place="receipts", name=str(made), count=count))
+        attempt("made elsewhere", partial(_from_made, made, gone, versions, is_dry_run), str(made))
     for name, version in versions:
-        found += erase_runs(workspace.parity / f"{name}-{version}", is_dry_run)
-        if count := forget(workspace.settings.cache, name, version, is_dry_run):
-            found.append(Removed(place="fetched", name=f"{name}-{version}", count=count))
+        runs = workspace.parity / f"{name}-{version}"
+        attempt("parity runs", partial(erase_runs, runs, is_dry_run), runs.name)
+        fetched = partial(_from_fetched, workspace, name, version, is_dry_run)
+        attempt("fetched", fetched, runs.name)
     for page in sorted((workspace.home / "report").glob("*.html")):
-        found += erase_report(page, gone, is_dry_run)
-    return found + _from_notes(workspace, gone, is_dry_run)
+        attempt("reports", partial(erase_report, page, gone, is_dry_run), page.name)
+    attempt("logs", partial(_from_notes, workspace, gone, is_dry_run), "")
+    return found, unreached
+
+
+def _from_made(
+    made: Path, gone: Gone, versions: list[Version], is_dry_run: bool
+) -> Iterator[Removed]:
+    yield from erase_conversion(made, gone, is_dry_run)
+    yield from erase_pack(made, gone, is_dry_run)
+    yield from erase_run(made, versions, is_dry_run)
+    if made.is_file() and (count := erase_records(made, gone, is_dry_run)):
+        yield Removed(place="receipts", name=str(made), count=count)
+
+
+def _from_fetched(
+    workspace: Workspace, name: str, version: str, is_dry_run: bool
+) -> Iterator[Removed]:
+    if count := forget(workspace.settings.cache, name, version, is_dry_run):
+        yield Removed(place="fetched", name=f"{name}-{version}", count=count)
 
 
 def away(workspace: Workspace) -> list[Unreached]:
@@ -48,17 +74,22 @@ def away(workspace: Workspace) -> list[Unreached]:
     ]
 
 
-def clear_half_written(workspace: Workspace) -> None:
+def clear_half_written(workspace: Workspace) -> list[Unreached]:
     """What killed processes had begun to write: nobody knows what of it concerns the images."""
-    home, private = workspace.home, workspace.private
-    for folder in (home / "data", home / "report", workspace.exchange, workspace.logs):
-        clear_leftovers(folder)
-    clear_leftovers(workspace.parity)
-    for folder in noted(home):
-        for ending in ("part", "old"):
-            shutil.rmtree(folder.with_name(f".{folder.name}.{ending}"), ignore_errors=True)
-    for scratch in folder_of(private).glob("*.scratch"):
-        shutil.rmtree(scratch, ignore_errors=True)
+    home = workspace.home
+    own = [home / "data", home / "report", workspace.exchange, workspace.logs, workspace.parity]
+    unreached = []
+    for folder in own:
+        unreached += attempted("half written", partial(clear_leftovers, folder), folder.name)
+    aside = [
+        made.with_name(f".{made.name}.{ending}")
+        for made in noted(home)
+        for ending in ("part", "old")
+    ]
+    for folder in [*aside, *folder_of(workspace.private).glob("*.scratch")]:
+        if folder.exists():
+            unreached += attempted("half written", partial(shutil.rmtree, folder), str(folder))
+    return unreached
 
 
 def _from_notes(workspace: Workspace, gone: Gone, is_dry_run: bool) -> list[Removed]:

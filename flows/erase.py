@@ -7,12 +7,12 @@ tombstones → successors and withdrawal → annotators → what was made of rel
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from annotation.erase import batches_with, erase_from_archives
+from annotation.erase import batches_with, erase_from_boxes
 from flows import prefect_runs
 from flows.annotate import take_away
 from flows.asked import Asked, images_of
@@ -27,7 +27,7 @@ from mirrorset import spool
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.erase import bury, held_by_annotators, pages_of
 from mirrorset.catalogue.erase import erase as erase_from_catalogue
-from mirrorset.erasure import Certificate, Gone, Order, Removed, Unreached, merged
+from mirrorset.erasure import Certificate, Gone, Order, Removed, Unreached, attempted, merged
 from mirrorset.errors import InputError, MirrorsetError
 from mirrorset.files import clear_leftovers
 from mirrorset.objects import Objects, opened_objects
@@ -187,12 +187,12 @@ def carry_out(workspace: Workspace, catalogue: Catalogue, begun: Order) -> Certi
     unreached += away(workspace)
     unreached += _from_annotators(workspace, catalogue, gone)
     progress.to(4)
-    erase_by_products(workspace, gone, [(one.name, one.version) for one in made])
-    clear_half_written(workspace)
-    unreached += _attempted("blob store", lambda: workspace.blobs.erase(gone.image_ids))
+    unreached += erase_by_products(workspace, gone, [(one.name, one.version) for one in made])[1]
+    unreached += clear_half_written(workspace)
+    unreached += attempted("blob store", lambda: workspace.blobs.erase(gone.image_ids))
     progress.to(5)
     spool.erase(workspace.spool, gone)
-    unreached += _attempted("catalogue", lambda: erase_from_catalogue(catalogue, gone))
+    unreached += attempted("catalogue", lambda: erase_from_catalogue(catalogue, gone))
     progress.to(6)
     unreached += prefect_runs.erase(gone)[1]
     progress.to(7)
@@ -236,7 +236,8 @@ def _look(
     """Everything that is known of the images, in every place."""
     surveyed = survey(workspace, objects, gone, _contents(workspace, gone))
     batches = batches_with(catalogue.read(Batch), gone)
-    archived, unreadable = erase_from_archives(workspace.exchange, gone, is_dry_run=True)
+    archived, unreadable = erase_from_boxes(workspace.exchange, gone, is_dry_run=True)
+    made, untouchable = erase_by_products(workspace, gone, list(surveyed.versions), is_dry_run=True)
     in_prefect, silent = prefect_runs.erase(gone, is_dry_run=True)
     found = [
         *surveyed.found,
@@ -247,13 +248,13 @@ def _look(
             for server, count in _by_server(workspace, batches, gone).items()
         ),
         *archived,
-        *erase_by_products(workspace, gone, list(surveyed.versions), is_dry_run=True),
+        *made,
         *in_prefect,
         *spool.erase(workspace.spool, gone, is_dry_run=True),
         *erase_from_catalogue(catalogue, gone, is_dry_run=True),
     ]
-    unreached = [*objects.unreached, *unreadable, *silent, *away(workspace)]
-    unreached += _attempted(
+    unreached = [*objects.unreached, *unreadable, *untouchable, *silent, *away(workspace)]
+    unreached += attempted(
         "blob store", lambda: found.extend(workspace.blobs.erase(gone.image_ids, is_dry_run=True))
     )
     return found, surveyed, unreached
@@ -280,9 +281,10 @@ def _from_annotators(workspace: Workspace, catalogue: Catalogue, gone: Gone) -> 
     servers = _by_server(workspace, batches_with(catalogue.read(Batch), gone), gone)
     for server in sorted(servers):
         step = partial(take_away, workspace, catalogue, gone.image_ids, server)
-        unreached += _attempted("CVAT", step, server)
-    # What annotators gave back under another name belongs to no batch.
-    unreached += erase_from_archives(workspace.exchange, gone)[1]
+        unreached += attempted("CVAT", step, server)
+    # What annotators gave back under another name belongs to no batch, and a catalogue that was
+    # restored from a backup does not know every batch.
+    unreached += erase_from_boxes(workspace.exchange, gone)[1]
     if not unreached and held_by_annotators(catalogue, gone.image_ids):
         unreached.append(
             Unreached(place="CVAT", name="batches", why="A batch still names one: run it again.")
@@ -320,12 +322,3 @@ def _require_some(image_ids: set[str], asked: Asked) -> None:
             f"No image of the catalogue is known by what was asked for ({asked.in_words}): nothing "
             "was erased."
         )
-
-
-def _attempted(place: str, step: Callable[[], object], name: str = "") -> list[Unreached]:
-    """Do a step; where its place is not reached, say so instead of ending the erasure."""
-    try:
-        step()
-    except MirrorsetError as error:
-        return [Unreached(place=place, name=name, why=str(error))]
-    return []

@@ -17,7 +17,7 @@ from flows.rewriting import Rewriting, lay_out, state_of
 from flows.survey import Search, Version, release_tags
 from mirrorset.commands import git
 from mirrorset.erasure import Gone, Removed, Succession
-from mirrorset.errors import MirrorsetError
+from mirrorset.errors import InputError, IntegrityError, MirrorsetError
 from mirrorset.files import folder_written_aside
 from mirrorset.history import checked_out, content_of, tracked
 from mirrorset.objects import DIR, Objects
@@ -145,7 +145,8 @@ def _succeeded(
                 folder, one.tag, one.version, one.successor
             )
             git(folder, "tag", "--annotate", successor, "--message", f"{successor} {digest}")
-    except (MirrorsetError, ValidationError, KeyError) as error:
+    except (InputError, IntegrityError, ValidationError, KeyError) as error:
+        # Only what its data lacks: where git or the disk fails, the same is tried again.
         why = str(error) if isinstance(error, MirrorsetError) else "Its files are of another form."
         if objects.unreached:
             # What lacks may lie where nobody answers: it is tried again, not given up.

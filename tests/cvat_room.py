@@ -1,4 +1,4 @@
-"""One task on a server with its annotator, what has been pulled of it, and what people see of it."""
+"""One task on a server with its annotator, what was pulled of it, and what people see of it."""
 
 from pathlib import Path
 from typing import Any

@@ -1,18 +1,25 @@
 """On S3, with versioning, nothing of an erased object is left: no earlier version, no marker."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+import s3fs
+from erasure_room import SUCCESSORS, VERSIONS, erased, found_in, places, traces
 from s3_server import CREDENTIALS, serving
 
+import mirrorset
+from flows.asked import Asked
 from mirrorset.blobs import BlobStore
+from mirrorset.commands import dvc, git
+from mirrorset.dvc_config import configure
 from mirrorset.erasure import Removed
 from mirrorset.errors import UnavailableError
 from mirrorset.objects import opened_objects
-from mirrorset.workspace import init
+from mirrorset.workspace import init, open_workspace
 
 BUCKET = "faces"
 
@@ -29,6 +36,8 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         client = server.client()
         client.create_bucket(Bucket=BUCKET)
         client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        # Connections are kept, with the endpoint of the test before.
+        s3fs.S3FileSystem.clear_instance_cache()
         yield client
 
 
@@ -75,6 +84,76 @@ def test_objects_of_a_remote_go_and_successors_come(s3: Any, tmp_path: Path) -> 
         fetched = objects.get(come)
         assert fetched is not None
         assert fetched.read_bytes() == b"without it"
+
+
+def move(root: Path, client: Any) -> None:
+    """Bring originals and DVC's remote of root/faces to the bucket, all in two versions."""
+    home = root / "faces"
+    for folder, prefix in ((home / ".mirrorset/blobs", "originals"), (root / "remote", "releases")):
+        for file in [one for one in sorted(folder.rglob("*")) if one.is_file()]:
+            key = f"{prefix}/{file.relative_to(folder).as_posix()}"
+            for _ in range(2):
+                client.put_object(Bucket=BUCKET, Key=key, Body=file.read_bytes())
+        shutil.rmtree(folder)
+    configure(home, f"s3://{BUCKET}/releases", None)
+    git(home, "commit", "--quiet", "--all", "--message", "The remote is on S3")
+
+
+def fetch_all(client: Any, into: Path) -> list[str]:
+    """Every version of every object, as files; returns the keys, also of markers."""
+    into.mkdir()
+    keys = []
+    for page in client.get_paginator("list_object_versions").paginate(Bucket=BUCKET):
+        keys += [one["Key"] for one in page.get("DeleteMarkers", [])]
+        for number, one in enumerate(page.get("Versions", []), start=len(keys)):
+            keys.append(one["Key"])
+            held = client.get_object(Bucket=BUCKET, Key=one["Key"], VersionId=one["VersionId"])
+            (into / str(number)).write_bytes(held["Body"].read())
+    return keys
+
+
+def test_no_version_of_any_object_holds_an_erased_image(
+    s3: Any, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Originals and releases on S3, as after years: objects written anew, others deleted."""
+    sought = traces(open_workspace(root / "faces"), 4)
+    move(root, s3)
+    monkeypatch.setenv("MIRRORSET_BLOBS_URL", f"s3://{BUCKET}/originals")
+    workspace = open_workspace(root / "faces")
+    assert workspace.blobs.get(sought.image_id) == sought.content
+    # One version of a shard is hidden by a marker: DVC's cache has it, the bucket keeps it.
+    (shard, *_) = [
+        one["Key"]
+        for one in s3.list_objects_v2(Bucket=BUCKET, Prefix="releases/")["Contents"]
+        if sought.content in s3.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read()
+    ]
+    s3.delete_object(Bucket=BUCKET, Key=shard)
+    before = {version: places(workspace, version) for version in VERSIONS}
+    keys = fetch_all(s3, tmp_path / "before")
+    assert len(list(found_in([tmp_path / "before"], sought))) > 8
+    assert any(sought.image_id in key for key in keys)
+
+    certificate = erased(workspace, Asked(images=(sought.image_id,)))
+    assert certificate.is_complete
+    places_of = {one.place for one in certificate.removed}
+    assert {"blob store", "DVC remote", "DVC cache"} <= places_of
+    keys = fetch_all(s3, tmp_path / "after")
+    assert list(found_in([tmp_path / "after"], sought)) == []
+    assert not any(sought.image_id in key or key == shard for key in keys)
+    shutil.rmtree(tmp_path / "before")
+    assert list(found_in([tmp_path], sought)) == []
+
+    # Whoever comes new gets the successors from the bucket, with every other picture.
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", str(workspace.home), str(clone))
+    for version, successor in zip(VERSIONS, SUCCESSORS, strict=True):
+        out = tmp_path / "got" / successor
+        dvc(clone, "get", ".", f"data/releases/faces/{successor}", "--rev",
+            f"faces-{successor}", "--out", str(out))  # fmt: skip
+        mirrorset.load(out).verify()
+        kept = {one.image_id: (one.group_id, one.split) for one in mirrorset.load(out)}
+        del before[version][sought.image_id]
+        assert kept == {one: place[:2] for one, place in before[version].items()}
 
 
 def test_a_server_that_is_gone_is_named(s3: Any, tmp_path: Path, monkeypatch: Any) -> None:

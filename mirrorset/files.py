@@ -23,7 +23,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it becomes `path`, on failure it is removed.
 
     A process killed midway leaves at most a dot-file `.NAME.XXXX.part`, never half of `path`. An
-    OSError names `path` where it named no file: what a full disk says does not.
+    OSError names `path`: what a full disk says names no file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -33,7 +33,8 @@ def written_aside(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         aside.replace(path)
     except OSError as error:
-        error.filename = error.filename or os.fspath(path)
+        if error.filename in (None, os.fspath(aside)):
+            error.filename = os.fspath(path)
         raise
     finally:
         aside.unlink(missing_ok=True)

@@ -214,12 +214,11 @@ def test_killed_before_any_change_it_is_completed_by_the_same_request(root: Path
     workspace = open_workspace(root / "faces")
     sought = traces(workspace, 4)
     before = {version: places(workspace, version) for version in VERSIONS}
-    left, killed_at = CHANGES, []
-    for _ in range(KILLS):
-        killed_at.append(random.randint(1, left))
-        ended = command(workspace.home, "--page-url", sought.page_url, kill_at=killed_at[-1])
-        assert ended.is_killed, (killed_at, ended)
-    print("killed before changes", killed_at)
+    for kill_at in (killed_at := random.sample(range(1, CHANGES), KILLS)):
+        ended = command(workspace.home, "--page-url", sought.page_url, kill_at=kill_at)
+        # One that goes on where another was killed has less to do, and may get through.
+        assert ended.is_killed or (ended.exit_code == 0 and kill_at != killed_at[0]), killed_at
+    print("killed before changes", killed_at)  # shown where what follows fails
     assert_completed(root, sought, before)
 
 

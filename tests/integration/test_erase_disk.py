@@ -24,7 +24,7 @@ from erasure_room import (
 
 import mirrorset
 from mirrorset.commands import dvc, git
-from mirrorset.load import WithdrawnWarning
+from mirrorset.load import WithdrawnWarning, open_release
 from mirrorset.workspace import Workspace, open_workspace
 
 # Of the disk, in bytes: enough for a workspace of twelve small pictures.
@@ -46,7 +46,7 @@ def assert_nothing_half(workspace: Workspace) -> None:
     """Every version that there is, the old or its successor, is whole."""
     for folder in sorted((workspace.home / "data/releases/faces").iterdir()):
         if not folder.name.startswith("."):
-            mirrorset.load(folder).verify()
+            open_release(folder).verify()
     for version, successor in zip(VERSIONS, SUCCESSORS, strict=True):
         tags = git(workspace.home, "tag", "--list").split()
         assert f"faces-{version}" in tags or f"faces-{successor}" in tags

@@ -17,7 +17,7 @@ _DEBIAN = Path("/usr/lib/postgresql")
 
 @contextmanager
 def serving() -> Iterator[str]:
-    """The address of an empty database. Skips where PostgreSQL or its driver is not installed."""
+    """The address of an empty database, far from UTC. Skips where PostgreSQL or its driver is not installed."""
     psycopg = pytest.importorskip(
         "psycopg", reason="PostgreSQL's driver is not installed: pip install 'psycopg[binary]'"
     )
@@ -40,7 +40,8 @@ def serving() -> Iterator[str]:
         )  # fmt: skip
         server = subprocess.Popen(
             [programs / "postgres", "-D", data, "-p", str(port), "-c", "fsync=off",
-             "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="],
+             "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
+             "-c", "timezone=Asia/Kolkata"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=scratch, **whose,
         )  # fmt: skip
         address = f"mirrorset@127.0.0.1:{port}/postgres"

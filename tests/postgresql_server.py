@@ -17,7 +17,10 @@ _DEBIAN = Path("/usr/lib/postgresql")
 
 @contextmanager
 def serving() -> Iterator[str]:
-    """The address of an empty database, far from UTC. Skips where PostgreSQL or its driver is not installed."""
+    """The address of an empty database of a server that is not in UTC.
+
+    Skips where PostgreSQL or its driver is not installed.
+    """
     psycopg = pytest.importorskip(
         "psycopg", reason="PostgreSQL's driver is not installed: pip install 'psycopg[binary]'"
     )

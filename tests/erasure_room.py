@@ -1,5 +1,6 @@
 """A small real workspace: a gallery crawled, labelled, before annotators, and released twice."""
 
+import errno
 import fcntl
 import io
 import multiprocessing
@@ -49,6 +50,8 @@ from mirrorset.records import (
 from mirrorset.workspace import Workspace, init, open_workspace
 
 COUNT, LATER = 6, 12
+#: Changes to files that a whole erasure makes, at the least: kills are drawn from all of them.
+CHANGES = 300
 VERSIONS = ("0.1.0", "0.2.0")
 SUCCESSORS = ("0.1.1", "0.2.1")
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -153,22 +156,29 @@ class Ended:
 
 
 def command(
-    home: Path, *options: str, before: Callable[[], None] = lambda: None, kill_at: int = 0
+    home: Path,
+    *options: str,
+    before: Callable[[], None] = lambda: None,
+    kill_at: int = 0,
+    full_at: int = 0,
 ) -> Ended:
     """`mirrorset erase` in a process of its own, forked, so that nothing is imported anew.
 
     before: is done in it first. kill_at: it SIGKILLs itself before its change to files of this
-    number: a file opened to be written, renamed or removed, or a program started.
+    number: a file opened to be written, renamed or removed, or a program started. full_at: from
+    that change on there is no room for the files that it opens to write.
     """
     context = multiprocessing.get_context("fork")
     changes = context.Value("i", 0)
 
     def watch(event: str, arguments: tuple[object, ...]) -> None:
-        is_change = event in _CHANGES or (event == "open" and _is_to_write(arguments[2]))
-        if is_change:
+        is_written = event == "open" and _is_to_write(*arguments)
+        if is_written or event in _CHANGES:
             changes.value += 1
             if changes.value == kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
+            if is_written and 0 < full_at <= changes.value:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def child(out: int) -> None:
         os.dup2(out, 1)
@@ -197,8 +207,10 @@ _CHANGES = {
 }
 
 
-def _is_to_write(flags: object) -> bool:
-    return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+def _is_to_write(path: object, _mode: object, flags: object) -> bool:
+    is_device = isinstance(path, str) and path.startswith("/dev/")
+    is_to_write = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    return bool(is_to_write) and not is_device
 
 
 def picture(number: int) -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from erasure_room import (
+    CHANGES,
     LATER,
     SUCCESSORS,
     VERSIONS,
@@ -37,8 +38,6 @@ from mirrorset.load import WithdrawnWarning
 from mirrorset.records import Batch, ImageRecord, LedgerEntry, Reason
 from mirrorset.workspace import open_workspace
 
-# Changes to files that a whole erasure makes, at the least: kills are drawn from all of them.
-CHANGES = 300
 KILLS = 4
 LONGEST_S = 10.0
 

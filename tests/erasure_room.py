@@ -186,7 +186,7 @@ def command(
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
         patch = pytest.MonkeyPatch()
         without_engine(patch)
-        patch.setattr("flows.cli.app.guard.start", lambda: None)
+        patch.setattr("flows.guard.start", lambda: None)
         patch.setattr(sys, "argv", ["mirrorset", "erase", *options, "--home", str(home)])
         before()
         sys.addaudithook(watch)

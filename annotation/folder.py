@@ -72,7 +72,7 @@ class FolderExchange:
             return batch.model_copy(update={"server": FOLDER, "state": "returned"})
         folder = self._outbox / batch.batch_id
         if folder.is_dir():
-            return _read_batch(folder)
+            return read_batch(folder)
         frames = outgoing(batch, images, annotations, schema)
         aside = self._outbox / f".{batch.batch_id}.part"
         shutil.rmtree(aside, ignore_errors=True)
@@ -153,7 +153,7 @@ class FolderExchange:
     def batches(self) -> tuple[Batch, ...]:
         """The batches in the outbox, by id."""
         records = sorted(self._outbox.glob(f"[!.]*/{BATCH}"))
-        return tuple(_read_batch(record.parent) for record in records)
+        return tuple(read_batch(record.parent) for record in records)
 
     def erase(self, batch: Batch, image_ids: Collection[str], contents: Contents) -> Batch:
         """Take the images out of the batch's archives, in both boxes."""
@@ -236,7 +236,8 @@ def _write_task(
             )
 
 
-def _read_batch(folder: Path) -> Batch:
+def read_batch(folder: Path) -> Batch:
+    """The batch in one folder of the outbox. Raises InputError where its record is damaged."""
     batches = list(read_records(folder / BATCH, Batch))
     if len(batches) != 1:
         raise InputError(f"{folder / BATCH} is damaged: delete the folder and push again.")

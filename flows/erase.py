@@ -7,47 +7,33 @@ tombstones → successors and withdrawal → annotators → what was made of rel
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from annotation.erase import batches_with, erase_from_archives
-from curation.erase import erase_conversion, erase_records
+from annotation.erase import batches_with, erase_from_boxes
 from flows import prefect_runs
 from flows.annotate import take_away
 from flows.asked import Asked, images_of
+from flows.by_products import away, clear_half_written, erase_by_products
 from flows.certificates import close, folder_of, read_certificate, read_order, write_order
 from flows.engine import flow, task
 from flows.exchanges import server_of
 from flows.progress import bar
-from flows.successors import (
-    Survey,
-    Version,
-    clear,
-    is_postponed,
-    needed,
-    planned,
-    restore,
-    send,
-    succeed,
-    survey,
-)
+from flows.successors import clear, is_postponed, planned, restore, send, succeed
+from flows.survey import Survey, needed, survey
 from mirrorset import spool
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.erase import bury, held_by_annotators, pages_of
 from mirrorset.catalogue.erase import erase as erase_from_catalogue
-from mirrorset.elsewhere import is_away, noted
-from mirrorset.erasure import Certificate, Gone, Order, Removed, Unreached, merged
+from mirrorset.erasure import Certificate, Gone, Order, Removed, Unreached, attempted, merged
 from mirrorset.errors import InputError, MirrorsetError
-from mirrorset.fetched import forget
-from mirrorset.files import clear_leftovers, write_bytes
+from mirrorset.files import clear_leftovers
 from mirrorset.objects import Objects, opened_objects
 from mirrorset.records import Batch, ImageRecord, Record, Sighting, utc_now
 from mirrorset.tombstones import Of, Tombstones, make_key
 from mirrorset.workspace import Workspace, open_workspace
-from parity.erase import erase_pack, erase_run, erase_runs
-from reports.erase import erase as erase_report
 
 _STEPS = 8
 _NOTES = (
@@ -198,15 +184,15 @@ def carry_out(workspace: Workspace, catalogue: Catalogue, begun: Order) -> Certi
             ]
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    unreached += _away(workspace)
+    unreached += away(workspace)
     unreached += _from_annotators(workspace, catalogue, gone)
     progress.to(4)
-    _made_of_releases(workspace, gone, [(one.name, one.version) for one in made])
-    _clear_leftovers(workspace)
-    unreached += _attempted("blob store", lambda: workspace.blobs.erase(gone.image_ids))
+    unreached += erase_by_products(workspace, gone, [(one.name, one.version) for one in made])[1]
+    unreached += clear_half_written(workspace)
+    unreached += attempted("blob store", lambda: workspace.blobs.erase(gone.image_ids))
     progress.to(5)
     spool.erase(workspace.spool, gone)
-    unreached += _attempted("catalogue", lambda: erase_from_catalogue(catalogue, gone))
+    unreached += attempted("catalogue", lambda: erase_from_catalogue(catalogue, gone))
     progress.to(6)
     unreached += prefect_runs.erase(gone)[1]
     progress.to(7)
@@ -250,7 +236,8 @@ def _look(
     """Everything that is known of the images, in every place."""
     surveyed = survey(workspace, objects, gone, _contents(workspace, gone))
     batches = batches_with(catalogue.read(Batch), gone)
-    archived, unreadable = erase_from_archives(workspace.exchange, gone, is_dry_run=True)
+    archived, unreadable = erase_from_boxes(workspace.exchange, gone, is_dry_run=True)
+    made, untouchable = erase_by_products(workspace, gone, list(surveyed.versions), is_dry_run=True)
     in_prefect, silent = prefect_runs.erase(gone, is_dry_run=True)
     found = [
         *surveyed.found,
@@ -261,13 +248,13 @@ def _look(
             for server, count in _by_server(workspace, batches, gone).items()
         ),
         *archived,
-        *_made_of_releases(workspace, gone, list(surveyed.versions), is_dry_run=True),
+        *made,
         *in_prefect,
         *spool.erase(workspace.spool, gone, is_dry_run=True),
         *erase_from_catalogue(catalogue, gone, is_dry_run=True),
     ]
-    unreached = [*objects.unreached, *unreadable, *silent, *_away(workspace)]
-    unreached += _attempted(
+    unreached = [*objects.unreached, *unreadable, *untouchable, *silent, *away(workspace)]
+    unreached += attempted(
         "blob store", lambda: found.extend(workspace.blobs.erase(gone.image_ids, is_dry_run=True))
     )
     return found, surveyed, unreached
@@ -294,79 +281,15 @@ def _from_annotators(workspace: Workspace, catalogue: Catalogue, gone: Gone) -> 
     servers = _by_server(workspace, batches_with(catalogue.read(Batch), gone), gone)
     for server in sorted(servers):
         step = partial(take_away, workspace, catalogue, gone.image_ids, server)
-        unreached += _attempted("CVAT", step, server)
-    # What annotators gave back under another name belongs to no batch.
-    unreached += erase_from_archives(workspace.exchange, gone)[1]
+        unreached += attempted("CVAT", step, server)
+    # What annotators gave back under another name belongs to no batch, and a catalogue that was
+    # restored from a backup does not know every batch.
+    unreached += erase_from_boxes(workspace.exchange, gone)[1]
     if not unreached and held_by_annotators(catalogue, gone.image_ids):
         unreached.append(
             Unreached(place="CVAT", name="batches", why="A batch still names one: run it again.")
         )
     return unreached
-
-
-def _made_of_releases(
-    workspace: Workspace, gone: Gone, versions: list[Version], is_dry_run: bool = False
-) -> list[Removed]:
-    """Conversions, packs, runs, reports and notes that hold or name one of the images."""
-    found = []
-    for made in noted(workspace.home):
-        found += erase_conversion(made, gone, is_dry_run)
-        found += erase_pack(made, gone, is_dry_run)
-        found += erase_run(made, versions, is_dry_run)
-        if made.is_file() and (count := erase_records(made, gone, is_dry_run)):
-            found.append(Removed(place="receipts", name=str(made), count=count))
-    for name, version in versions:
-        found += erase_runs(workspace.parity / f"{name}-{version}", is_dry_run)
-        if count := forget(workspace.settings.cache, name, version, is_dry_run):
-            found.append(Removed(place="fetched", name=f"{name}-{version}", count=count))
-    for page in sorted((workspace.home / "report").glob("*.html")):
-        found += erase_report(page, gone, is_dry_run)
-    return found + _from_notes(workspace, gone, is_dry_run)
-
-
-def _away(workspace: Workspace) -> list[Unreached]:
-    """What commands made elsewhere, where nothing lies now."""
-    return [
-        Unreached(
-            place="made elsewhere",
-            name=str(made),
-            why="Its folder is not there: mount it and run the same again, or, where it is gone "
-            "for good, remove its line from .mirrorset/made-elsewhere.txt.",
-        )
-        for made in noted(workspace.home)
-        if is_away(made)
-    ]
-
-
-def _clear_leftovers(workspace: Workspace) -> None:
-    """What killed processes had begun to write: nobody knows what of it concerns the images."""
-    home, private = workspace.home, workspace.private
-    for folder in (home / "data", home / "report", workspace.exchange, workspace.logs):
-        clear_leftovers(folder)
-    clear_leftovers(workspace.parity)
-    for folder in noted(home):
-        for ending in ("part", "old"):
-            shutil.rmtree(folder.with_name(f".{folder.name}.{ending}"), ignore_errors=True)
-    for scratch in folder_of(private).glob("*.scratch"):
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _from_notes(workspace: Workspace, gone: Gone, is_dry_run: bool) -> list[Removed]:
-    """Lines of logs, and the report of annotators' quality, which is made anew."""
-    found = []
-    for log in sorted(workspace.logs.glob("*.log")):
-        lines = log.read_bytes().splitlines(keepends=True)
-        kept = [line for line in lines if not gone.is_in(line)]
-        if len(kept) < len(lines):
-            found.append(Removed(place="logs", name=log.name, count=len(lines) - len(kept)))
-            if not is_dry_run:
-                write_bytes(log, b"".join(kept))
-    report = workspace.private / "qa.json"
-    if report.is_file() and gone.is_in(report.read_bytes()):
-        found.append(Removed(place="reports", name=report.name, count=1))
-        if not is_dry_run:
-            report.unlink()
-    return found
 
 
 def _named(catalogue: Catalogue, begun: Order) -> list[tuple[Of, str]]:
@@ -399,12 +322,3 @@ def _require_some(image_ids: set[str], asked: Asked) -> None:
             f"No image of the catalogue is known by what was asked for ({asked.in_words}): nothing "
             "was erased."
         )
-
-
-def _attempted(place: str, step: Callable[[], object], name: str = "") -> list[Unreached]:
-    """Do a step; where its place is not reached, say so instead of ending the erasure."""
-    try:
-        step()
-    except MirrorsetError as error:
-        return [Unreached(place=place, name=name, why=str(error))]
-    return []

@@ -4,12 +4,13 @@ A room's `erase` takes what is to go (`Gone`), removes it from its places, and r
 there; with `is_dry_run` it only looks. So what a dry run lists is what an erasure removes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 from pydantic import AwareDatetime
 
+from mirrorset.errors import MirrorsetError
 from mirrorset.records import Record, Sha256
 
 # Annotators' archives name an image by as many digits of its id.
@@ -150,3 +151,15 @@ def merged(found: Iterable[Removed]) -> tuple[Removed, ...]:
         for (place, name), count in sorted(counts.items())
         if count
     )
+
+
+def attempted(place: str, step: Callable[[], object], name: str = "") -> list[Unreached]:
+    """Do a step; where its place is not reached, say so instead of ending the erasure."""
+    try:
+        step()
+    except MirrorsetError as error:
+        return [Unreached(place=place, name=name, why=str(error))]
+    except OSError as error:
+        what = f"{error.filename or 'A file'} cannot be used: {error.strerror or error}"
+        return [Unreached(place=place, name=name, why=f"{what}; mend it and run the same again.")]
+    return []

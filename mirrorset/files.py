@@ -22,7 +22,8 @@ _SORTED_AT_ONCE = 1000
 def written_aside(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it becomes `path`, on failure it is removed.
 
-    A process killed midway leaves at most a dot-file `.NAME.XXXX.part`, never half of `path`.
+    A process killed midway leaves at most a dot-file `.NAME.XXXX.part`, never half of `path`. An
+    OSError names `path`: what a full disk says names no file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -31,6 +32,10 @@ def written_aside(path: Path) -> Iterator[Path]:
         with aside.open("rb") as written:
             os.fsync(written.fileno())
         aside.replace(path)
+    except OSError as error:
+        if error.filename in (None, os.fspath(aside)):
+            error.filename = os.fspath(path)
+        raise
     finally:
         aside.unlink(missing_ok=True)
 
@@ -61,11 +66,11 @@ def folder_written_aside(path: Path) -> Iterator[Path]:
 def clear_leftovers(folder: Path) -> None:
     """Remove what killed processes had begun to write below `folder`, at any depth.
 
-    For when nobody else is writing there.
+    For when nobody else is writing there. Raises OSError where one cannot be removed.
     """
     for leftover in [path for ending in ("part", "old") for path in folder.rglob(f".*.{ending}")]:
         if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
+            shutil.rmtree(leftover)
         else:
             leftover.unlink(missing_ok=True)
 

@@ -24,7 +24,8 @@ _log = logging.getLogger(__name__)
 
 CACHE = "DVC cache"
 REMOTE = "DVC remote"
-_DIR = ".dir"
+#: What the oid of a folder ends in: its object lists the files.
+DIR = ".dir"
 _READ_ONLY = 0o444
 
 
@@ -87,7 +88,7 @@ class Objects:
         """Keep a folder's object in the cache; returns its oid. files: path → oid."""
         entries = [{"md5": files[path], "relpath": path} for path in sorted(files)]
         content = json.dumps(entries, sort_keys=True).encode()
-        oid = hashlib.md5(content, usedforsecurity=False).hexdigest() + _DIR
+        oid = hashlib.md5(content, usedforsecurity=False).hexdigest() + DIR
         return self._keep(oid, lambda aside: aside.write_bytes(content))
 
     def send(self, oids: Collection[str], in_place_of: Collection[str]) -> None:
@@ -100,7 +101,7 @@ class Objects:
                 if not any(remote.fs.exists(remote.path(oid)) for oid in in_place_of):
                     continue
                 # A folder's object last: where it is, all of it is.
-                for oid in sorted(oids, key=lambda oid: (oid.endswith(_DIR), oid)):
+                for oid in sorted(oids, key=lambda oid: (oid.endswith(DIR), oid)):
                     file = None if remote.fs.exists(remote.path(oid)) else self.get(oid)
                     if file is not None:
                         # Whole or not at all, also in a folder: DVC writes aside there.

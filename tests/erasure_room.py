@@ -1,20 +1,38 @@
 """A small real workspace: a gallery crawled, labelled, before annotators, and released twice."""
 
+import errno
+import fcntl
 import io
+import multiprocessing
+import os
 import shutil
-from collections.abc import Iterator
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 import yaml
-from loopback import Answer, Site, page, sitemap
+from loopback import Answer, Site, page, serving, sitemap
 from PIL import Image
 
+import flows.cli
+import flows.erase
 from curation.convert import convert
+from flows.annotate import push
+from flows.asked import Asked
+from flows.crawl import crawl
+from flows.release import release
+from flows.report import report
+from mirrorset.commands import git
 from mirrorset.elsewhere import note
+from mirrorset.erasure import Certificate
 from mirrorset.load import open_release
 from mirrorset.pixels import decode
 from mirrorset.records import (
@@ -31,6 +49,11 @@ from mirrorset.records import (
 )
 from mirrorset.workspace import Workspace, init, open_workspace
 
+COUNT, LATER = 6, 12
+#: Changes to files that a whole erasure makes, at the least: kills are drawn from all of them.
+CHANGES = 300
+VERSIONS = ("0.1.0", "0.2.0")
+SUCCESSORS = ("0.1.1", "0.2.1")
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 SIDE_PX = 256
 MESH = ModelRef(name="mesh", sha256="a" * 64, licence="Apache-2.0", is_commercial_use_allowed=True)
@@ -51,6 +74,143 @@ QUALITY = Quality(
     margin_above=1.5,
     margin_below=2.5,
 )
+
+
+def release_twice(root: Path) -> None:
+    """Make a workspace, root/faces, with two pushed releases, an archive, a report, a conversion.
+
+    The first release has the pictures that were before annotators, the second those that came
+    later besides. root/port: of the site, which may come back at the same address.
+    """
+    with serving() as site:
+        (root / "port").write_text(str(urlsplit(site.url).port))
+        fill(site, COUNT)
+        workspace = made(root / "faces", site, str(root / "remote"))
+        assert next(iter(crawl(workspace.home).values())).stored == COUNT
+        label_all(workspace)
+        push(workspace.home)
+        assert release(workspace.home).version == VERSIONS[0]
+        fill(site, LATER)
+        crawl(workspace.home)
+        label_all(workspace)
+        assert release(workspace.home).version == VERSIONS[1]
+    report(workspace.home)
+    convert_somewhere(workspace, VERSIONS[1], root / "coco", "coco")
+
+
+def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
+    """`folder`, made by the first of the processes that ask for it; the others wait."""
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "made").exists():
+            folder.mkdir()
+            make(folder)
+            (folder / "made").touch()
+    return folder
+
+
+def copied(released: Path, copy: Path) -> Path:
+    """A copy of what `release_twice` made, all of whose addresses are its own."""
+    shutil.copytree(released, copy, symlinks=True)
+    home = copy / "faces"
+    for file in (home / ".dvc/config", home / ".mirrorset/made-elsewhere.txt"):
+        file.write_text(file.read_text().replace(str(released), str(copy)))
+    git(home, "commit", "--quiet", "--all", "--message", "The remote has moved")
+    return copy
+
+
+def places(workspace: Workspace, version: str) -> dict[str, tuple[str, str, int]]:
+    """Group, split and image shard of each image of a version, by its id."""
+    return {
+        item.image_id: (item.group_id, item.split, item.image_shard)
+        for item in open_release(workspace.release("faces", version))
+    }
+
+
+def erased(workspace: Workspace, asked: Asked) -> Certificate:
+    """As `mirrorset erase` does it, without Prefect's engine, which takes its time."""
+    with pytest.MonkeyPatch.context() as patch:
+        without_engine(patch)
+        erasure_id = flows.erase.order(workspace.home, asked)
+        assert erasure_id is not None
+        return flows.erase.erase(workspace.home, erasure_id)
+
+
+def without_engine(patch: pytest.MonkeyPatch) -> None:
+    """Let flows and tasks of an erasure run as the functions that they are."""
+    patch.setattr(flows.erase, "carry_out", flows.erase.carry_out.fn)
+    patch.setattr(flows.erase, "erase", flows.erase.erase.fn)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process of its own came to its end. changes: that it made to files, as far as asked."""
+
+    exit_code: int
+    said: str
+    changes: int
+
+    @property
+    def is_killed(self) -> bool:
+        return self.exit_code == -signal.SIGKILL
+
+
+def command(
+    home: Path,
+    *options: str,
+    before: Callable[[], None] = lambda: None,
+    kill_at: int = 0,
+    full_at: int = 0,
+) -> Ended:
+    """`mirrorset erase` in a process of its own, forked, so that nothing is imported anew.
+
+    before: is done in it first. kill_at: it SIGKILLs itself before its change to files of this
+    number: a file opened to be written, renamed or removed, or a program started. full_at: from
+    that change on there is no room for the files that it opens to write.
+    """
+    context = multiprocessing.get_context("fork")
+    changes = context.Value("i", 0)
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        is_written = event == "open" and _is_to_write(*arguments)
+        if is_written or event in _CHANGES:
+            changes.value += 1
+            if changes.value == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if is_written and 0 < full_at <= changes.value:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def child(out: int) -> None:
+        os.dup2(out, 1)
+        os.dup2(out, 2)
+        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+        patch = pytest.MonkeyPatch()
+        without_engine(patch)
+        patch.setattr("flows.guard.start", lambda: None)
+        patch.setattr(sys, "argv", ["mirrorset", "erase", *options, "--home", str(home)])
+        before()
+        sys.addaudithook(watch)
+        flows.cli.main()
+
+    with tempfile.TemporaryFile("w+") as said:
+        process = context.Process(target=child, args=(said.fileno(),))
+        process.start()
+        process.join(300)
+        assert process.exitcode is not None
+        said.seek(0)
+        return Ended(process.exitcode, said.read(), changes.value)
+
+
+_CHANGES = {
+    *("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.truncate"),
+    *("shutil.copyfile", "subprocess.Popen", "sqlite3.connect"),
+}
+
+
+def _is_to_write(path: object, _mode: object, flags: object) -> bool:
+    is_device = isinstance(path, str) and path.startswith("/dev/")
+    is_to_write = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    return bool(is_to_write) and not is_device
 
 
 def picture(number: int) -> bytes:

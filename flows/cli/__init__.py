@@ -1,5 +1,6 @@
 """The command `mirrorset`: thin and lazy, and the one place where errors become exit codes."""
 
+import errno
 import logging
 import sys
 import tempfile
@@ -21,6 +22,8 @@ app.add_typer(stages.app, name="stage", hidden=True)
 
 
 _BUG = 70  # EX_SOFTWARE of sysexits.h
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_RIGHT = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 # Whose warnings are meant for who runs a command; libraries speak to programmers.
 _OURS = ("flows", "crawlers", "annotation", "curation", "parity", "reports", "faces", "mirrorset")
@@ -39,7 +42,8 @@ def main() -> None:
         _say(str(error))
         sys.exit(error.exit_code)
     except OSError as error:
-        _say(f"{error.filename or 'A file'} cannot be used: {error.strerror or error}.")
+        what = f"{error.filename or 'A file'} cannot be used: {error.strerror or error}"
+        _say(f"{what}{_remedy(error)}.")
         sys.exit(InputError.exit_code)
     except Exception as error:
         if _is_silent_engine(error):
@@ -61,6 +65,14 @@ def _is_silent_engine(error: Exception) -> bool:
     """Whether Prefect could not talk to its server: nothing else here speaks through httpx."""
     is_transport = type(error).__module__.split(".")[0] in ("httpx", "httpcore")
     return is_transport or "ephemeral Prefect API server" in str(error)
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in _NO_ROOM:
+        return "; make room there and run the same again"
+    if error.errno in _NO_RIGHT:
+        return "; make it writable and run the same again"
+    return ""
 
 
 class _Warnings(logging.Handler):

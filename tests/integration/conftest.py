@@ -1,6 +1,8 @@
-"""A server of Prefect's, started once a session, for commands that would each start their own."""
+"""What is slow to make and made once: Prefect's server, and a workspace with two releases."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,3 +24,27 @@ def prefect(_prefect_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     The embedded server is what the demo runs on, which passes this address by.
     """
     monkeypatch.setenv("PREFECT_API_URL", _prefect_url)
+
+
+@pytest.fixture(scope="session")
+def twice_released(tmp_path_factory: pytest.TempPathFactory, _prefect_url: str) -> Path:
+    """What `erasure_room.release_twice` makes, once for all workers; not to be changed."""
+    from erasure_room import made_once, release_twice
+
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_API_URL", _prefect_url)
+        return made_once(folder / "twice-released", release_twice)
+
+
+@pytest.fixture
+def root(
+    twice_released: Path, tmp_path: Path, prefect: None, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A copy of it, with a cache of its own."""
+    from erasure_room import copied
+
+    monkeypatch.setenv("MIRRORSET_CACHE", str(tmp_path / "copy/cache"))
+    return copied(twice_released, tmp_path / "copy")

@@ -6,89 +6,16 @@ from typing import Any
 
 import pytest
 from cvat_labels import SCHEMA
-from cvat_room import Room
+from cvat_room import Room, seen, without
 
 from annotation.conversion import from_shapes
 from annotation.cvat.connection import Connection
 from annotation.cvat.erase import erase_from_task
 from annotation.cvat.tasks import find, mark
 from mirrorset.errors import IntegrityError
-from mirrorset.records import Batch
 
 MakeRoom = Callable[..., Room]
 Json = dict[str, Any]
-
-
-def seen(room: Room, batch: Batch) -> Json:
-    """All that people see in a task, by the names of its frames and without ids."""
-    call = room.connection.call
-    meta = call("GET", f"/api/tasks/{batch.task}/data/meta")
-    names = [frame["name"] for frame in meta["frames"]]
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {
-                key: names[inner] if key == "frame" else plain(inner)
-                for key, inner in sorted(value.items())
-                if key != "id"
-            }
-        return sorted(map(plain, value), key=repr) if is_set(value) else value
-
-    def is_set(value: Any) -> bool:
-        return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
-
-    jobs = sorted(
-        room.connection.pages("/api/jobs", {"task_id": batch.task}),
-        key=lambda job: (job["type"], job["start_frame"], job["id"]),
-    )
-    return {
-        "task": {
-            key: call("GET", f"/api/tasks/{batch.task}")[key]
-            for key in ("name", "bug_tracker", "project_id", "overlap", "segment_size")
-        },
-        "deleted": sorted(names[number] for number in meta["deleted_frames"]),
-        "names": names,
-        "jobs": [
-            {
-                "kind": job["type"],
-                "stage": job["stage"],
-                "state": job["state"],
-                "assignee": job["assignee"] and job["assignee"]["username"],
-                "labels": plain(call("GET", f"/api/jobs/{job['id']}/annotations/")),
-                "issues": [
-                    (names[issue["frame"]], issue["position"], issue["resolved"])
-                    for issue in room.connection.pages("/api/issues", {"job_id": job["id"]})
-                ],
-            }
-            for job in jobs
-        ],
-    }
-
-
-def without(told: Json, name: str) -> Json:
-    """What is expected once the frame `name` is gone."""
-    empty = f"erased-{told['names'].index(name):06}.png"
-
-    def left(labels: Json) -> Json:
-        return {
-            kind: [one for one in value if one["frame"] != name]
-            if isinstance(value, list)
-            else value
-            for kind, value in labels.items()
-        }
-
-    return told | {
-        "names": [empty if one == name else one for one in told["names"]],
-        "deleted": sorted([*(one for one in told["deleted"] if one != name), empty]),
-        "jobs": [
-            job
-            | {
-                "labels": left(job["labels"]),
-                "issues": [issue for issue in job["issues"] if issue[0] != name],
-            }
-            for job in told["jobs"]
-        ],
-    }
 
 
 def busy(make: MakeRoom) -> Room:
@@ -129,13 +56,13 @@ def busy(make: MakeRoom) -> Room:
 
 def test_all_else_stays(room: MakeRoom) -> None:
     here = busy(room)
-    before = seen(here, here.batch)
+    before = seen(here.connection, here.batch)
     gone = here.batch.image_ids[2]
     batch = erase_from_task(here.connection, here.batch, {gone}, here.pictures)
     assert gone not in batch.image_ids
     assert len(batch.image_ids) == 6
     assert batch.task != here.batch.task
-    after = seen(here, batch)
+    after = seen(here.connection, batch)
     assert after == without(before, f"{gone[:16]}.png")
     assert gone[:16] not in repr(after)
     (task,) = here.connection.pages("/api/tasks", {"project_id": here.project})
@@ -163,7 +90,7 @@ def test_the_only_frame_of_known_truth_takes_its_job_along(room: MakeRoom) -> No
     gone = here.batch.image_ids[1]
     batch = erase_from_task(here.connection, here.batch, {gone}, here.pictures)
     assert gone not in batch.image_ids
-    after = seen(here, batch)
+    after = seen(here.connection, batch)
     assert gone[:16] not in repr(after)
     assert {job["kind"] for job in after["jobs"]} == {"annotation"}
 
@@ -182,7 +109,7 @@ def test_one_after_another(room: MakeRoom) -> None:
     batch = erase_from_task(here.connection, here.batch, {first}, here.pictures)
     batch = erase_from_task(here.connection, batch, {second}, here.pictures)
     assert batch.image_ids == tuple(rest)
-    names = seen(here, batch)["names"]
+    names = seen(here.connection, batch)["names"]
     assert names == ["erased-000000.png", "erased-000001.png", *(f"{x[:16]}.png" for x in rest)]
 
 
@@ -306,7 +233,7 @@ def test_killed_anywhere_and_run_again(
         (job, _) = here.annotator.jobs(here.batch)
         here.annotator.tag(job, 1, "reviewed")
         here.annotator.finish(job)
-        before = seen(here, here.batch)
+        before = seen(here.connection, here.batch)
         gone = here.batch.image_ids[0]
         try:
             with killed_at(monkeypatch, number, is_heard=is_heard):
@@ -315,7 +242,7 @@ def test_killed_anywhere_and_run_again(
         except Killed:
             pass
         batch = erase_from_task(here.connection, here.batch, {gone}, here.pictures)
-        assert seen(here, batch) == without(before, f"{gone[:16]}.png")
+        assert seen(here.connection, batch) == without(before, f"{gone[:16]}.png")
         (task,) = here.connection.pages("/api/tasks", {"project_id": here.project})
         assert task["bug_tracker"] == mark(batch.batch_id)
         here.close()

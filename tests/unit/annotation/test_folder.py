@@ -10,9 +10,11 @@ import pytest
 from annotation.archive import read_archive
 from annotation.batches import make_batch
 from annotation.cvat_xml import parse_xml
+from annotation.erase import erase_from_boxes
 from annotation.exchange import Exchange
-from annotation.folder import FolderExchange
+from annotation.folder import FolderExchange, read_batch
 from annotation.schema import LabelSchema, cvat_labels
+from mirrorset.erasure import Gone
 from mirrorset.errors import InputError
 from mirrorset.records import Annotation, Batch, Reason
 
@@ -274,3 +276,21 @@ def test_damaged_records_of_the_folder_are_one_sentence(
     (root / "annotators.json").write_text("[")
     with pytest.raises(InputError, match="restore it from a backup"):
         exchange.pull(batch)
+
+
+def test_an_image_leaves_batches_of_which_no_catalogue_knows(root: Path, batch: Batch) -> None:
+    """A damaged one beside them is named, and keeps nothing else back."""
+    damaged = root / "outbox/damaged/batch.json"
+    damaged.parent.mkdir()
+    damaged.write_text("{")
+    first, *rest = batch.image_ids
+    before = tree(root)
+    found, unreached = erase_from_boxes(root, Gone(frozenset({first})), is_dry_run=True)
+    assert tree(root) == before
+    assert erase_from_boxes(root, Gone(frozenset({first}))) == (found, unreached)
+    assert [(one.name, one.count) for one in found] == [("zips", 1), ("batches", 1)]
+    assert [(one.place, one.name) for one in unreached] == [("archives", "damaged")]
+    assert first[:16].encode() not in b"".join(tree(root).values())
+    assert read_batch(root / "outbox" / batch.batch_id).image_ids == tuple(rest)
+    erase_from_boxes(root, Gone(frozenset(rest)))
+    assert not (root / "outbox" / batch.batch_id).exists()

@@ -2,7 +2,7 @@
 
 import multiprocessing
 import sqlite3
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from threading import Timer
@@ -18,7 +18,7 @@ from sqlalchemy.schema import CreateTable
 
 import mirrorset.catalogue
 from mirrorset.catalogue import Catalogue
-from mirrorset.catalogue.tables import TABLE_OF, metadata, rejected, sightings
+from mirrorset.catalogue.tables import TABLE_OF, UtcDateTime, metadata, rejected, sightings
 from mirrorset.errors import InputError, SettingsError, UnavailableError
 from mirrorset.records import (
     Annotation,
@@ -475,3 +475,13 @@ def test_of_two_looks_an_earlier_version_keeps_one(tmp_path: Path) -> None:
     _migrate_back(url, "0009")
     with Catalogue(url) as catalogue:
         assert len([one for one in catalogue.read(Annotation) if one.origin == "replica"]) == 1
+
+
+def test_times_are_the_same_whatever_zone_a_database_answers_in() -> None:
+    """SQLite names none, PostgreSQL that of the session."""
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    kind, there = UtcDateTime(), timezone(timedelta(hours=5, minutes=30))
+    for answered in (at.replace(tzinfo=None), at.astimezone(there)):
+        read = kind.process_result_value(answered, postgresql.dialect())
+        assert read is not None
+        assert (read, read.utcoffset()) == (at, timedelta(0))

@@ -1,6 +1,7 @@
 """Release: freeze the catalogue, let DVC build from it, then commit, tag and push the version."""
 
 import itertools
+import logging
 import re
 from collections.abc import Set
 from pathlib import Path
@@ -25,6 +26,8 @@ from mirrorset.files import clear_leftovers, read_parts
 from mirrorset.records import DatasetItem, LedgerEntry, Record, Rejected, utc_now
 from mirrorset.spool import ingest
 from mirrorset.workspace import Workspace, commit, open_workspace
+
+_log = logging.getLogger(__name__)
 
 #: What git keeps of a release: DVC's hashes, params and aggregates.
 _RELEASED = (
@@ -131,15 +134,28 @@ def mint_places(workspace: Workspace) -> None:
 @task(name="begin-series")
 def begin_test_series(workspace: Workspace) -> None:
     """Begin the test series that params.yaml names, where it has not begun yet."""
+    name, state = workspace.dataset.test_series, read_state(workspace)
     items = read_parts(workspace.work / "items", DatasetItem)
     with workspace.catalogue() as catalogue:
         ledger = {entry.image_id: entry for entry in catalogue.read(LedgerEntry)}
-        changed = begin_series(workspace.dataset.test_series, items, ledger)
-        if not changed:
+        is_known = any(
+            name == entry.test_series or name in entry.earlier_series for entry in ledger.values()
+        )
+        if name in state.test_series and not is_known:
+            _log.warning(
+                "Every image of the test series %s was erased, and no other images take its name: "
+                "begin another by dataset.test_series in params.yaml.",
+                name,
+            )
             return
-        catalogue.upsert(changed)
-        write_kind(workspace, "ledger", catalogue)
-    dvc(workspace.home, "repro", "split")
+        changed = begin_series(name, items, ledger)
+        if changed:
+            catalogue.upsert(changed)
+            write_kind(workspace, "ledger", catalogue)
+    if (changed or is_known) and name not in state.test_series:
+        write_state(workspace, state.model_copy(update={"test_series": (*state.test_series, name)}))
+    if changed:
+        dvc(workspace.home, "repro", "split")
 
 
 @task(name="choose-version")
@@ -149,6 +165,7 @@ def choose_version(workspace: Workspace, wanted: str | None) -> ReleaseState:
     now = ReleaseState(
         version=wanted or last.version,
         digest=digest_of(workspace.work, workspace.dataset),
+        test_series=last.test_series,
         url=workspace.dataset.url,
         responsible=workspace.responsible,
     )

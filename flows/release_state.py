@@ -22,10 +22,15 @@ Version = Annotated[str, Field(pattern=_VERSION)]
 
 
 class ReleaseState(Record):
-    """release.yaml: the version that dvc.yaml builds, and what it stands for."""
+    """release.yaml: the version that dvc.yaml builds, and what it stands for.
+
+    test_series: names of all that have begun. The ledger forgets one whose images were all erased;
+    its name must not come to mean others.
+    """
 
     version: Version
     digest: str = ""
+    test_series: tuple[str, ...] = ()
     url: str = ""
     responsible: Responsible = Responsible()
 

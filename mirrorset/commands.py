@@ -47,8 +47,8 @@ def _run(folder: Path, command: list[str], name: str, arguments: tuple[str, ...]
         raise UnavailableError(f"{name} is not installed: install it and run again.") from None
     if finished.returncode != 0:
         said = _last_words(finished.stderr) or _last_words(finished.stdout)
-        said = said or f"it ended with {finished.returncode}"
-        raise MirrorsetError(f"`{name} {' '.join(arguments[:3])}` failed in {folder}: {said}")
+        said = said.rstrip(".") or f"it ended with {finished.returncode}"
+        raise MirrorsetError(f"`{name} {' '.join(arguments[:3])}` failed in {folder}: {said}.")
     return finished.stdout.rstrip("\n")
 
 

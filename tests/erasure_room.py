@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -51,7 +52,7 @@ from mirrorset.workspace import Workspace, init, open_workspace
 
 COUNT, LATER = 6, 12
 #: Changes to files that a whole erasure makes, at the least: kills are drawn from all of them.
-CHANGES = 300
+CHANGES = 1800
 VERSIONS = ("0.1.0", "0.2.0")
 SUCCESSORS = ("0.1.1", "0.2.1")
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -190,7 +191,18 @@ def command(
         patch.setattr(sys, "argv", ["mirrorset", "erase", *options, "--home", str(home)])
         before()
         sys.addaudithook(watch)
-        flows.cli.main()
+        exit_code: object = 0
+        try:
+            flows.cli.main()
+        except SystemExit as ended:
+            exit_code = ended.code or 0
+        except BaseException:
+            traceback.print_exc()
+            exit_code = 1
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # What else this process was forked with, threads of other tests, is not its to end.
+        os._exit(exit_code if isinstance(exit_code, int) else 1)
 
     with tempfile.TemporaryFile("w+") as said:
         process = context.Process(target=child, args=(said.fileno(),))

@@ -1,12 +1,9 @@
 """One model over many crops in LiteRT: outputs, times and the key of what ran."""
 
-import hashlib
-import platform
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
 from queue import SimpleQueue
@@ -16,9 +13,13 @@ from numpy.typing import NDArray
 
 from mirrorset.errors import InputError
 from mirrorset.records import ParityKey
-from parity.kernels import Floats, Kernel, Session
+from parity.kernels import Kernel
+from parity.keys import key_of
 from parity.models import tensor
 from parity.records import ModelSpec
+from parity.runtimes.session import Session, open_session
+
+Floats = NDArray[np.float32]
 
 _WARM_UP_RUNS = 3
 
@@ -48,23 +49,23 @@ def infer(
     times are not. `on_item` is called after each crop. Times are of the inference alone, crop by
     crop, after warm-up. Raises InputError where the file cannot run or does not fit `spec`.
     """
-    session = Session(model, kernel, threads)
+    session = open_session(model, kernel, threads)
     _check_fit(session, spec, model)
     count = sum(map(len, crops))
-    outputs = [np.empty((count, *shape[1:]), np.float32) for shape in session.output_shapes]
+    outputs = [np.empty((count, *output.shape[1:]), np.float32) for output in session.outputs]
     elapsed_ms = np.empty(count)
     free: SimpleQueue[Session] = SimpleQueue()
-    for one in [session, *(Session(model, kernel, threads) for _ in range(at_once - 1))]:
+    for one in [session, *(open_session(model, kernel, threads) for _ in range(at_once - 1))]:
         for crop in islice(chain.from_iterable(crops), 1):
             for _ in range(_WARM_UP_RUNS):
-                one.infer(tensor(crop, spec))
+                one.infer([tensor(crop, spec)])
         free.put(one)
 
     def run(index: int, crop: NDArray[np.uint8]) -> None:
         values, own = tensor(crop, spec), free.get()
         try:
             started_s = time.perf_counter()
-            answers = own.infer(values)
+            answers = own.infer([values])
             elapsed_ms[index] = (time.perf_counter() - started_s) * 1000
             for output, answer in zip(outputs, answers, strict=True):
                 output[index] = answer[0]
@@ -78,41 +79,22 @@ def infer(
     return Inference(
         outputs=dict(zip(spec.outputs, outputs, strict=True)),
         elapsed_ms=elapsed_ms,
-        key=ParityKey(
-            model_sha256=hashlib.sha256(model.read_bytes()).hexdigest(),
-            runtime="LiteRT",
-            runtime_version=version("ai-edge-litert"),
-            kernel=kernel,
-            delegate="XNNPACK" if kernel == "xnnpack" else "none",
-            device=device_name(),
-            threads=threads,
-            delegated_share=session.delegated_share,
-        ),
+        key=key_of(model, kernel, threads, session.delegated_share),
     )
-
-
-def device_name(cpu_info: Path = Path("/proc/cpuinfo")) -> str:
-    """Name and architecture of this machine's processor ("AMD EPYC 7B13, x86_64")."""
-    name = platform.processor()
-    if cpu_info.is_file():
-        lines = cpu_info.read_text(encoding="utf-8", errors="replace").splitlines()
-        names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-        name = next(names, name)
-    machine = platform.machine()
-    return machine if name in ("", machine) else f"{name}, {machine}"
 
 
 def _check_fit(session: Session, spec: ModelSpec, model: Path) -> None:
     """Raise InputError where the model's input or outputs are not those of `spec`."""
     wanted = (1, spec.input_px, spec.input_px, 3)
     advice = f"give the spec of this model, not {spec.name}'s."
-    if session.input_shape != wanted:
-        raise InputError(f"{model} takes {session.input_shape}, not {wanted}: {advice}")
-    if len(session.output_shapes) != len(spec.outputs):
+    taken = [each.shape for each in session.inputs]
+    if taken != [wanted]:
+        raise InputError(f"{model} takes {', '.join(map(str, taken))}, not {wanted}: {advice}")
+    if len(session.outputs) != len(spec.outputs):
         raise InputError(
-            f"{model} has {len(session.output_shapes)} outputs, not {len(spec.outputs)}: {advice}"
+            f"{model} has {len(session.outputs)} outputs, not {len(spec.outputs)}: {advice}"
         )
-    found = int(np.prod(session.output_shapes[spec.outputs.index(spec.points_output)]))
+    found = int(np.prod(session.outputs[spec.outputs.index(spec.points_output)].shape))
     if found != spec.point_count * spec.point_values:
         raise InputError(
             f"{model} gives {found} values as {spec.points_output}, "

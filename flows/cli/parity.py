@@ -74,7 +74,9 @@ def run(
     model: Annotated[
         Path | None, typer.Option(help="A .tflite file; by itself, face_landmarker's.")
     ] = None,
-    kernel: Annotated[str, typer.Option(help="reference, optimised or xnnpack.")] = "xnnpack",
+    kernel: Annotated[
+        str, typer.Option(help="reference, optimised, xnnpack, xnnpack_fp16 or onnxruntime.")
+    ] = "xnnpack",
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
     home: Home = HERE,
     is_json: Json = False,

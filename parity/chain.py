@@ -87,11 +87,13 @@ class Net(Record):
     net: str
     input: NetInput
     outputs: Annotated[tuple[str, ...], Field(min_length=1)]
-    tolerances: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
+    tolerances: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        default_factory=dict
+    )
 
     @model_validator(mode="after")
     def _names_its_outputs(self) -> "Net":
-        _refuse_names(self.outputs)
+        _refuse_names(self.outputs, ("input", "transforms"))
         unknown = sorted(set(self.tolerances) - set(self.outputs))
         if unknown:
             raise ValueError(f"tolerances name {unknown[0]}, which is none of the outputs")
@@ -141,7 +143,7 @@ class Truth(Record):
     label_schema: str
     eye_corners: tuple[int, int]
     points: str | None = None
-    label_points: dict[int, int] = {}
+    label_points: dict[int, int] = Field(default_factory=dict)
     presence: str | None = None
     pose: str | None = None
     lighting: str | None = None
@@ -182,7 +184,7 @@ class Chain(Record):
 
     @model_validator(mode="after")
     def _feeds_forward(self) -> "Chain":
-        _refuse_names(tuple(self.stages))
+        _refuse_names(tuple(self.stages), (IMAGE, WHOLE, LABELS))
         kinds: dict[str, Kind] = {IMAGE: "image"}
         for name, stage in self.stages.items():
             for fault in _faults(stage, kinds):
@@ -241,11 +243,14 @@ def _faults(stage: Net | Rule, kinds: dict[str, Kind]) -> Iterator[str]:
             yield f"of: no stage {name} before it gives {kind}"
 
 
-def _refuse_names(names: tuple[str, ...]) -> None:
-    """Raise ValueError where one cannot name a folder and a field, or means something else."""
+def _refuse_names(names: tuple[str, ...], taken: tuple[str, ...]) -> None:
+    """Raise ValueError where one cannot name a file and a field, or means something else."""
     for name in names:
-        if not _NAME.fullmatch(name) or name in (IMAGE, WHOLE, LABELS):
-            raise ValueError(f"{name!r} is no name: use small letters, digits and _")
+        if not _NAME.fullmatch(name) or name in taken:
+            raise ValueError(
+                f"{name!r} is no name here: use small letters, digits and _, and none of "
+                + ", ".join(taken)
+            )
     if len(set(names)) < len(names):
         raise ValueError("two have one name")
 

@@ -5,6 +5,7 @@
 - xnnpack: the XNNPACK delegate, as apps get it by default (BUILTIN)
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -29,8 +30,8 @@ _RESOLVERS = {
 class Session:
     """A .tflite model of one float32 input and float32 outputs, loaded for one kernel.
 
-    output_shapes: in the model's order, the batch of one included. delegated_share: nodes that the
-    delegate runs over all nodes, 0 to 1.
+    input_shapes, output_shapes: in the model's order, the batch of one included.
+    delegated_share: nodes that the delegate runs over all nodes, 0 to 1.
     """
 
     def __init__(self, model: Path, kernel: Kernel, threads: int) -> None:
@@ -66,12 +67,13 @@ class Session:
             )
         self._input_index = inputs[0]["index"]
         self._output_indices = [output["index"] for output in outputs]
-        self.input_shape = tuple(map(int, inputs[0]["shape"]))
+        self.input_shapes = (tuple(map(int, inputs[0]["shape"])),)
         self.output_shapes = tuple(tuple(map(int, output["shape"])) for output in outputs)
         self.delegated_share = _delegated_share(self._interpreter)
 
-    def infer(self, values: Floats) -> list[Floats]:
-        """All outputs for one input of `input_shape`, in the model's order."""
+    def infer(self, inputs: Sequence[NDArray[Any]]) -> list[Floats]:
+        """All outputs for inputs of `input_shapes`, in the model's order."""
+        (values,) = inputs
         self._interpreter.set_tensor(self._input_index, values)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._output_indices]

@@ -1,85 +1,29 @@
-"""One model over many crops in LiteRT: outputs, times and the key of what ran."""
+"""A chain in LiteRT on this machine: an engine with its nets loaded, and the keys of what runs."""
 
-import hashlib
 import platform
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping
 from importlib.metadata import version
-from itertools import chain, islice
 from pathlib import Path
-from queue import SimpleQueue
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mirrorset.errors import InputError
 from mirrorset.records import ParityKey
-from parity.kernels import Floats, Kernel, Session
-from parity.models import tensor
-from parity.records import ModelSpec
-
-_WARM_UP_RUNS = 3
-
-
-@dataclass(frozen=True)
-class Inference:
-    """What a model said of N crops: outputs by name, each (N, …) float32; ms of each; what ran."""
-
-    outputs: dict[str, Floats]
-    elapsed_ms: NDArray[np.float64]
-    key: ParityKey
+from parity.chain import Chain
+from parity.engine import Engine
+from parity.kernels import Kernel, Session
+from parity.seals import file_sha256
 
 
-def infer(
-    model: Path,
-    crops: Sequence[NDArray[np.uint8]],
-    spec: ModelSpec,
-    kernel: Kernel,
-    *,
-    threads: int,
-    at_once: int = 1,
-    on_item: Callable[[], None] = lambda: None,
-) -> Inference:
-    """Run the .tflite file `model` on every crop of arrays (n, S, S, 3) uint8 RGB, N in all.
+def open_engine(
+    chain: Chain, files: Mapping[str, Path], kernel: Kernel, threads: int
+) -> tuple[Engine, dict[str, ParityKey]]:
+    """The chain with `files`, a .tflite for each net, on one kernel; and each net's key.
 
-    at_once: crops in work at a time, each on `threads` of its own; their outputs are the same, the
-    times are not. `on_item` is called after each crop. Times are of the inference alone, crop by
-    crop, after warm-up. Raises InputError where the file cannot run or does not fit `spec`.
+    Raises InputError where a file cannot run or does not fit the chain, SettingsError for an
+    unknown kernel or fewer than one thread.
     """
-    session = Session(model, kernel, threads)
-    _check_fit(session, spec, model)
-    count = sum(map(len, crops))
-    outputs = [np.empty((count, *shape[1:]), np.float32) for shape in session.output_shapes]
-    elapsed_ms = np.empty(count)
-    free: SimpleQueue[Session] = SimpleQueue()
-    for one in [session, *(Session(model, kernel, threads) for _ in range(at_once - 1))]:
-        for crop in islice(chain.from_iterable(crops), 1):
-            for _ in range(_WARM_UP_RUNS):
-                one.infer(tensor(crop, spec))
-        free.put(one)
-
-    def run(index: int, crop: NDArray[np.uint8]) -> None:
-        values, own = tensor(crop, spec), free.get()
-        try:
-            started_s = time.perf_counter()
-            answers = own.infer(values)
-            elapsed_ms[index] = (time.perf_counter() - started_s) * 1000
-            for output, answer in zip(outputs, answers, strict=True):
-                output[index] = answer[0]
-        finally:
-            free.put(own)
-
-    # The kernels run outside of Python's lock.
-    with ThreadPoolExecutor(at_once) as pool:
-        for _ in pool.map(run, range(count), chain.from_iterable(crops)):
-            on_item()
-    return Inference(
-        outputs=dict(zip(spec.outputs, outputs, strict=True)),
-        elapsed_ms=elapsed_ms,
-        key=ParityKey(
-            model_sha256=hashlib.sha256(model.read_bytes()).hexdigest(),
+    sessions = {name: Session(files[name], kernel, threads) for name in chain.nets}
+    keys = {
+        name: ParityKey(
+            model_sha256=file_sha256(files[name]),
             runtime="LiteRT",
             runtime_version=version("ai-edge-litert"),
             kernel=kernel,
@@ -87,8 +31,10 @@ def infer(
             device=device_name(),
             threads=threads,
             delegated_share=session.delegated_share,
-        ),
-    )
+        )
+        for name, session in sessions.items()
+    }
+    return Engine(chain, sessions), keys
 
 
 def device_name(cpu_info: Path = Path("/proc/cpuinfo")) -> str:
@@ -100,21 +46,3 @@ def device_name(cpu_info: Path = Path("/proc/cpuinfo")) -> str:
         name = next(names, name)
     machine = platform.machine()
     return machine if name in ("", machine) else f"{name}, {machine}"
-
-
-def _check_fit(session: Session, spec: ModelSpec, model: Path) -> None:
-    """Raise InputError where the model's input or outputs are not those of `spec`."""
-    wanted = (1, spec.input_px, spec.input_px, 3)
-    advice = f"give the spec of this model, not {spec.name}'s."
-    if session.input_shape != wanted:
-        raise InputError(f"{model} takes {session.input_shape}, not {wanted}: {advice}")
-    if len(session.output_shapes) != len(spec.outputs):
-        raise InputError(
-            f"{model} has {len(session.output_shapes)} outputs, not {len(spec.outputs)}: {advice}"
-        )
-    found = int(np.prod(session.output_shapes[spec.outputs.index(spec.points_output)]))
-    if found != spec.point_count * spec.point_values:
-        raise InputError(
-            f"{model} gives {found} values as {spec.points_output}, "
-            f"not {spec.point_count} × {spec.point_values}: {advice}"
-        )

@@ -230,8 +230,8 @@ class Gate(Record):
     """A limit that a comparison must keep.
 
     slice: "all", one cell ("pose=left") or an axis ("pose": each of its cells is judged).
-    output: "net/output", which `tensor_max_abs` looks at. limit: the measure may reach it, not exceed it.
-    minimum_count: with fewer images there is no verdict.
+    output: "net/output", which `tensor_max_abs` looks at. limit: the measure may reach it, not
+    exceed it. minimum_count: with fewer images there is no verdict.
     """
 
     metric: Metric

@@ -1,7 +1,9 @@
 """What the landmarks tell: head pose, expression, and with the picture the light."""
 
+from collections.abc import Callable
 from typing import ClassVar, Literal, get_args
 
+import cv2
 import numpy as np
 
 from faces.expression import to_the_front
@@ -9,7 +11,10 @@ from faces.lighting import lighting
 from faces.pose import pose_from_points
 from faces.region import face_region
 from mirrorset.records import LightSide
-from parity.rules.rule import NO_LABEL, Floats, Kind, Rule, Seen, Value
+from parity.rules.rule import NO_LABEL, Floats, Kind, Rule, Seen, Value, label
+
+# Points beyond it are no answer; NaN is not below it either.
+_FARTHEST_PX = 1e6
 
 
 class HeadPose(Rule):
@@ -23,10 +28,7 @@ class HeadPose(Rule):
     def work_out(self, seen: Seen, best: Seen) -> Floats:
         """See the class."""
         points = seen.value(self.of[0])
-        if not _is_a_face(points):
-            return np.full(3, np.nan)
-        pose = pose_from_points(points)
-        return np.array([pose.yaw_deg, pose.pitch_deg, pose.roll_deg])
+        return _told(lambda: _angles(points), points, np.full(3, np.nan))
 
 
 class Expression(Rule):
@@ -42,7 +44,7 @@ class Expression(Rule):
     def work_out(self, seen: Seen, best: Seen) -> Floats:
         """See the class."""
         points = seen.value(self.of[0])
-        return to_the_front(points) if _is_a_face(points) else np.full((68, 2), np.nan)
+        return _told(lambda: to_the_front(points), points, np.full((68, 2), np.nan))
 
 
 class LightingLabel(Rule):
@@ -57,12 +59,24 @@ class LightingLabel(Rule):
     def work_out(self, seen: Seen, best: Seen) -> Value:
         """See the class."""
         points = seen.value(self.of[1])
-        if not _is_a_face(points):
-            return np.int64(NO_LABEL)
-        side = lighting(face_region(seen.rgb, points)).side
-        return np.int64(self.labels.index(side))
+        return _told(lambda: self._side(seen, points), points, label(NO_LABEL))
+
+    def _side(self, seen: Seen, points: Value) -> Value:
+        return label(self.labels.index(lighting(face_region(seen.rgb, points)).side))
 
 
-def _is_a_face(points: Value) -> bool:
-    """Whether there are points, and not all in one place."""
-    return bool(np.isfinite(points).all() and np.ptp(points, axis=0).all())
+def _angles(points: Value) -> Floats:
+    pose = pose_from_points(points)
+    return np.array([pose.yaw_deg, pose.pitch_deg, pose.roll_deg])
+
+
+def _told(measure: Callable[[], Value], points: Value, nothing: Value) -> Value:
+    """What `measure` gives, or `nothing` where the points are none, or no face's: a broken model
+    may put them all in one place, on one line, or anywhere.
+    """
+    if not (np.abs(points) < _FARTHEST_PX).all():
+        return nothing
+    try:
+        return measure()
+    except (ValueError, cv2.error, np.linalg.LinAlgError):
+        return nothing

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from faces.expression import change_between
-from parity.rules.rule import NO_LABEL, Floats, Kind, Rule, Seen, Value
+from parity.rules.rule import NO_LABEL, Floats, Kind, Rule, Seen, Value, label
 
 # Of the differences: yaw, pitch, roll, mouth, eyes, brows, light.
 _POSE, _PARTS, _LIGHT = slice(0, 3), slice(3, 6), 6
@@ -75,8 +75,8 @@ class Hint(Rule):
         """See the class."""
         differences = seen.value(self.of[0])
         if not np.isfinite(differences).all():
-            return np.int64(NO_LABEL)
-        return np.int64(self.labels.index(self._hint(differences)))
+            return label(NO_LABEL)
+        return label(self.labels.index(self._hint(differences)))
 
     def _hint(self, differences: Floats) -> str:
         turn = differences[_POSE] / (self.yaw_deg, self.pitch_deg, self.roll_deg)

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from faces.schema import load_schema
 from mirrorset.geometry import invert, transform
-from parity.rules.rule import NO_LABEL, Floats, Kind, Rule, Seen, Value
+from parity.rules.rule import NO_LABEL, Floats, Kind, Rule, Seen, Value, label
 
 
 class ImagePoints(Rule):
@@ -59,8 +59,8 @@ class Presence(Rule):
         answer = seen.answer(self.of[0])
         score = float(np.asarray(answer.outputs[self.output]).reshape(-1)[0])
         if not answer.has_run:
-            return np.int64(0)
-        return np.int64(score > self.threshold) if np.isfinite(score) else np.int64(NO_LABEL)
+            return label(0)
+        return label(score > self.threshold if np.isfinite(score) else NO_LABEL)
 
 
 class Ibug68(Rule):

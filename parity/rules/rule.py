@@ -43,6 +43,26 @@ class Answer:
         return bool(np.isfinite(self.transform).all())
 
 
+# What stages gave, by name: an answer of each net, a value of each rule.
+Stages: TypeAlias = dict[str, Answer | Value]
+
+
+def answer_of(stages: Mapping[str, Answer | Value], net: str) -> Answer:
+    """What the net `net` said. Raises TypeError where that is a rule."""
+    given = stages[net]
+    if not isinstance(given, Answer):
+        raise TypeError(f"{net} is a rule")
+    return given
+
+
+def value_of(stages: Mapping[str, Answer | Value], rule: str) -> Value:
+    """The value of the rule `rule`. Raises TypeError where that is a net."""
+    given = stages[rule]
+    if isinstance(given, Answer):
+        raise TypeError(f"{rule} is a net")
+    return given
+
+
 class Seen:
     """What is known of one item so far: its picture, and what earlier stages gave."""
 
@@ -54,22 +74,21 @@ class Seen:
 
     def answer(self, stage: str) -> Answer:
         """What the net `stage` said."""
-        given = self._stages[stage]
-        if not isinstance(given, Answer):
-            raise TypeError(f"{stage} is a rule")
-        return given
+        return answer_of(self._stages, stage)
 
     def value(self, stage: str) -> Value:
         """The value of the rule `stage`."""
-        given = self._stages[stage]
-        if isinstance(given, Answer):
-            raise TypeError(f"{stage} is a net")
-        return given
+        return value_of(self._stages, stage)
 
     @property
     def rgb(self) -> NDArray[np.uint8]:
         """The upright picture (H, W, 3) uint8 RGB; decoded when a rule asks for it."""
         return self._decode()
+
+
+def label(index: int) -> Value:
+    """A rule's value that is an index into its labels."""
+    return np.array(index, dtype=np.int64)
 
 
 class Rule(Record, ABC):

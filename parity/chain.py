@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError
 
 from mirrorset.errors import SettingsError, first_fault
 from mirrorset.records import Record
+from parity.kernels import Kernel
 from parity.rules.face_measures import Expression, HeadPose, LightingLabel
 from parity.rules.mirror import FromBest, Hint
 from parity.rules.person_mask import PersonMask
@@ -81,12 +82,14 @@ class Net(Record):
 
     net: a name of the registry (`mirrorset models list`), or a model file, by its path from the
     chain's file. outputs: names for all its outputs, in the model's order. tolerances: by output,
-    values this far apart count as equal.
+    values this far apart count as equal. reference_kernel: what its reference outputs are made
+    with, the plain loops unless it holds an operation that they lack.
     """
 
     net: str
     input: NetInput
     outputs: Annotated[tuple[str, ...], Field(min_length=1)]
+    reference_kernel: Kernel = "reference"
     tolerances: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
         default_factory=dict
     )

@@ -17,17 +17,22 @@ def open_engine(
 ) -> tuple[Engine, dict[str, ParityKey]]:
     """The chain with `files`, a .tflite for each net, on one kernel; and each net's key.
 
+    kernel: "reference" stands for each net's reference_kernel.
     Raises InputError where a file cannot run or does not fit the chain, SettingsError for an
     unknown kernel or fewer than one thread.
     """
-    sessions = {name: Session(files[name], kernel, threads) for name in chain.nets}
+    kernels = {
+        name: net.reference_kernel if kernel == "reference" else kernel
+        for name, net in chain.nets.items()
+    }
+    sessions = {name: Session(files[name], kernels[name], threads) for name in chain.nets}
     keys = {
         name: ParityKey(
             model_sha256=file_sha256(files[name]),
             runtime="LiteRT",
             runtime_version=version("ai-edge-litert"),
-            kernel=kernel,
-            delegate="XNNPACK" if kernel == "xnnpack" else "none",
+            kernel=kernels[name],
+            delegate="XNNPACK" if kernels[name] == "xnnpack" else "none",
             device=device_name(),
             threads=threads,
             delegated_share=session.delegated_share,

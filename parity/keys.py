@@ -1,11 +1,11 @@
 """The full key of what ran where."""
 
-import hashlib
 import platform
 from pathlib import Path
 
 from mirrorset.records import ParityKey
 from parity.kernels import Kernel, delegate_of, runtime_of
+from parity.seals import file_sha256
 
 
 def key_of(model: Path, kernel: Kernel, threads: int, delegated_share: float | None) -> ParityKey:
@@ -14,10 +14,8 @@ def key_of(model: Path, kernel: Kernel, threads: int, delegated_share: float | N
     delegated_share: as the session measured it.
     """
     runtime, runtime_version = runtime_of(kernel)
-    with model.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return ParityKey(
-        model_sha256=sha256,
+        model_sha256=file_sha256(model),
         runtime=runtime,
         runtime_version=runtime_version,
         kernel=kernel,

@@ -48,7 +48,10 @@ def render(comparison: Comparison) -> Table:
     looks at.
     """
     table = Table(
-        title=f"{_key(comparison.candidate)} against {_key(comparison.reference)}",
+        title="\n".join(
+            f"{net.net}: {_key(net.candidate)} against {_key(net.reference)}"
+            for net in comparison.nets
+        ),
         caption=(
             f"{comparison.release} {comparison.version}, {comparison.count} images; "
             f"{_REVIEW[comparison.review_state]}"

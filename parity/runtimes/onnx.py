@@ -65,5 +65,7 @@ class OnnxSession:
             raise NotRunnableError(
                 self._model, _KERNEL, f"its tensor {declared.name} has values of {declared.type}"
             )
-        shape = tuple(side if isinstance(side, int) else -1 for side in declared.shape)
+        # An open first side is the batch, and one item is fed at a time.
+        sides = [side if isinstance(side, int) else -1 for side in declared.shape]
+        shape = (1, *sides[1:]) if sides[:1] == [-1] else tuple(sides)
         return TensorSpec(name=declared.name, shape=shape, dtype=_DTYPES[declared.type])

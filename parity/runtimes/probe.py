@@ -14,7 +14,8 @@ from mirrorset.errors import NotRunnableError
 from parity.kernels import Kernel
 from parity.keys import key_of
 from parity.records import NotRunnable
-from parity.runtimes.session import Session, check, open_session
+from parity.runtimes.opening import check, open_session
+from parity.runtimes.session import Session
 
 _NOT_RUNNABLE = 3
 _DEADLINE_S = 120.0

@@ -6,7 +6,7 @@ import pytest
 
 from mirrorset.errors import InputError, SettingsError
 from parity.keys import device_name
-from parity.runtimes.session import open_session
+from parity.runtimes.opening import open_session
 
 
 def test_wrong_settings_are_named(tmp_path: Path) -> None:

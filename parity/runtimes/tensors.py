@@ -1,7 +1,8 @@
 """What goes in and comes out of a model, and how values cross a quantised edge.
 
-A session takes and gives float32 whatever the file computes in. An edge of int8, uint8 or int16
-with a scale is quantised and dequantised here, as an app does it:
+A session takes and gives float32 whatever the file computes in, and takes the file's own type as
+it is. An edge of int8, uint8 or int16 with a scale is quantised and dequantised here, as an app
+does it:
 
     stored = clip(round(value / scale) + zero_point), halves away from zero
     value  = scale × (stored − zero_point)
@@ -45,13 +46,13 @@ def encoded(values: Array, spec: TensorSpec) -> Array:
             "feeds it."
         )
     dtype = np.dtype(spec.dtype)
+    if values.dtype == dtype or (dtype.kind == "f" and values.dtype.kind == "f"):
+        return np.ascontiguousarray(values, dtype)
     if spec.scale is not None:
         scaled = np.nan_to_num(values.astype(np.float32) / np.float32(spec.scale), nan=0.0)
         rounded = np.trunc(scaled + np.copysign(np.float32(0.5), scaled)) + spec.zero_point
         limits = np.iinfo(dtype)
         return np.ascontiguousarray(np.clip(rounded, limits.min, limits.max).astype(dtype))
-    if values.dtype == dtype or dtype.kind == "f":
-        return np.ascontiguousarray(values, dtype)
     whole = np.ascontiguousarray(values.astype(dtype))
     if not np.array_equal(whole, values):
         raise InputError(

@@ -170,18 +170,20 @@ def _made(model: Path, content: bytes, recipe: Recipe, samples: _Samples | None)
     raise InputError(f"{recipe} cannot be made of {model}: {reason}.")
 
 
-def _quantiser(content: bytes, recipe: Recipe) -> Any:
+def _quantiser(content: bytes, name: Recipe) -> Any:
     try:
-        # An extra.
-        from ai_edge_quantizer import qtyping, quantizer  # noqa: PLC0415
-        from ai_edge_quantizer import recipe as recipes
+        from ai_edge_quantizer import (  # noqa: PLC0415  (an extra)
+            qtyping,
+            quantizer,
+            recipe,
+        )
     except ImportError:
         raise SettingsError(
             "Quantising needs ai-edge-quantizer, which is not installed: install "
             "requirements-quantise.lock."
         ) from None
     made = quantizer.Quantizer(content)
-    if recipe == "fp16":
+    if name == "fp16":
         made.update_quantization_recipe(
             regex=".*",
             operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
@@ -200,5 +202,5 @@ def _quantiser(content: bytes, recipe: Recipe) -> Any:
         "weight_only_int8": "weight_only_wi8_afp32",
         "static_int8": "static_wi8_ai8",
     }
-    made.load_quantization_recipe(getattr(recipes, names[recipe])())
+    made.load_quantization_recipe(getattr(recipe, names[name])())
     return made

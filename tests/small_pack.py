@@ -104,7 +104,7 @@ def _mark(values: NDArray[Any], shift_px: float) -> list[NDArray[np.float32]]:
     """The drawn points in px of the input; the mouth opens with the light."""
     net = CHAIN.nets["marker"]
     into = place(net.input, SIDE, SIDE, FACE)
-    points = POINTS + (shift_px, 0)
+    points = POINTS + np.array([shift_px, 0.0])
     points[55:60, 1] += values.mean() / 16
     presence = np.float32([[values.mean() / 255]])
     return [np.float32(transform(points, into)).reshape(1, 136), presence]

@@ -4,10 +4,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from faces.engine import EngineParams, in_batches
 from faces.lending import Lending
@@ -17,21 +15,9 @@ from parity.chain import LABELS, WHOLE, Chain, Net
 from parity.preprocess import Floats, Pixels, pixels, place, tensor, value_table
 from parity.records import PackItem
 from parity.rules.rule import Answer, Seen, Stages, Value, value_of
+from parity.runtimes.session import Session
 
 _WARM_UP_RUNS = 3
-
-
-class Session(Protocol):
-    """A loaded model. Shapes are in the model's order, the batch of one included."""
-
-    @property
-    def input_shapes(self) -> tuple[tuple[int, ...], ...]: ...
-
-    @property
-    def output_shapes(self) -> tuple[tuple[int, ...], ...]: ...
-
-    def infer(self, inputs: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
-        """All outputs for one item, in the model's order."""
 
 
 @dataclass(frozen=True)
@@ -141,11 +127,11 @@ class Engine:
 
     def _no_answer(self, name: str, net: Net) -> Answer:
         nothing = np.zeros(net.input.shape, np.uint8)
-        shapes = self._sessions[name].output_shapes
+        said = self._sessions[name].outputs
         return Answer(
             outputs={
-                output: np.full(shape[1:], np.nan, np.float32)
-                for output, shape in zip(net.outputs, shapes, strict=True)
+                output: np.full(spec.shape[1:], np.nan, np.float32)
+                for output, spec in zip(net.outputs, said, strict=True)
             },
             transform=np.full((2, 3), np.nan),
             elapsed_ms=np.nan,
@@ -197,17 +183,21 @@ def _layout(net: Net) -> str:
 
 
 def _check_fit(name: str, net: Net, session: Session) -> None:
-    wanted = ((1, *net.input.shape),)
+    wanted = [(1, *net.input.shape)]
+    taken = [spec.shape for spec in session.inputs]
     advice = f"give the model that the net {name} describes, or a chain that describes it"
-    if session.input_shapes != wanted:
+    if taken != wanted:
         raise InputError(
-            f"The model for {name} takes {_shapes(session.input_shapes)}, not {_shapes(wanted)}: "
+            f"The model for {name} takes {_shapes(taken)}, not {_shapes(wanted)}: {advice}."
+        )
+    if len(session.outputs) != len(net.outputs):
+        raise InputError(
+            f"The model for {name} has {len(session.outputs)} outputs, not {len(net.outputs)}: "
             f"{advice}."
         )
-    if len(session.output_shapes) != len(net.outputs):
+    if any(-1 in spec.shape for spec in session.outputs):
         raise InputError(
-            f"The model for {name} has {len(session.output_shapes)} outputs, not "
-            f"{len(net.outputs)}: {advice}."
+            f"The model for {name} leaves the shape of an output open: fix it when converting."
         )
 
 

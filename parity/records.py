@@ -159,6 +159,17 @@ class RunRecord(Record):
     files: dict[str, Sha256]
 
 
+class NotRunnable(Record):
+    """A model file that cannot run where `key` says: a finding, like any other.
+
+    reason: a clause, in the runtime's words or the way its process died.
+    """
+
+    model_file: str
+    key: ParityKey
+    reason: str
+
+
 # --- the comparison ---------------------------------------------------------------------------
 
 

@@ -114,7 +114,9 @@ def run(
     out: Annotated[Path, typer.Option(help="The folder that gets outputs and parity keys.")],
     pack: Pack = None,
     model: Models = None,
-    kernel: Annotated[str, typer.Option(help="reference, optimised or xnnpack.")] = "xnnpack",
+    kernel: Annotated[
+        str, typer.Option(help="reference, optimised, xnnpack, xnnpack_fp16 or onnxruntime.")
+    ] = "xnnpack",
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
     fed: Annotated[
         str,

@@ -23,6 +23,7 @@ from parity.preprocess import place, value_table
 from parity.recording import pack_rows
 from parity.records import PackItem, PackNet, PackRecord, PackRule
 from parity.rules.rule import answer_of, value_of
+from parity.runtimes.tensors import TensorSpec
 from parity.seals import checksums
 
 CHAIN_TEXT = """
@@ -67,26 +68,32 @@ DARKEST = 20
 
 @dataclass
 class PlayedSession:
-    """A model that is a function; a Session of `parity.engine`. seen: what it was given."""
+    """A model that is a function; a `parity.runtimes.session.Session`. seen: what it was given."""
 
-    input_shapes: tuple[tuple[int, ...], ...]
-    output_shapes: tuple[tuple[int, ...], ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
     answer: Callable[[NDArray[Any]], list[NDArray[np.float32]]]
+    delegated_share: float | None = None
     seen: list[NDArray[Any]] = field(default_factory=list)
 
-    def infer(self, inputs: Sequence[NDArray[Any]]) -> list[NDArray[np.float32]]:
+    def infer(self, values: list[NDArray[Any]]) -> list[NDArray[np.float32]]:
         """What the function gives for the one input."""
-        (values,) = inputs
-        self.seen.append(values)
-        return self.answer(values)
+        (one,) = values
+        self.seen.append(one)
+        return self.answer(one)
+
+
+def specs(*shapes: tuple[int, ...]) -> tuple[TensorSpec, ...]:
+    """float32 tensors of these shapes."""
+    return tuple(TensorSpec(name="", shape=shape, dtype="float32") for shape in shapes)
 
 
 def sessions(shift_px: float = 0.0) -> dict[str, PlayedSession]:
     """The two networks; `shift_px` of the picture is how far right the marker puts its points."""
     return {
-        "finder": PlayedSession(((1, 24, 24, 3),), ((1, 1, 16), (1, 1, 1)), _find),
+        "finder": PlayedSession(specs((1, 24, 24, 3)), specs((1, 1, 16), (1, 1, 1)), _find),
         "marker": PlayedSession(
-            ((1, 32, 32, 3),), ((1, 136), (1, 1)), lambda values: _mark(values, shift_px)
+            specs((1, 32, 32, 3)), specs((1, 136), (1, 1)), lambda values: _mark(values, shift_px)
         ),
     }
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_pack import CHAIN, FACE, POINTS, PlayedSession, item, picture_bytes, sessions
+from small_pack import CHAIN, FACE, POINTS, PlayedSession, item, picture_bytes, sessions, specs
 
 from mirrorset.errors import InputError
 from parity.engine import Engine, Fed, Given, Picture, look_at_all
@@ -118,7 +118,7 @@ def test_a_model_that_does_not_fit_is_named(
     inputs: tuple[tuple[int, ...], ...], outputs: tuple[tuple[int, ...], ...], said: str
 ) -> None:
     models = sessions()
-    models["finder"] = PlayedSession(inputs, outputs, models["finder"].answer)
+    models["finder"] = PlayedSession(specs(*inputs), specs(*outputs), models["finder"].answer)
     with pytest.raises(InputError, match=said):
         Engine(CHAIN, models)
 

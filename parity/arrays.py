@@ -5,7 +5,6 @@ images come to the release, and only one changes with an image that goes.
 """
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +21,6 @@ def array_file(folder: Path, shard: int) -> Path:
 def array_files(folder: Path) -> list[Path]:
     """The files of an array, in order of their rows."""
     return sorted(folder.glob("[0-9]*.npy"), key=lambda file: int(file.stem))
-
-
-def write_array(folder: Path, values: NDArray[Any], shards: Sequence[int]) -> None:
-    """Write an array (N, …). shards: of each row, not falling; without a row one file has none."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not shards:
-        np.save(array_file(folder, 0), values)
-    for shard, rows in groupby(range(len(shards)), key=shards.__getitem__):
-        np.save(array_file(folder, shard), values[list(rows)])
 
 
 def read_array(folder: Path) -> NDArray[Any]:

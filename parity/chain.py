@@ -1,7 +1,7 @@
 """A chain: which networks run, what feeds what, and what follows from their outputs, as data."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -22,6 +22,7 @@ CHAINS = Path(__file__).with_name("chains")
 DEFAULT_CHAIN = "face_landmarks_detector"
 IMAGE = "image"
 WHOLE, LABELS = "whole", "labels"
+_GIVEN = (WHOLE, LABELS)
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -185,6 +186,25 @@ class Chain(Record):
         """(net, output) of every output, in order."""
         return [(net, name) for net, stage in self.nets.items() for name in stage.outputs]
 
+    def without(self, nets: Collection[str], is_fed: bool) -> "Chain":
+        """The chain without these nets and what follows from them; it may hold no stage at all.
+
+        is_fed: whether nets are given their inputs, and so need no stage before them.
+        """
+        if not nets:
+            return self
+        kept: dict[str, Stage] = {}
+        for name, stage in self.stages.items():
+            needed: tuple[str, ...]
+            if isinstance(stage, Net):
+                needed = () if is_fed or stage.input.region in _GIVEN else (stage.input.region,)
+                is_kept = name not in nets
+            else:
+                needed, is_kept = stage.of, True
+            if is_kept and all(each == IMAGE or each in kept for each in needed):
+                kept[name] = stage
+        return self.model_copy(update={"stages": kept})
+
     @model_validator(mode="after")
     def _feeds_forward(self) -> "Chain":
         _refuse_names(tuple(self.stages), (IMAGE, WHOLE, LABELS))
@@ -235,7 +255,7 @@ def _faults(stage: Net | Rule, kinds: dict[str, Kind]) -> Iterator[str]:
     """What does not fit a stage whose predecessors give `kinds`."""
     if isinstance(stage, Net):
         region = stage.input.region
-        if region not in (WHOLE, LABELS) and kinds.get(region) != "face":
+        if region not in _GIVEN and kinds.get(region) != "face":
             yield f"input.region: no stage {region} before it gives a face"
         return
     if len(stage.of) != len(stage.takes):

@@ -73,13 +73,16 @@ def compare(
         review_state=pack.record.review_state,
         count=len(both.items),
         nets=nets,
+        not_runnable=candidate.record.not_runnable,
         tensors=tensors,
         slices=tuple(
             row if row.is_enough else SliceRow(slice=row.slice, count=row.count, is_enough=False)
             for row in rows
         ),
         latency_ratio=ratio,
-        gates=judge(gates, rows, tensors, ratio),
+        gates=judge(
+            gates, rows, tensors, ratio, [f"{net}/{output}" for net, output in pack.chain.outputs]
+        ),
     )
 
 
@@ -111,7 +114,7 @@ class _Both:
         self.nets = [
             net for net in pack.chain.nets if all(net in run.outputs for run in self._runs)
         ]
-        if not self.items or not self.nets:
+        if not self.items or not (self.nets or candidate.record.not_runnable):
             raise InputError(
                 f"The runs {reference.name} and {candidate.name} have no image or no net in "
                 "common: run both on the same pack."
@@ -222,6 +225,8 @@ def _latency_ratio(nets: Sequence[NetComparison]) -> float | None:
     before = [net.reference_latency for net in nets]
     after = [net.candidate_latency for net in nets]
     if None in before or None in after:
+        return None
+    if not nets:
         return None
     whole = sum(each.median_ms for each in before if each)
     return round(sum(each.median_ms for each in after if each) / whole, 4) if whole else None

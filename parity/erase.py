@@ -3,7 +3,8 @@
 import csv
 import io
 import shutil
-from collections.abc import Container, Sequence
+import tarfile
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,9 @@ from parity.rules.rule import Seen, value_of
 from parity.run import reference_of
 from parity.seals import checksums
 from parity.subjects import best_photo
+
+# The files of a pack that name its images.
+_LISTS = ("items.jsonl", "left_out.jsonl")
 
 
 def erase_from_pack(folder: Path, version: str, release_digest: str, gone: Gone) -> PackRecord:
@@ -66,22 +70,38 @@ def erase_from_pack(folder: Path, version: str, release_digest: str, gone: Gone)
     return successor
 
 
+def _lists_in_tar(path: Path) -> Iterator[bytes]:
+    """What a pack's tar says of its images; nothing where it is none."""
+    try:
+        with tarfile.open(path) as archive:
+            for entry in archive:
+                file = archive.extractfile(entry) if entry.name.endswith(_LISTS) else None
+                if file is not None:
+                    yield file.read()
+    except tarfile.TarError:
+        return
+
+
 def is_in_pack(folder: Path, gone: Gone) -> bool:
     """Whether the pack `folder` holds a face of one of the images, or says why it does not."""
     return any(
-        gone.is_in((folder / name).read_bytes())
-        for name in ("items.jsonl", "left_out.jsonl")
-        if (folder / name).is_file()
+        gone.is_in((folder / name).read_bytes()) for name in _LISTS if (folder / name).is_file()
     )
 
 
-def erase_pack(folder: Path, gone: Gone, is_dry_run: bool = False) -> list[Removed]:
-    """Remove a pack that somebody sealed for themselves, where it holds one of the images."""
-    if not (folder / "pack.json").is_file() or not is_in_pack(folder, gone):
+def erase_pack(made: Path, gone: Gone, is_dry_run: bool = False) -> list[Removed]:
+    """Remove a pack that somebody sealed for themselves, a folder or a tar, where it holds one of
+    the images.
+    """
+    if made.suffix == ".tar" and made.is_file():
+        is_held = any(gone.is_in(content) for content in _lists_in_tar(made))
+    else:
+        is_held = (made / "pack.json").is_file() and is_in_pack(made, gone)
+    if not is_held:
         return []
     if not is_dry_run:
-        shutil.rmtree(folder)
-    return [Removed(place="parity packs", name=str(folder), count=1)]
+        made.unlink() if made.is_file() else shutil.rmtree(made)
+    return [Removed(place="parity packs", name=str(made), count=1)]
 
 
 def erase_runs(folder: Path, is_dry_run: bool = False) -> list[Removed]:

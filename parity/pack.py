@@ -34,8 +34,8 @@ from mirrorset.spreadsheets import disarmed
 from parity.arrays import RowWriter, array_file, array_files, read_array
 from parity.chain import DEFAULT_CHAIN, Chain, chain_file, load_chain
 from parity.engine import Engine, Fed, Given, Picture, look_at_all
+from parity.host import open_engine
 from parity.kernels import Kernel
-from parity.litert import open_engine
 from parity.models import model_files, net_ref
 from parity.preprocess import tensor, value_table
 from parity.recording import pack_rows

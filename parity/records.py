@@ -139,13 +139,24 @@ class RunNet(Record):
     latency: Latency | None = None
 
 
+class NotRunnable(Record):
+    """A model file that cannot run where `key` says: a finding, like any other.
+
+    reason: a clause, in the runtime's words or the way its process died.
+    """
+
+    model_file: str
+    key: ParityKey
+    reason: str
+
+
 class RunRecord(Record):
     """run.json: what ran on which pack.
 
     release, version, review_state: as the pack says. fed: "tensors", each net got the inputs that
     the pack holds; "images", the chain ran from the pictures on. image_ids: the items in the order
-    of the arrays' rows; any order, each once, some may be missing. nets: by stage; some may be
-    missing. files: sha256 by path inside the run, run.json excepted.
+    of the arrays' rows; any order, each once, some may be missing. nets, not_runnable: by stage;
+    some may be missing. files: sha256 by path inside the run, run.json excepted.
     """
 
     format_version: Literal[2] = 2
@@ -156,18 +167,14 @@ class RunRecord(Record):
     fed: Fed
     image_ids: tuple[Sha256, ...]
     nets: dict[str, RunNet]
+    not_runnable: dict[str, NotRunnable] = Field(default_factory=dict)
     files: dict[str, Sha256]
 
-
-class NotRunnable(Record):
-    """A model file that cannot run where `key` says: a finding, like any other.
-
-    reason: a clause, in the runtime's words or the way its process died.
-    """
-
-    model_file: str
-    key: ParityKey
-    reason: str
+    @property
+    def keys(self) -> dict[str, ParityKey]:
+        """By net, of those that ran and those that could not."""
+        ran = {name: net.key for name, net in self.nets.items()}
+        return ran | {name: one.key for name, one in self.not_runnable.items()}
 
 
 # --- the comparison ---------------------------------------------------------------------------
@@ -266,8 +273,9 @@ class Comparison(Measured):
     """Two runs on one pack, side by side.
 
     chain: its name. review_state: of the labels behind reference_nme, candidate_nme and
-    nme_increase. count: items that both runs hold. nets: those that both runs hold. latency_ratio:
-    candidate's medians over the reference's, all nets together; None where one was not timed.
+    nme_increase. count: items that both runs hold. nets: those that both runs hold. not_runnable:
+    those that the candidate's kernels cannot run. latency_ratio: candidate's medians over the
+    reference's, all nets together; None where one was not timed.
     """
 
     release: str
@@ -277,6 +285,7 @@ class Comparison(Measured):
     review_state: ReviewState
     count: int
     nets: tuple[NetComparison, ...]
+    not_runnable: dict[str, NotRunnable] = Field(default_factory=dict)
     tensors: tuple[TensorDeviation, ...]
     slices: tuple[SliceRow, ...]
     latency_ratio: float | None
@@ -284,5 +293,6 @@ class Comparison(Measured):
 
     @property
     def has_failed(self) -> bool:
-        """Whether any gate failed; "not enough evidence" is no failure."""
-        return any(verdict.verdict == "fail" for verdict in self.gates)
+        """Whether any gate failed or any net cannot run; "not enough evidence" is no failure."""
+        is_failed = any(verdict.verdict == "fail" for verdict in self.gates)
+        return is_failed or bool(self.not_runnable)

@@ -20,13 +20,15 @@ def completed(pack: Pack, run: RunResult) -> RunResult:
     InputError where the run is of another pack or names items that the pack does not hold.
     """
     rows = rows_in_pack(pack, run)
+    placed = dict(run.transforms)
+    if run.record.fed == "tensors":
+        placed |= {net: pack.transforms[net][rows] for net in pack.chain.nets}
     known = replace(
         run,
+        transforms=placed,
         outputs={net: run.outputs[net] for net in pack.chain.nets if net in run.outputs},
         rules={rule: run.rules[rule] for rule in pack.chain.rules if rule in run.rules},
     )
-    if run.record.fed == "tensors":
-        known.transforms.update({net: pack.transforms[net][rows] for net in known.outputs})
     told = _told(pack.chain, known)
     rules = [name for name in told if name in pack.chain.rules and name not in known.rules]
     nets = [name for name in told if name in pack.chain.nets and name not in known.transforms]

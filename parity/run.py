@@ -17,8 +17,8 @@ from mirrorset.files import folder_written_aside, write_text
 from parity.arrays import RowWriter
 from parity.chain import Chain
 from parity.engine import Given, look_at_all
+from parity.host import open_what_runs
 from parity.kernels import Kernel
-from parity.litert import open_engine
 from parity.pack import Pack
 from parity.recording import run_rows
 from parity.records import Fed, Latency, RunNet, RunRecord
@@ -44,7 +44,7 @@ class RunResult:
     @property
     def name(self) -> str:
         """What ran, for a sentence: "xnnpack"."""
-        return ", ".join(dict.fromkeys(net.key.kernel for net in self.record.nets.values()))
+        return ", ".join(dict.fromkeys(key.kernel for key in self.record.keys.values()))
 
 
 def run(
@@ -59,7 +59,9 @@ def run(
     is_input_kept: bool = False,
     on_item: Callable[[], None] = lambda: None,
 ) -> RunResult:
-    """Run the .tflite files `files`, one for each net, on `pack`, and keep it as the folder `out`.
+    """Run the model files `files`, one for each net, on `pack`, and keep it as the folder `out`.
+
+    A net that cannot run is kept as such, and what follows from it is left out.
 
     fed: "tensors" shows each net the inputs that the pack holds; "images" lets the chain see the
     pictures. chain: of the same stages, which preprocesses in its own way; by itself the pack's.
@@ -71,17 +73,17 @@ def run(
     pack.require_items()
     if out.exists() and not (out / "run.json").is_file():
         raise InputError(f"{out} exists and is no run: choose another folder for the run.")
-    engine, keys = open_engine(chain or pack.chain, files, kernel, threads)
-    engine.warm_up()
-    elapsed_ms: dict[str, list[float]] = {name: [] for name in keys}
+    opened = open_what_runs(chain or pack.chain, files, kernel, threads, fed)
+    opened.engine.warm_up()
+    elapsed_ms: dict[str, list[float]] = {name: [] for name in opened.keys}
     with folder_written_aside(out) as aside:
         writer = RowWriter(lambda array: aside / f"{array}.npy", len(pack.items))
         for row, stages in enumerate(
-            look_at_all(lambda: engine, _given(pack, fed), best=_best(pack, fed))
+            look_at_all(lambda: opened.engine, _given(pack, fed), best=_best(pack, fed))
         ):
             for array, value in run_rows(stages, fed == "images", is_input_kept):
                 writer.put(array, row, value)
-            for name in keys:
+            for name in opened.keys:
                 elapsed_ms[name].append(answer_of(stages, name).elapsed_ms)
             on_item()
         writer.close()
@@ -96,8 +98,9 @@ def run(
                 name: RunNet(
                     key=key, model_file=files[name].name, latency=_latency(elapsed_ms[name])
                 )
-                for name, key in keys.items()
+                for name, key in opened.keys.items()
             },
+            not_runnable=opened.not_runnable,
             files=checksums(aside, besides="run.json"),
         )
         write_text(aside / "run.json", record.model_dump_json(indent=2) + "\n")

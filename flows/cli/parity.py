@@ -99,6 +99,7 @@ def pack(
         note(home, out)
         sealed = open_pack(seal(folder, out, params, workspace.settings.models, progress.step))
         if is_tar:
+            note(home, tar_of(out))
             write_tar(out, tar_of(out))
     show(sealed.record.model_dump(include=_PACK_FIELDS), is_json, f"Sealed into {out}")
 
@@ -154,7 +155,11 @@ def run(
             on_item=progress.step,
         )
     record = result.record
-    show(record.model_dump(include={"review_state", "fed", "nets"}), is_json, f"Ran into {out}")
+    show(
+        record.model_dump(include={"review_state", "fed", "nets", "not_runnable"}),
+        is_json,
+        f"Ran into {out}",
+    )
 
 
 @app.command()

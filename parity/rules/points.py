@@ -64,7 +64,7 @@ class Presence(Rule):
 
 
 class Ibug68(Rule):
-    """The points of the scheme ibug68, derived from those of another.
+    """The points of the scheme ibug68, derived from those of another, or the net's own.
 
     Value: (68, 2) float64, xy px of the image.
     """
@@ -73,8 +73,11 @@ class Ibug68(Rule):
     gives: ClassVar[Kind] = "ibug68"
 
     rule: Literal["ibug68"]
-    source: Literal["mesh478", "face106"] = "mesh478"
+    source: Literal["mesh478", "face106", "ibug68"] = "mesh478"
 
     def work_out(self, seen: Seen, best: Seen) -> Floats:
         """See the class."""
-        return load_schema("ibug68").derive(seen.value(self.of[0]), self.source)
+        points = seen.value(self.of[0])
+        if self.source == "ibug68":
+            return points
+        return load_schema("ibug68").derive(points, self.source)

@@ -285,7 +285,7 @@ def test_a_best_photo_that_is_not_there_is_refused(
     release: Path, params: PackParams, model_cache: Path, tmp_path: Path
 ) -> None:
     values = params.model_copy(update={"best": "0" * 64})
-    with pytest.raises(SettingsError, match="The best photo 0000.* is not among the 5 items"):
+    with pytest.raises(SettingsError, match=r"The best photo 0000.* is not among the 5 items"):
         seal(release, tmp_path / "pack", values, model_cache)
     assert list(tmp_path.iterdir()) == []
 

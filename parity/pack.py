@@ -242,19 +242,23 @@ def open_pack(path: Path) -> Pack:
 
     Raises InputError where it is no pack, IntegrityError naming the file that has changed.
     """
-    try:
-        text = (path / "pack.json").read_text(encoding="utf-8")
-        record = PackRecord.model_validate_json(text)
-    except (OSError, ValidationError):
-        raise InputError(
-            f"{path} is no pack of this version: make one with `mirrorset parity pack`."
-        ) from None
+    record = read_record(path)
     if record.digest != _digest(record):
         raise IntegrityError(
             f"{path / 'pack.json'} was changed after sealing: seal the pack again."
         )
     compare_checksums(path, record.files, "copy or seal the pack again")
     return Pack(path, record, tuple(read_records(path / "items.jsonl", PackItem)))
+
+
+def read_record(path: Path) -> PackRecord:
+    """What the pack at `path` says of itself, unverified. Raises InputError where it is no pack."""
+    try:
+        return PackRecord.model_validate_json((path / "pack.json").read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        raise InputError(
+            f"{path} is no pack of this version: make one with `mirrorset parity pack`."
+        ) from None
 
 
 def write_slices(path: Path, items: Sequence[PackItem]) -> None:

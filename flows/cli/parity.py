@@ -219,6 +219,32 @@ def _of_nets(given: Sequence[str] | None, nets: Sequence[str]) -> dict[str, Path
     return files
 
 
+@app.command()
+def quantise(
+    model: Annotated[Path, typer.Argument(help="A float .tflite file.")],
+    recipe: Annotated[
+        str, typer.Option(help="fp16, dynamic_int8, weight_only_int8 or static_int8.")
+    ],
+    out: Annotated[Path, typer.Option(help="The file that gets the variant.")],
+    calibration: Annotated[
+        Path | None, typer.Option(help="A pack of the training split, for static_int8.")
+    ] = None,
+    net: Annotated[
+        str | None, typer.Option(help="Which net of the pack's chain the model is.")
+    ] = None,
+    is_json: Json = False,
+) -> None:
+    """Make a smaller variant of a model, to be judged like any other model."""
+    from parity.pack import open_pack
+    from parity.quantise import RECIPES, calibration_of
+    from parity.quantise import quantise as make
+
+    with working(is_json):
+        samples = calibration_of(open_pack(calibration), net) if calibration else None
+        made = make(model, _chosen("recipe", recipe, RECIPES), out, samples)
+    show(made.model_dump(), is_json, f"Quantised into {out}")
+
+
 def _current_pack(home: Path) -> Path:
     from flows.release_state import current_version
     from mirrorset.workspace import open_workspace

@@ -31,11 +31,17 @@ Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 
-def photo(folder: Path, name: str) -> tuple[Image, Floats]:
-    """A portrait and its template, at 540 px."""
-    bgr = cv2.imread(str(folder / f"{name}.jpg"))
-    small = cv2.resize(bgr, None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_AREA)
-    return np.asarray(small[:, :, ::-1]), read_template(folder / f"{name}.tem") * SCALE
+def photo(path: Path) -> Image:
+    """A portrait at 540 px."""
+    small = cv2.resize(
+        cv2.imread(str(path)), None, fx=SCALE, fy=SCALE, interpolation=cv2.INTER_AREA
+    )
+    return np.asarray(small[:, :, ::-1])
+
+
+def marked(path: Path) -> Floats:
+    """What people marked on it, px of 540."""
+    return read_template(path.with_suffix(".tem")) * SCALE
 
 
 def encoded(rgb: Image) -> bytes:
@@ -44,11 +50,13 @@ def encoded(rgb: Image) -> bytes:
 
 @pytest.fixture(scope="module")
 def looks(shared_data: Path) -> dict[str, Portrait]:
-    """One woman as the mirror may see her, and two others to calibrate on."""
+    """One person as the mirror may see them, and two others to calibrate on."""
     folder = shared_data / "photos" / "frl_london"
-    neutral, template = photo(folder / "neutral_front", "001_03")
+    neutral = photo(folder / "neutral_front/005_03.jpg")
+    template = marked(folder / "neutral_front/005_03.jpg")
     height, width = neutral.shape[:2]
-    smiling, of_smile = photo(folder / "smiling_front", "001_08")
+    # Nobody marked the smile; the face lies about where it did.
+    smiling = photo(folder / "smiling_front/005_08.jpg")
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), 15, 1)
     leaning = cv2.warpAffine(neutral, turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
     eyes = template[[18, 27], 0]
@@ -60,16 +68,16 @@ def looks(shared_data: Path) -> dict[str, Portrait]:
     hidden[int(height * 0.15) :] = 40
     found = {
         "neutral": Portrait(encoded(neutral), human_face(template)),
-        "smiling": Portrait(encoded(smiling), human_face(of_smile)),
+        "smiling": Portrait(encoded(smiling), human_face(template)),
         "leaning": Portrait(
             encoded(np.asarray(leaning)), human_face(transform(template, turn), roll_deg=-15.0)
         ),
         "lit": Portrait(encoded(lit), human_face(template, light="left")),
         "hidden": Portrait(encoded(hidden), human_face(template)),
     }
-    for name in ("002_03", "003_03"):
-        rgb, of_them = photo(folder / "neutral_front", name)
-        found[name] = Portrait(encoded(rgb), human_face(of_them), split="train")
+    for name in ("006_03", "007_03"):
+        path = folder / "neutral_front" / f"{name}.jpg"
+        found[name] = Portrait(encoded(photo(path)), human_face(marked(path)), split="train")
     return found
 
 
@@ -153,6 +161,8 @@ def test_every_stage_is_right_on_real_faces(pack: Pack, looks: dict[str, Portrai
         assert iou([item.box], [row[:4]])[0, 0] > 0.6
         # The detector's eyes lie between the labelled corners.
         assert item.eye_corners[0][0] < row[5] < row[7] < item.eye_corners[1][0]
+        if item.image_id == image_id(looks["smiling"]):
+            continue
         labelled = list(pack.chain.truth.label_points.values())
         points = pack.rule_values["points"][item.index][labelled]
         error = np.linalg.norm(points - item.label_points, axis=1).mean() / item.interocular_px

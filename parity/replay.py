@@ -21,8 +21,8 @@ def completed(pack: Pack, run: RunResult) -> RunResult:
     an output of a net that it holds.
     """
     rows = rows_in_pack(pack, run)
-    for net, outputs in run.outputs.items():
-        lacking = sorted(set(pack.chain.nets[net].outputs) - set(outputs))
+    for net, stage in pack.chain.nets.items():
+        lacking = sorted(set(stage.outputs) - set(run.outputs.get(net, stage.outputs)))
         if lacking:
             raise InputError(
                 f"The {run.name} run lacks {', '.join(lacking)} of {net}: run the model again."

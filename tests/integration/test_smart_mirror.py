@@ -1,6 +1,8 @@
 """The mirror's chain on real portraits: real networks, packs, runs, and what the mirror says."""
 
 import hashlib
+import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,12 @@ from frl_template import read_template
 from numpy.typing import NDArray
 from portraits import Portrait, human_face, make_release
 from relit import times
+from typer.testing import CliRunner, Result
 
 from faces.person_mask import PersonSegmenter
 from faces.registry import fetch, load_registry
+from flows.cli import app
+from mirrorset.elsewhere import noted
 from mirrorset.errors import InputError, SettingsError
 from mirrorset.geometry import iou, transform
 from mirrorset.metrics import mask_iou
@@ -307,3 +312,33 @@ def test_pictures_hold_nothing_but_pixels_and_slices_are_told(pack: Pack) -> Non
     for item in pack.items:
         assert b"Exif" not in (pack.path / item.file).read_bytes()
         assert (item.width_px, item.height_px) == pack.picture(item).rgb.shape[1::-1]
+
+
+# --- by commands ----------------------------------------------------------------------------------
+
+
+def test_commands_seal_run_and_judge(release: Path, params: PackParams, tmp_path: Path) -> None:
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / "params.yaml").write_text("dataset: {name: faces}\n")
+    pack, ran, said = (str(tmp_path / name) for name in ("pack", "run", "comparison.json"))
+
+    def parity(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["parity", *arguments, "--home", str(tmp_path), "--json"])
+
+    sealing = ("pack", str(release), "--out", pack, "--chain", params.chain)
+    sealed = parity(*sealing, "--limit", "2", "--tar")
+    assert json.loads(sealed.stdout)["item_count"] == 2
+    with tarfile.open(tmp_path / "pack.tar") as archive:
+        assert "pack/pack.json" in archive.getnames()
+    # An erasure will find the pack, its tar and the run.
+    assert isinstance(parity(*sealing, "--split", "tset").exception, SettingsError)
+    parity("run", "--pack", pack, "--out", ran, "--fed", "images", "--keep-inputs")
+    assert {path.name for path in noted(tmp_path)} == {"pack", "pack.tar", "run"}
+    assert (tmp_path / "run/nets/landmarks/input.npy").is_file()
+    gates = tmp_path / "gates.yaml"
+    gates.write_text("- {metric: presence_flip_share, limit: 0, minimum_count: 1}\n")
+    judging = ("compare", "--pack", pack, "--candidate", ran, "--out", said)
+    judged = parity(*judging, "--gates", str(gates))
+    assert json.loads(judged.stdout)["gates"][0]["verdict"] == "pass"
+    nameless = parity("run", "--pack", pack, "--out", ran, "--model", "mine.tflite").exception
+    assert "NET one of detector, landmarks, segmenter" in str(nameless)

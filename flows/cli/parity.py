@@ -89,11 +89,10 @@ def pack(
         "chain": chain and str(described),
         "models": params.models | _of_nets(model, list(load_chain(described).nets)),
         "limit": limit,
-        "is_unreviewed": is_unreviewed or None,
+        # Who declared the workspace's dataset unreviewed has said so of its releases.
+        "is_unreviewed": is_unreviewed or (release is None and workspace.dataset.is_unreviewed),
     }
-    params = params.model_copy(
-        update={name: value for name, value in asked.items() if value is not None}
-    )
+    params = params.model_copy(update={name: value for name, value in asked.items() if value})
     with working(is_json):
         progress = bar("seal")
         note(home, out)

@@ -149,6 +149,7 @@ def measured(name: str, files: dict[str, Path | str], fed: list[Array]) -> list[
             else:
                 try:
                     row["measure"] = measure(asked(Path(path), on, fed), float32)
+                    row["delegated_share"] = open_session(Path(path), on, 1).delegated_share
                     row["ms"] = fastest_ms(Path(path), on, fed)
                 except NotRunnableError as error:
                     row["not_runnable"] = error.reason

@@ -50,10 +50,7 @@ def encoded(values: Array, spec: TensorSpec) -> Array:
         with np.errstate(over="ignore"):  # beyond half precision lies infinity
             return np.ascontiguousarray(values, dtype)
     if spec.scale is not None:
-        scaled = np.nan_to_num(values.astype(np.float32) / np.float32(spec.scale), nan=0.0)
-        rounded = np.trunc(scaled + np.copysign(np.float32(0.5), scaled)) + spec.zero_point
-        limits = np.iinfo(dtype)
-        return np.ascontiguousarray(np.clip(rounded, limits.min, limits.max).astype(dtype))
+        return _quantised(np.asarray(values, np.float32), spec.scale, spec.zero_point, dtype)
     whole = np.ascontiguousarray(values.astype(dtype))
     if not np.array_equal(whole, values):
         raise InputError(
@@ -69,3 +66,17 @@ def decoded(stored: Array, spec: TensorSpec) -> Array:
         zero_point = np.float32(spec.zero_point)
         return (stored.astype(np.float32) - zero_point) * np.float32(spec.scale)
     return stored.astype(np.float32, copy=False) if stored.dtype.kind == "f" else stored
+
+
+def _quantised(values: Array, scale: float, zero_point: int, dtype: np.dtype[Any]) -> Array:
+    """In place where it can be: a phone's model is timed with its edges."""
+    scaled = values / np.float32(scale)
+    stored = np.copysign(np.float32(0.5), scaled)
+    stored += scaled
+    if np.isnan(stored).any():
+        np.nan_to_num(stored, copy=False, nan=0.0)
+    np.trunc(stored, out=stored)
+    stored += zero_point
+    limits = np.iinfo(dtype)
+    np.clip(stored, limits.min, limits.max, out=stored)
+    return np.ascontiguousarray(stored.astype(dtype))

@@ -216,7 +216,7 @@ def test_a_bad_calibration_set_shows(
     quantise(model(net), STATIC, bad, calibration(dark))
     float32 = asked(model(net), "xnnpack", fed[net])
     good = deviation(asked(variant(net, STATIC), "xnnpack", fed[net]), float32)
-    assert deviation(asked(bad, "xnnpack", fed[net]), float32) > 3 * good
+    assert deviation(asked(bad, "xnnpack", fed[net]), float32) > 1.5 * good
 
 
 def test_a_variant_tells_what_it_was_made_of_and_is_the_same_each_time(

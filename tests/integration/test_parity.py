@@ -308,9 +308,18 @@ def test_wrong_inputs_are_said_in_one_sentence(
         run_on(pack, model, "xnnpack", pack.path)
     with pytest.raises(InputError, match="exists and is no pack"):
         seal(release, tmp_path, PackParams(), model_cache)
+    with pytest.raises(InputError, match="does not exist"):
+        run_on(pack, tmp_path / "absent.tflite", "reference", tmp_path / "run")
+
+
+def test_a_file_that_is_no_model_cannot_run_and_fails(pack: Pack, tmp_path: Path) -> None:
     (tmp_path / "no.tflite").write_bytes(b"no model")
-    with pytest.raises(InputError, match="cannot run"):
-        run_on(pack, tmp_path / "no.tflite", "reference", tmp_path / "run")
+    ran = run_on(pack, tmp_path / "no.tflite", "reference", tmp_path / "run")
+    assert ran.outputs == {}
+    assert ran.record.not_runnable["landmarks"].model_file == "no.tflite"
+    comparison = compare(pack, reference_of(pack), open_run(tmp_path / "run"), load_gates())
+    assert comparison.has_failed
+    assert {verdict.verdict for verdict in comparison.gates} == {"not_enough_evidence"}
 
 
 def test_another_models_shape_is_refused(pack: Pack, model_cache: Path, tmp_path: Path) -> None:

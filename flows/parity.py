@@ -1,6 +1,6 @@
 """Parity: run a model on the sealed test set as devices would, and judge what changes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import Field
@@ -8,13 +8,16 @@ from pydantic import Field
 from flows.engine import flow, task
 from flows.progress import bar
 from flows.release_state import current_version
-from mirrorset.errors import MirrorsetError
+from mirrorset.errors import InputError, MirrorsetError
 from mirrorset.records import Record
 from mirrorset.workspace import Workspace, open_workspace
 from parity.compare import compare as compare_runs
 from parity.compare import write_comparison
 from parity.gates import DEFAULT_GATES, load_gates
 from parity.kernels import Kernel
+from parity.logs.read import of_model, read_log, united
+from parity.logs.records import BenchmarkRun
+from parity.logs.store import Kept, keep_runs
 from parity.models import default_model
 from parity.pack import Pack, file_sha256, open_pack
 from parity.records import Comparison, Gate
@@ -107,6 +110,41 @@ def compare_once(
 def runs_folder(workspace: Workspace, pack: Pack) -> Path:
     """Where runs and comparisons on this pack lie."""
     return workspace.parity / f"{pack.record.release}-{pack.record.version}"
+
+
+def benchmarks_folder(workspace: Workspace) -> Path:
+    """Where runs of benchmark tools lie."""
+    return workspace.parity / "benchmarks"
+
+
+def ingest_logs(
+    home: Path, files: Sequence[Path], device: str = "", model: Path | None = None
+) -> Kept:
+    """Keep every benchmark run that the logs tell of in the workspace.
+
+    device: what the logs ran on, where they do not say; model: the file that they all ran. Raises
+    InputError naming all files that cannot be used, once the others' runs are kept, and where a
+    log gives `model` another size.
+    """
+    workspace = open_workspace(home)
+    found: list[BenchmarkRun] = []
+    faults: list[str] = []
+    for file in files:
+        try:
+            found += read_log(file)
+        except InputError as error:
+            faults.append(str(error).rstrip("."))
+    if device:
+        found = [run.model_copy(update={"device": device}) for run in found]
+    if model is not None:
+        found = [of_model(run, model) for run in found]
+    with workspace.locked():
+        kept = keep_runs(benchmarks_folder(workspace), united(found))
+    if faults:
+        of = f", the other {len(files) - len(faults)} are kept" if len(faults) < len(files) else ""
+        count = f"{len(faults)} of {len(files)} logs cannot be used{of}: "
+        raise InputError((count if len(files) > 1 else "") + "; ".join(faults) + ".")
+    return kept
 
 
 def summarised(pack: Pack, comparisons: Mapping[Kernel, tuple[Comparison, Path]]) -> ParitySummary:

@@ -140,6 +140,38 @@ def compare(
         raise GateError(f"A parity gate failed: {out} says which, and by how much.")
 
 
+@app.command("ingest-log")
+def ingest_log(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="What benchmark_model or litert-benchmark printed."),
+    ],
+    device: Annotated[str, typer.Option(help="The device, where the logs do not say it.")] = "",
+    model: Annotated[
+        Path | None, typer.Option(help="The .tflite file that ran, for its sha256.")
+    ] = None,
+    home: Home = HERE,
+    is_json: Json = False,
+) -> None:
+    """Keep the latencies that devices measured; the exit code is 7 where a run had failed."""
+    from flows.parity import ingest_logs
+    from parity.logs.table import render
+
+    kept = ingest_logs(home, files, device, model)
+    failed = [run for run in kept.runs if run.failure]
+    counts = {"new": kept.new, "extended": kept.extended, "known": kept.known}
+    if is_json:
+        show({**counts, "failed": len(failed), "runs": kept.runs}, is_json, "")
+    else:
+        Console().print(render(kept.runs))
+        show({**counts, "failed": len(failed)}, is_json, "Benchmark runs kept")
+    if failed:
+        raise GateError(
+            f"{len(failed)} of {len(kept.runs)} benchmark runs failed on their device: "
+            f"{failed[0].failure}"
+        )
+
+
 def _current_pack(home: Path) -> Path:
     from flows.release_state import current_version
     from mirrorset.workspace import open_workspace

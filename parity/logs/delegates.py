@@ -108,20 +108,16 @@ class _Counts:
 
     def delegation(self, name: str) -> Delegation:
         nodes, everything, partitions = self._sums()
-        share = nodes / everything if nodes is not None and everything else None
         if self.extent == "none":
-            nodes, share = 0, 0.0
-        elif self.extent == "completely" and share is None:
-            share = 1.0
+            nodes = 0
+        share = 1.0 if self.extent == "completely" else None
         if nodes == 0:
             share = 0.0
-        if share is not None:
-            share = min(share, 1.0)
-        has_taken = bool(nodes) or (nodes is None and self.extent not in ("", "none"))
+        elif nodes is not None and everything:
+            share = min(nodes / everything, 1.0)
+        runs_on = name if nodes or self.extent else ""
         if name in _ON_CPU or nodes == 0:
             runs_on = CPU
-        else:
-            runs_on = name if has_taken else ""
         return Delegation(
             delegate=name,
             nodes=nodes,

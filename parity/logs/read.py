@@ -25,7 +25,11 @@ def read_log(path: Path) -> tuple[BenchmarkRun, ...]:
 
     Raises InputError where the file cannot be read or holds no run.
     """
-    content = _bytes(path)
+    return runs_of(_bytes(path), path)
+
+
+def runs_of(content: bytes, path: Path) -> tuple[BenchmarkRun, ...]:
+    """The runs in the bytes of a log, read from `path`. Raises InputError where it holds none."""
     source = Source(file=path.name, sha256=hashlib.sha256(content).hexdigest())
     text = decode(content)
     if text.lstrip().startswith("{"):
@@ -33,7 +37,9 @@ def read_log(path: Path) -> tuple[BenchmarkRun, ...]:
     else:
         found = [
             _named(run_from_lines(lines, source), content_sha256(lines)) for lines in runs_in(text)
-        ] or (_from_json(path, text, source) if text.lstrip().startswith("[{") else [])
+        ]
+    if not found and text.lstrip().startswith("[{"):
+        found = _from_json(path, text, source)
     if not found:
         raise InputError(
             f"{path} holds no benchmark run: give what benchmark_model or litert-benchmark "

@@ -8,6 +8,8 @@ from rich.text import Text
 from parity.logs.delegates import CPU
 from parity.logs.records import BenchmarkRun, Delegation
 
+_WIDEST = 40
+
 
 def render(runs: Iterable[BenchmarkRun]) -> Table:
     """A line for each run, with its failure or doubts under it."""
@@ -26,9 +28,9 @@ def _cells(run: BenchmarkRun) -> tuple[str | Text, ...]:
     took = run.inference
     memory = run.memory.peak_mib or run.memory.overall_mib
     return (
-        Text(run.model or "not named"),
-        Text(run.device or "not named"),
-        Text(_runs_on(run.delegation)),
+        Text(_short(run.model) or "not named"),
+        Text(_short(run.device) or "not named"),
+        Text(_short(_runs_on(run.delegation))),
         _delegated(run.delegation),
         _number(run.delegation.partitions),
         _number(run.model_mb),
@@ -60,6 +62,10 @@ def _verdict(run: BenchmarkRun) -> Text:
     if run.doubts:
         return Text(" ".join(doubt.detail for doubt in run.doubts), style="yellow")
     return Text("ran", style="green")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _WIDEST else f"{text[: _WIDEST - 1]}…"
 
 
 def _number(value: float | None) -> str:

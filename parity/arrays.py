@@ -4,12 +4,12 @@ The rows of all files, one file after the other, are the pack's items. A file st
 images come to the release, and only one changes with an image that goes.
 """
 
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 
@@ -23,18 +23,46 @@ def array_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("[0-9]*.npy"), key=lambda file: int(file.stem))
 
 
-def write_array(folder: Path, values: NDArray[Any], shards: Sequence[int]) -> None:
-    """Write an array (N, …). shards: of each row, not falling; without a row one file has none."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not shards:
-        np.save(array_file(folder, 0), values)
-    for shard, rows in groupby(range(len(shards)), key=shards.__getitem__):
-        np.save(array_file(folder, shard), values[list(rows)])
-
-
 def read_array(folder: Path) -> NDArray[Any]:
     """The whole array (N, …)."""
     return np.concatenate([np.load(file) for file in array_files(folder)])
+
+
+class RowWriter:
+    """Any number of .npy files of the same count of rows, filled row by row and kept on disk.
+
+    file_of: the file of an array, by its name.
+    """
+
+    def __init__(self, file_of: Callable[[str], Path], count: int) -> None:
+        self._file_of = file_of
+        self._count = count
+        self._arrays: dict[str, NDArray[Any]] = {}
+
+    def put(self, array: str, row: int, value: NDArray[Any]) -> None:
+        """Write one row; an array's first one says of which shape and dtype they all are."""
+        if array not in self._arrays:
+            self._arrays[array] = self._opened(array, value)
+        self._arrays[array][row] = value
+
+    def put_none(self, array: str, like: NDArray[Any]) -> None:
+        """Write an array without rows, whose rows would be as `like`."""
+        file = self._file_of(array)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, np.empty((0, *like.shape), like.dtype))
+
+    def _opened(self, array: str, like: NDArray[Any]) -> NDArray[Any]:
+        file = self._file_of(array)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shape = (self._count, *like.shape)
+        return np.asanyarray(open_memmap(file, mode="w+", dtype=like.dtype, shape=shape))
+
+    def close(self) -> None:
+        """Bring all rows to the disk."""
+        for array in self._arrays.values():
+            if isinstance(array, np.memmap):
+                array.flush()
+        self._arrays.clear()
 
 
 def erase_rows(folder: Path, kept: Sequence[int]) -> None:

@@ -1,6 +1,6 @@
 """Gates as data: limits, and what is said where they are kept, broken, or cannot be judged."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import yaml
@@ -42,12 +42,14 @@ def judge(
     rows: Iterable[SliceRow],
     tensors: Iterable[TensorDeviation],
     latency_ratio: float | None,
+    outputs: Collection[str],
 ) -> tuple[GateVerdict, ...]:
     """Every gate's verdict on every slice it names, in order.
 
     pass: the whole interval keeps the limit. fail: the whole interval is beyond it. Otherwise, and
     with fewer images than the gate asks for, there is not enough evidence. The first row is the
-    slice "all". Raises SettingsError where a gate names an output that `tensors` lack.
+    slice "all". outputs: all of the chain, whether the runs hold them or not. Raises SettingsError
+    where a gate names another.
     """
     rows = tuple(rows)
     deviations = {tensor.output: tensor.max_abs for tensor in tensors}
@@ -55,12 +57,12 @@ def judge(
     for gate in gates:
         whole: float | None
         if gate.metric == "tensor_max_abs":
-            if gate.output not in deviations:
+            if gate.output not in outputs:
                 raise SettingsError(
                     f"A gate on tensor_max_abs has the output {gate.output!r}, which the pack's "
-                    f"model lacks: name one of {', '.join(deviations)}."
+                    f"chain lacks: name one of {', '.join(outputs)}."
                 )
-            whole = deviations[gate.output]
+            whole = deviations.get(gate.output)
         elif gate.metric == "latency_ratio":
             whole = latency_ratio
         else:

@@ -1,70 +1,55 @@
-"""Which landmark model runs, and how its input and output are read."""
+"""The model files of a chain's nets: registered ones by name, others by their path."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-import yaml
-from numpy.typing import NDArray
-from pydantic import ValidationError
-
-from faces.carriers import member
 from faces.registry import fetch, load_registry, model_ref
-from mirrorset.errors import SettingsError, first_fault
-from mirrorset.files import write_bytes
+from mirrorset.errors import InputError, SettingsError
 from mirrorset.records import ModelRef
-from parity.records import ModelSpec
-
-DEFAULT_SPEC = Path(__file__).with_name("face_landmarks_detector.yaml")
-_ARCHIVE = "face_landmarker"
-_MEMBER = "face_landmarks_detector.tflite"
+from parity.chain import Chain
+from parity.seals import file_sha256
 
 
-def load_spec(path: Path = DEFAULT_SPEC) -> ModelSpec:
-    """The model description at `path` (YAML).
+def model_files(
+    chain: Chain, cache: Path, own: Mapping[str, Path] | None = None, folder: Path | None = None
+) -> dict[str, Path]:
+    """The model file of every net of `chain`, by stage.
 
-    Raises SettingsError naming file and field where it is none.
+    own: files that take the place of the chain's, by stage. folder: where paths in the chain begin;
+    None where its file is not at hand, as with a pack. Raises SettingsError where `own` names no
+    net of the chain, InputError where a file has to be named, and what `faces.registry.fetch`
+    raises.
     """
-    try:
-        return ModelSpec.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise SettingsError(f"{path} does not exist: give the model's spec file.") from None
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
-    except ValidationError as error:
-        where, fault = first_fault(error)
-        raise SettingsError(f"{path}: {where or 'the file'}: {fault}.") from None
+    own = own or {}
+    unknown = sorted(set(own) - set(chain.nets))
+    if unknown:
+        raise SettingsError(
+            f"The chain {chain.name} has no net {unknown[0]!r}: name one of "
+            f"{', '.join(chain.nets)}."
+        )
+    registry = load_registry()
+    files = {}
+    for name, net in chain.nets.items():
+        if name in own:
+            files[name] = own[name]
+        elif net.net in registry:
+            files[name] = fetch(registry[net.net], cache)
+        elif folder is not None:
+            files[name] = folder / net.net
+        else:
+            raise InputError(
+                f"The pack does not hold the model {net.net} of its net {name}: give the file as "
+                f"--model {name}=FILE."
+            )
+    return files
 
 
-def default_model(cache: Path) -> Path:
-    """The .tflite file that `DEFAULT_SPEC` describes, taken out of the registered archive.
-
-    Raises what `faces.registry.fetch` raises where the archive cannot be had.
-    """
-    archive = fetch(load_registry()[_ARCHIVE], cache)
-    content = member(archive, _MEMBER)
-    path = cache / _MEMBER
-    if not path.is_file() or path.read_bytes() != content:
-        write_bytes(path, content)
-    return path
-
-
-def default_model_ref(model_sha256: str) -> ModelRef:
-    """Name and licence of the default model's archive, with the sha256 of the file that runs."""
-    archive = model_ref(load_registry()[_ARCHIVE])
-    return archive.model_copy(
-        update={"name": f"{_ARCHIVE}/{Path(_MEMBER).stem}", "sha256": model_sha256}
+def net_ref(registered_name: str, file: Path) -> ModelRef:
+    """Name, sha256 and licence of a net's file: the registry's where it is that file."""
+    sha256 = file_sha256(file)
+    for model in load_registry().values():
+        if model.name == registered_name and model.sha256 == sha256:
+            return model_ref(model)
+    return ModelRef(
+        name=file.stem, sha256=sha256, licence="not stated", is_commercial_use_allowed=False
     )
-
-
-def tensor(crop: NDArray[np.uint8], spec: ModelSpec) -> NDArray[np.float32]:
-    """The input (1, S, S, 3) float32 that one RGB crop (S, S, 3) uint8 becomes."""
-    low, high = spec.input_range
-    scaled = crop.astype(np.float32) * np.float32((high - low) / 255) + np.float32(low)
-    return scaled[None]
-
-
-def points_px(output: NDArray[np.float32], spec: ModelSpec) -> NDArray[np.float64]:
-    """Landmarks (N, K, 2), xy px of the crop, from the points output of N images."""
-    values = output.reshape(len(output), spec.point_count, spec.point_values)
-    scale = 1 if spec.points_unit == "px" else spec.input_px
-    return values[:, :, :2].astype(np.float64) * scale

@@ -1,34 +1,26 @@
 """A pack: a sealed test set that a laptop, a phone or a C++ program can run.
 
-pack.json           PackRecord: where it comes from, the model's spec, every file's sha256
-items.jsonl         PackItem: one face a line; its index is the row in the arrays
-left_out.jsonl      Rejected: images of the split without a usable face, and why
-ATTRIBUTION.csv     author, licence and page of every original
-images/             the released originals, by image_id
-crops/              (N, S, S, 3) uint8 RGB: what the model sees, before input_range
-transforms/         (N, 2, 3) float64: xy px of the original → xy px of the crop
-reference/NAME/     (N, …) float32: each output on the reference kernels
-
-The last three are arrays in files of their own for each image shard (`parity.arrays`).
+docs/parity.md describes the folder. Its arrays are in files of their own for each image shard
+(`parity.arrays`).
 """
 
 import csv
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import chain as one_after_another
 from itertools import groupby
 from os import cpu_count
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
-from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from mirrorset.errors import InputError, IntegrityError
+from mirrorset.errors import InputError, IntegrityError, SettingsError
 from mirrorset.files import (
     folder_written_aside,
     read_records,
@@ -37,31 +29,45 @@ from mirrorset.files import (
     write_text,
 )
 from mirrorset.load import open_release
-from mirrorset.pixels import decode
-from mirrorset.records import ModelRef, Record, Split
+from mirrorset.records import ParityKey, Record, Sha256, Split
 from mirrorset.spreadsheets import disarmed
-from parity.arrays import array_file, array_files, read_array, write_array
-from parity.litert import infer
-from parity.models import DEFAULT_SPEC, default_model, default_model_ref, load_spec
-from parity.preprocess import crop_transform, cut
-from parity.records import ModelSpec, PackItem, PackRecord, ReviewState
+from parity.arrays import RowWriter, array_file, array_files, read_array
+from parity.chain import DEFAULT_CHAIN, Chain, chain_file, load_chain
+from parity.engine import Engine, Fed, Given, Picture, look_at_all
+from parity.host import open_engine
+from parity.kernels import Kernel
+from parity.models import model_files, net_ref
+from parity.preprocess import tensor, value_table
+from parity.recording import pack_rows
+from parity.records import PackItem, PackNet, PackRecord, PackRule, ReviewState
+from parity.rules.rule import Stages, answer_of, value_of
+from parity.seals import checksums, compare_checksums
 from parity.slices import SliceParams
-from parity.subjects import Subject, subjects_of
+from parity.subjects import Subject, best_photo, limited, subjects_of
+
+_REFERENCE: Kernel = "reference"
 
 
 class PackParams(Record):
     """What to seal.
 
-    split: of the release. min_interocular_px: faces whose labelled outer eye corners lie closer
-    are left out, since errors are shares of that distance. spec, model: YAML and .tflite of a
-    model of your own; without them the landmark model of face_landmarker.task.
+    split: of the release; a pack of "train" calibrates and does not judge. min_interocular_px:
+    faces whose labelled outer eye corners lie closer are left out, since errors are shares of that
+    distance. limit: items at most, None for all. is_unreviewed: labels that no person has looked at
+    may place crops and judge; by itself only where the release was declared so. chain: the name of
+    one that ships here, or a YAML file. models: files that take the place of the chain's, by net.
+    best: image_id of the best photo, None for one that looks straight ahead in light from the
+    front.
     """
 
     split: Split = "test"
     min_interocular_px: Annotated[float, Field(gt=0)] = 10.0
     slices: SliceParams = SliceParams()
-    spec: Path | None = None
-    model: Path | None = None
+    limit: Annotated[int | None, Field(ge=1)] = None
+    is_unreviewed: bool = False
+    chain: str = DEFAULT_CHAIN
+    models: dict[str, Path] = Field(default_factory=dict)
+    best: Sha256 | None = None
 
 
 @dataclass(frozen=True)
@@ -72,30 +78,88 @@ class Pack:
     record: PackRecord
     items: tuple[PackItem, ...]
 
-    @cached_property
-    def crops(self) -> list[NDArray[np.uint8]]:
-        """By image shard (n, S, S, 3) uint8 RGB, read from disk as needed."""
-        return open_crops(self.path / "crops")
+    @property
+    def chain(self) -> Chain:
+        """What runs on it."""
+        return self.record.chain
 
     @cached_property
-    def transforms(self) -> NDArray[np.float64]:
-        """(N, 2, 3) float64: xy px of the original → xy px of the crop."""
-        return read_array(self.path / "transforms")
-
-    @cached_property
-    def reference_outputs(self) -> dict[str, NDArray[np.float32]]:
-        """(N, …) float32 by output name, as the reference kernels gave them when sealed."""
+    def pixels(self) -> dict[str, list[NDArray[np.uint8]]]:
+        """By net and image shard (n, …), what it sees before the table; read as needed."""
         return {
-            name: read_array(self.path / "reference" / name) for name in self.record.spec.outputs
+            net: [np.asarray(np.load(file, mmap_mode="r")) for file in self._files(net, "inputs")]
+            for net in self.chain.nets
         }
 
-    def require_faces(self) -> None:
+    @cached_property
+    def values(self) -> dict[str, NDArray[np.generic]]:
+        """By net (256, 3): what byte b in channel c becomes."""
+        return {net: np.load(self.path / "nets" / net / "values.npy") for net in self.chain.nets}
+
+    @cached_property
+    def transforms(self) -> dict[str, NDArray[np.float64]]:
+        """By net (N, 2, 3): xy px of the picture → xy px of the input; NaN where it saw nothing."""
+        return {net: read_array(self.path / "nets" / net / "transforms") for net in self.chain.nets}
+
+    @cached_property
+    def reference_outputs(self) -> dict[str, dict[str, NDArray[np.float32]]]:
+        """By net and output (N, …), as the reference kernels gave them when sealed."""
+        return {
+            name: {
+                output: read_array(self.path / "nets" / name / "reference" / output)
+                for output in net.outputs
+            }
+            for name, net in self.chain.nets.items()
+        }
+
+    @cached_property
+    def rule_values(self) -> dict[str, NDArray[Any]]:
+        """By rule (N, …), as they followed from the reference's outputs."""
+        return {rule: read_array(self.path / "rules" / rule) for rule in self.chain.rules}
+
+    def tensors(self, net: str) -> Iterator[NDArray[np.generic]]:
+        """The net's input (1, …) of each item, in order."""
+        layout = self.chain.nets[net].input.layout
+        for row in one_after_another.from_iterable(self.pixels[net]):
+            yield tensor(np.asarray(row), self.values[net], layout)
+
+    def pictures(self) -> Iterator[Picture]:
+        """The items with their pictures, in order."""
+        for item in self.items:
+            yield self.picture(item)
+
+    def picture(self, item: PackItem) -> Picture:
+        """One item with its picture."""
+        return Picture(item, (self.path / item.file).read_bytes)
+
+    def fed(self) -> Iterator[Mapping[str, Fed]]:
+        """What each net is to see of each item, in order."""
+        rows = {
+            net: zip(one_after_another.from_iterable(shards), self.transforms[net], strict=True)
+            for net, shards in self.pixels.items()
+        }
+        for _ in self.items:
+            yield {net: Fed(np.asarray(seen), where) for net, (seen, where) in _next_of(rows)}
+
+    def require_items(self) -> None:
         """Raise InputError where there is nothing to run on: the split had no usable face."""
         if not self.items:
             raise InputError(
                 f"The pack {self.path} holds no face: label more images of the split "
                 f"{self.record.split} (left_out.jsonl says what each lacks), or pack another split."
             )
+
+    def require_purpose(self, purpose: str) -> None:
+        """Raise InputError where it is another: what calibrates does not judge, and the reverse."""
+        if self.record.purpose != purpose:
+            wanted = "train" if purpose == "calibration" else "test"
+            raise InputError(
+                f"{self.path} is a {self.record.purpose} pack, of the split {self.record.split}: "
+                f"for {purpose} seal one with --split {wanted}."
+            )
+
+    def _files(self, net: str, array: str) -> list[Path]:
+        return array_files(self.path / "nets" / net / array)
 
 
 def seal(
@@ -108,42 +172,61 @@ def seal(
     """Seal a split of the release folder `release` as the pack folder `out`; returns `out`.
 
     The largest face of each image is the one tested. `cache` holds the model weights; `on_item` is
-    called once per face when its reference outputs are there. The same release, params and machine
+    called once per item when its reference outputs are there. The same release, params and machine
     give the same bytes. A split without a usable face gives a pack that holds none. Raises
-    InputError where `out` is a folder that is no pack, SettingsError and UnavailableError where
-    spec or model cannot be had.
+    InputError where `out` is a folder that is no pack, or where labels are unreviewed and may not
+    be; SettingsError and UnavailableError where chain or models cannot be had.
     """
     if out.exists() and not (out / "pack.json").is_file():
         raise InputError(f"{out} exists and is no pack: choose another folder for the pack.")
-    spec = load_spec(params.spec or DEFAULT_SPEC)
-    model = params.model or default_model(cache)
+    described = chain_file(params.chain)
+    chain = load_chain(described)
+    files = model_files(chain, cache, params.models, described.parent)
     source = open_release(release, split=params.split)
     source.verify()
-    subjects, left_out = subjects_of(source, spec, params.slices, params.min_interocular_px)
+    usable, left_out = subjects_of(source, chain, params.slices, params.min_interocular_px)
+    subjects = usable if params.limit is None else limited(usable, params.limit)
+    _require_review(subjects, params, source.card.is_unreviewed)
+    best = _best(subjects, chain, params.best)
+    engine, keys = open_engine(chain, files, _REFERENCE, threads=1)
+    nothing = engine.nothing()
     with folder_written_aside(out) as aside:
-        _write_images(subjects, aside, spec)
+        for subject in subjects:
+            write_bytes(aside / subject.item.file, subject.source.content())
+        for name, net in chain.nets.items():
+            (aside / "nets" / name).mkdir(parents=True)
+            np.save(aside / "nets" / name / "values.npy", value_table(net.input))
         _write_attribution(subjects, aside / "ATTRIBUTION.csv")
-        write_records(aside / "items.jsonl", (subject.item for subject in subjects))
+        items = [subject.item for subject in subjects]
+        write_records(aside / "items.jsonl", items)
+        write_slices(aside / "slices.csv", items)
         write_records(aside / "left_out.jsonl", left_out)
-        crops = open_crops(aside / "crops")
-        result = infer(
-            model, crops, spec, "reference", threads=1, at_once=cpu_count() or 1, on_item=on_item
+
+        def picture(item: PackItem) -> Picture:
+            return Picture(item, (aside / item.file).read_bytes)
+
+        looks = look_at_all(
+            lambda: open_engine(chain, files, _REFERENCE, threads=1)[0],
+            (Given(picture(item)) for item in items),
+            best=Given(picture(best)) if best else None,
+            at_once=cpu_count() or 1,
         )
-        shards = [subject.source.image_shard for subject in subjects]
-        for name, values in result.outputs.items():
-            write_array(aside / "reference" / name, values, shards)
+        _write_arrays(aside, subjects, looks, nothing, on_item)
         record = PackRecord(
             release=source.card.name,
             version=source.card.version,
             release_digest=source.card.digest,
             split=params.split,
+            purpose="calibration" if params.split == "train" else "test",
             review_state=_review_state(subjects),
-            item_count=len(subjects),
+            limit=params.limit,
+            item_count=len(items),
             left_out_count=len(left_out),
-            spec=spec,
-            model=_model_ref(params.model, result.key.model_sha256),
-            reference_key=result.key,
-            files=dict(sorted(_checksums(aside))),
+            best_image_id=best.image_id if best else None,
+            chain=chain,
+            nets=_nets(engine, files, keys, nothing),
+            rules=_rules(chain, nothing),
+            files=checksums(aside, besides="pack.json"),
             digest="",
         )
         write_text(aside / "pack.json", sealed(record).model_dump_json(indent=2) + "\n")
@@ -171,45 +254,44 @@ def open_pack(path: Path) -> Pack:
         raise IntegrityError(
             f"{path / 'pack.json'} was changed after sealing: seal the pack again."
         )
-    for name, sha256 in record.files.items():
-        file = path / name
-        if not file.is_file() or file_sha256(file) != sha256:
-            raise IntegrityError(
-                f"{file} is missing or was changed after sealing: copy or seal the pack again."
-            )
+    compare_checksums(path, record.files, "copy or seal the pack again")
     return Pack(path, record, tuple(read_records(path / "items.jsonl", PackItem)))
 
 
-def open_crops(folder: Path) -> list[NDArray[np.uint8]]:
-    """The crops of each image shard (n, S, S, 3), read from disk as needed."""
-    return [np.asarray(np.load(file, mmap_mode="r")) for file in array_files(folder)]
+def write_slices(path: Path, items: Sequence[PackItem]) -> None:
+    """Write slices.csv: a line for every item and axis."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["index", "image_id", "axis", "cell"])
+    for item in items:
+        rows.writerows((item.index, item.image_id, *cell) for cell in item.slices.items())
+    write_text(path, text.getvalue())
 
 
-def _write_images(subjects: list[Subject], folder: Path, spec: ModelSpec) -> None:
-    """Write originals, crops and transforms, one image in memory at a time."""
-    side_px = spec.input_px
-    transforms = np.empty((len(subjects), 2, 3))
-    by_shard = [list(own) for _, own in groupby(subjects, lambda one: one.source.image_shard)]
-    (folder / "crops").mkdir()
-    for own in by_shard or [[]]:
-        shard = own[0].source.image_shard if own else 0
-        crops = open_memmap(
-            array_file(folder / "crops", shard),
-            mode="w+",
-            dtype=np.uint8,
-            shape=(len(own), side_px, side_px, 3),
-        )
-        for row, subject in enumerate(own):
-            content = subject.source.content()
-            write_bytes(folder / subject.item.file, content)
-            points = subject.face.landmarks[spec.label_schema].points
-            corners = [points[corner] for corner in spec.eye_corners]
-            transform = crop_transform(subject.face.box, corners, spec.crop_factor, side_px)
-            transforms[subject.item.index] = transform
-            crops[row] = cut(decode(content), transform, side_px)
-        crops.flush()
-    shards = [subject.source.image_shard for subject in subjects]
-    write_array(folder / "transforms", transforms, shards)
+def _write_arrays(
+    folder: Path,
+    subjects: Sequence[Subject],
+    looks: Iterator[Stages],
+    nothing: Stages,
+    on_item: Callable[[], None],
+) -> None:
+    """Write what the reference saw and said, one item in memory at a time."""
+    for shard, own in groupby(subjects, lambda subject: subject.source.image_shard):
+        count = len(list(own))
+        writer = RowWriter(partial(_file_of, folder, shard), count)
+        for row in range(count):
+            for array, value in pack_rows(next(looks)):
+                writer.put(array, row, value)
+            on_item()
+        writer.close()
+    if not subjects:
+        writer = RowWriter(partial(_file_of, folder, 0), 0)
+        for array, value in pack_rows(nothing):
+            writer.put_none(array, like=value)
+
+
+def _file_of(folder: Path, shard: int, array: str) -> Path:
+    return array_file(folder / array, shard)
 
 
 def _write_attribution(subjects: list[Subject], path: Path) -> None:
@@ -226,6 +308,64 @@ def _write_attribution(subjects: list[Subject], path: Path) -> None:
     write_text(path, text.getvalue())
 
 
+def _nets(
+    engine: Engine, files: Mapping[str, Path], keys: Mapping[str, ParityKey], nothing: Stages
+) -> dict[str, PackNet]:
+    found = {}
+    for name, net in engine.chain.nets.items():
+        found[name] = PackNet(
+            model=net_ref(net.net, files[name]),
+            key=keys[name],
+            input_shape=net.input.shape,
+            input_dtype=net.input.dtype,
+            outputs={
+                output: value.shape for output, value in answer_of(nothing, name).outputs.items()
+            },
+        )
+    return found
+
+
+def _rules(chain: Chain, nothing: Stages) -> dict[str, PackRule]:
+    found = {}
+    for name, rule in chain.rules.items():
+        value = value_of(nothing, name)
+        found[name] = PackRule.model_validate(
+            {"shape": value.shape, "dtype": value.dtype.name, "labels": rule.labels}
+        )
+    return found
+
+
+def _best(subjects: Sequence[Subject], chain: Chain, wanted: str | None) -> PackItem | None:
+    """The best photo, where a rule compares with one."""
+    if not any(rule.is_relative for rule in chain.rules.values()):
+        return None
+    items = [subject.item for subject in subjects]
+    if wanted is None:
+        return best_photo(items)
+    chosen = next((item for item in items if item.image_id == wanted), None)
+    if chosen is None:
+        raise SettingsError(
+            f"The best photo {wanted} is not among the {len(items)} items: give the image_id of "
+            "one that is."
+        )
+    return chosen
+
+
+def _require_review(subjects: Sequence[Subject], params: PackParams, is_declared: bool) -> None:
+    """Raise InputError where labels that no person has looked at would judge, and nobody said so.
+
+    A calibration pack judges nothing.
+    """
+    unreviewed = sum(subject.item.origin == "model" for subject in subjects)
+    is_allowed = params.is_unreviewed or is_declared or params.split == "train"
+    if unreviewed and not is_allowed:
+        raise InputError(
+            f"{unreviewed} of the {len(subjects)} faces to test have labels that no person has "
+            "looked at: have them reviewed, or say --unreviewed (pack.is_unreviewed in "
+            "params.yaml), which every result will repeat."
+        )
+
+
 def _review_state(subjects: list[Subject]) -> ReviewState:
     reviewed = sum(subject.item.origin != "model" for subject in subjects)
     if reviewed == 0:
@@ -233,25 +373,12 @@ def _review_state(subjects: list[Subject]) -> ReviewState:
     return "reviewed" if reviewed == len(subjects) else "partly_reviewed"
 
 
-def _model_ref(own_model: Path | None, sha256: str) -> ModelRef:
-    if own_model is None:
-        return default_model_ref(sha256)
-    return ModelRef(
-        name=own_model.stem, sha256=sha256, licence="not stated", is_commercial_use_allowed=False
-    )
-
-
-def _checksums(folder: Path) -> Iterator[tuple[str, str]]:
-    for file in folder.rglob("*"):
-        if file.is_file():
-            yield file.relative_to(folder).as_posix(), file_sha256(file)
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 of a file, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _digest(record: PackRecord) -> str:
     return hashlib.sha256(record.model_dump_json(exclude={"digest"}).encode()).hexdigest()
+
+
+def _next_of(
+    rows: Mapping[str, Iterator[tuple[NDArray[np.uint8], NDArray[np.float64]]]],
+) -> Iterator[tuple[str, tuple[NDArray[np.uint8], NDArray[np.float64]]]]:
+    for net, each in rows.items():
+        yield net, next(each)

@@ -7,10 +7,25 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from mirrorset.records import ModelRef, Origin, ParityKey, Record, Sha256, Split, Xy
+from mirrorset.records import (
+    LightSide,
+    Mask,
+    ModelRef,
+    Origin,
+    ParityKey,
+    Pose,
+    Record,
+    Sha256,
+    Split,
+    Xy,
+    Xyxy,
+)
+from parity.chain import Chain
 from parity.slices import known_slice
 
 ReviewState = Literal["unreviewed", "reviewed", "partly_reviewed"]
+Purpose = Literal["test", "calibration"]
+Fed = Literal["tensors", "images"]
 Outcome = Literal["pass", "fail", "not_enough_evidence"]
 Metric = Literal[
     "tensor_max_abs",
@@ -23,77 +38,84 @@ Metric = Literal[
 ]
 
 
-# --- what a model is --------------------------------------------------------------------------
-
-
-class ModelSpec(Record):
-    """How to feed a landmark model and how to read it: all that differs between two such models.
-
-    input_px: side of its square RGB input, float32 [1, input_px, input_px, 3].
-    input_range: what the bytes 0 and 255 become.
-    crop_factor: side of the square crop over the longer side of the labelled face box.
-    outputs: names for the model's outputs, in the model's order.
-    points_output: the one that holds the landmarks; point_count × point_values floats, x and y
-        first. points_unit: "px" of the input, or "share" of its side.
-    presence_output, presence_threshold: the raw output above which the model says "a face".
-    label_schema: the labels' landmark schema. label_points: label index → index of the model's
-        point that marks the same place; only points that both schemes define alike.
-    eye_corners: label indices of the two outer eye corners, whose distance normalises errors.
-    """
-
-    name: str
-    input_px: int
-    input_range: tuple[float, float]
-    crop_factor: float
-    outputs: tuple[str, ...]
-    points_output: str
-    point_count: int
-    point_values: int
-    points_unit: Literal["px", "share"]
-    presence_output: str | None = None
-    presence_threshold: float = 0.0
-    label_schema: str
-    label_points: dict[int, int]
-    eye_corners: tuple[int, int]
-
-
 # --- the pack ---------------------------------------------------------------------------------
 
 
 class PackItem(Record):
-    """One face of the test set: row `index` of the arrays, shard after shard.
+    """One picture of the test set with the face that is tested: row `index` of the arrays.
 
-    file: the original image inside the pack. label_points: xy px of the original image, in the
-    order of the spec's label_points. interocular_px: distance of the labelled outer eye corners.
-    slices: axis → cell ("pose": "frontal").
+    file: the released picture inside the pack. box, eye_corners: of the labelled face, xyxy and xy
+    px of the picture, the corners in the order of the chain's truth. label_points: likewise, in the
+    order of its label_points. interocular_px: distance of the eye corners. pose, lighting, masks:
+    as labelled, where they are. origin: who placed the labels. slices: axis → cell ("pose":
+    "frontal").
     """
 
     index: int
     image_id: Sha256
     face_id: str
     file: str
-    label_points: tuple[Xy, ...]
+    width_px: int
+    height_px: int
+    box: Xyxy
+    eye_corners: tuple[Xy, Xy]
     interocular_px: float
+    label_points: tuple[Xy, ...] = ()
+    pose: Pose | None = None
+    lighting: LightSide | None = None
+    masks: tuple[Mask, ...] = ()
     origin: Origin
     slices: dict[str, str]
 
 
-class PackRecord(Record):
-    """pack.json: what was sealed. files: sha256 by path inside the pack, pack.json excepted.
+class PackNet(Record):
+    """A net of the chain as it was sealed.
 
+    key: what the reference outputs were made with. input_shape, outputs: shapes of one item, in the
+    model's own order of axes, without the batch's; input_dtype: what the sealed values become.
+    """
+
+    model: ModelRef
+    key: ParityKey
+    input_shape: tuple[int, ...]
+    input_dtype: str
+    outputs: dict[str, tuple[int, ...]]
+
+
+class PackRule(Record):
+    """What a rule's value is: shape of one item (() is one number), dtype, and the words that
+    whole numbers stand for (-1 stands for none of them).
+    """
+
+    shape: tuple[int, ...]
+    dtype: Literal["float64", "int64", "uint8"]
+    labels: tuple[str, ...] = ()
+
+
+class PackRecord(Record):
+    """pack.json: what was sealed.
+
+    purpose: a pack of the training split calibrates and judges nothing; any other judges and never
+    calibrates. review_state: of the labels. limit: how many items were wanted at most, None for
+    all. best_image_id: the best photo, which relative rules compare with; None without such rules
+    or items. nets, rules: by stage. files: sha256 by path inside the pack, pack.json excepted.
     digest: sha256 over every other field, so it names the whole content of the pack.
     """
 
+    format_version: Literal[2] = 2
     release: str
     version: str
     release_digest: str
     split: Split
+    purpose: Purpose
     review_state: ReviewState
+    limit: int | None = None
     item_count: int
     left_out_count: int
-    spec: ModelSpec
-    model: ModelRef
-    reference_key: ParityKey
+    best_image_id: Sha256 | None = None
+    chain: Chain
+    nets: dict[str, PackNet]
+    rules: dict[str, PackRule]
     files: dict[str, Sha256]
     digest: str
 
@@ -102,25 +124,57 @@ class PackRecord(Record):
 
 
 class Latency(Record):
-    """Time of one inference over the pack's items, after warm-up, in ms."""
+    """Time of one inference over the run's items, after warm-up, in ms."""
 
     median_ms: float
     mean_ms: float
     p95_ms: float
 
 
-class RunRecord(Record):
-    """run.json: what ran on which pack. release, version: what the pack was sealed from. outputs:
-    sha256 by output name of <name>.npy.
+class RunNet(Record):
+    """What ran as one net of the chain. model_file: its name. latency: None where not timed."""
+
+    key: ParityKey
+    model_file: str
+    latency: Latency | None = None
+
+
+class NotRunnable(Record):
+    """A model file that cannot run where `key` says: a finding, like any other.
+
+    reason: a clause, in the runtime's words or the way its process died.
     """
 
+    model_file: str
+    key: ParityKey
+    reason: str
+
+
+class RunRecord(Record):
+    """run.json: what ran on which pack.
+
+    release, version, review_state: as the pack says. fed: "tensors", each net got the inputs that
+    the pack holds; "images", the chain ran from the pictures on. image_ids: the items in the order
+    of the arrays' rows; any order, each once, some may be missing. nets, not_runnable: by stage;
+    some may be missing. files: sha256 by path inside the run, run.json excepted.
+    """
+
+    format_version: Literal[2] = 2
     pack_digest: str
     release: str
     version: str
-    model_file: str
-    key: ParityKey
-    latency: Latency
-    outputs: dict[str, Sha256]
+    review_state: ReviewState
+    fed: Fed
+    image_ids: tuple[Sha256, ...]
+    nets: dict[str, RunNet]
+    not_runnable: dict[str, NotRunnable] = Field(default_factory=dict)
+    files: dict[str, Sha256]
+
+    @property
+    def keys(self) -> dict[str, ParityKey]:
+        """By net, of those that ran and those that could not."""
+        ran = {name: net.key for name, net in self.nets.items()}
+        return ran | {name: one.key for name, one in self.not_runnable.items()}
 
 
 # --- the comparison ---------------------------------------------------------------------------
@@ -144,10 +198,21 @@ class Estimate(Measured):
     high: float
 
 
+class NetComparison(Measured):
+    """What ran as one net in both runs, and how long it took; None where it was not timed."""
+
+    net: str
+    reference: ParityKey
+    candidate: ParityKey
+    reference_latency: Latency | None = None
+    candidate_latency: Latency | None = None
+
+
 class TensorDeviation(Measured):
     """How far the candidate's output lies from the reference's, over all images.
 
-    max_abs, mean_abs: in the output's own unit. cosine: lowest cosine similarity of any image.
+    output: "net/output". max_abs, mean_abs: in the output's own unit. cosine: lowest cosine
+    similarity of any image.
     """
 
     output: str
@@ -183,8 +248,8 @@ class Gate(Record):
     """A limit that a comparison must keep.
 
     slice: "all", one cell ("pose=left") or an axis ("pose": each of its cells is judged).
-    output: which output `tensor_max_abs` looks at. limit: the measure may reach it, not exceed it.
-    minimum_count: with fewer images there is no verdict.
+    output: "net/output", which `tensor_max_abs` looks at. limit: the measure may reach it, not
+    exceed it. minimum_count: with fewer images there is no verdict.
     """
 
     metric: Metric
@@ -207,25 +272,27 @@ class GateVerdict(Measured):
 class Comparison(Measured):
     """Two runs on one pack, side by side.
 
-    review_state: of the labels behind reference_nme, candidate_nme and nme_increase.
-    latency_ratio: candidate's median over the reference's, None where one was not timed.
+    chain: its name. review_state: of the labels behind reference_nme, candidate_nme and
+    nme_increase. count: items that both runs hold. nets: those that both runs hold. not_runnable:
+    those that the candidate's kernels cannot run. latency_ratio: candidate's medians over the
+    reference's, all nets together; None where one was not timed.
     """
 
     release: str
     version: str
     pack_digest: str
+    chain: str
     review_state: ReviewState
     count: int
-    reference: ParityKey
-    candidate: ParityKey
+    nets: tuple[NetComparison, ...]
+    not_runnable: dict[str, NotRunnable] = Field(default_factory=dict)
     tensors: tuple[TensorDeviation, ...]
     slices: tuple[SliceRow, ...]
-    reference_latency: Latency | None
-    candidate_latency: Latency | None
     latency_ratio: float | None
     gates: tuple[GateVerdict, ...]
 
     @property
     def has_failed(self) -> bool:
-        """Whether any gate failed; "not enough evidence" is no failure."""
-        return any(verdict.verdict == "fail" for verdict in self.gates)
+        """Whether any gate failed or any net cannot run; "not enough evidence" is no failure."""
+        is_failed = any(verdict.verdict == "fail" for verdict in self.gates)
+        return is_failed or bool(self.not_runnable)

@@ -1,74 +1,110 @@
-"""A run: one model, one kernel, one pack → outputs and the key of what ran where.
+"""A run: models and kernels on one pack → what every stage gave, and the keys of what ran where.
 
-run.json   RunRecord
-NAME.npy   (N, …) float32: each output, row by row as in the pack
+docs/parity.md describes the folder, which phones and other programs write as well.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from mirrorset.errors import InputError, IntegrityError
+from mirrorset.errors import InputError
 from mirrorset.files import folder_written_aside, write_text
-from mirrorset.records import ParityKey
+from parity.arrays import RowWriter
+from parity.chain import Chain
+from parity.engine import Given, look_at_all
+from parity.host import open_what_runs
 from parity.kernels import Kernel
-from parity.litert import infer
-from parity.pack import Pack, file_sha256
-from parity.records import Latency, RunRecord
+from parity.pack import Pack
+from parity.recording import run_rows
+from parity.records import Fed, Latency, RunNet, RunRecord
+from parity.rules.rule import answer_of
+from parity.seals import checksums, compare_checksums
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a model said of a pack: outputs by name, each (N, …) float32; None where not timed."""
+    """What was said of a pack; rows are in the order of record.image_ids.
 
-    pack_digest: str
-    key: ParityKey
-    latency: Latency | None
-    outputs: dict[str, NDArray[np.float32]]
+    outputs: by net and output (N, …) float32. transforms: by net (N, 2, 3), where the run kept
+    them. rules: by rule (N, …), where it kept them. inputs: by net, the tensors (N, …) that were
+    kept; read as needed.
+    """
+
+    record: RunRecord
+    outputs: dict[str, dict[str, NDArray[np.float32]]]
+    transforms: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    rules: dict[str, NDArray[Any]] = field(default_factory=dict)
+    inputs: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What ran, for a sentence: "xnnpack"."""
+        return ", ".join(dict.fromkeys(key.kernel for key in self.record.keys.values()))
 
 
 def run(
     pack: Pack,
-    model: Path,
+    files: Mapping[str, Path],
     kernel: Kernel,
     threads: int,
     out: Path,
     *,
+    fed: Fed = "tensors",
+    chain: Chain | None = None,
+    is_input_kept: bool = False,
     on_item: Callable[[], None] = lambda: None,
 ) -> RunResult:
-    """Run the .tflite file `model` on `pack` and keep the result as the folder `out`.
+    """Run the model files `files`, one for each net, on `pack`, and keep it as the folder `out`.
 
-    The model must take and give what the pack's spec says. `on_item` is called once per face.
-    Raises InputError where it does not, where the pack holds no face, or where `out` is a folder
-    that is no run; SettingsError for an unknown kernel or fewer than one thread.
+    A net that cannot run is kept as such, and what follows from it is left out.
+
+    fed: "tensors" shows each net the inputs that the pack holds; "images" lets the chain see the
+    pictures. chain: of the same stages, which preprocesses in its own way; by itself the pack's.
+    is_input_kept: keep the tensors that the nets got, too. `on_item` is called once per item.
+    Times are of the inference alone, item by item, after warm-up. Raises InputError where a model
+    does not take and give what the chain says, where the pack holds no face, or where `out` is a
+    folder that is no run; SettingsError for an unknown kernel or fewer than one thread.
     """
-    pack.require_faces()
+    pack.require_items()
     if out.exists() and not (out / "run.json").is_file():
         raise InputError(f"{out} exists and is no run: choose another folder for the run.")
-    result = infer(model, pack.crops, pack.record.spec, kernel, threads=threads, on_item=on_item)
-    latency = Latency(
-        median_ms=round(float(np.median(result.elapsed_ms)), 3),
-        mean_ms=round(float(result.elapsed_ms.mean()), 3),
-        p95_ms=round(float(np.quantile(result.elapsed_ms, 0.95)), 3),
-    )
+    opened = open_what_runs(chain or pack.chain, files, kernel, threads, fed)
+    opened.engine.warm_up()
+    elapsed_ms: dict[str, list[float]] = {name: [] for name in opened.keys}
     with folder_written_aside(out) as aside:
-        for name, values in result.outputs.items():
-            np.save(aside / f"{name}.npy", values)
+        writer = RowWriter(lambda array: aside / f"{array}.npy", len(pack.items))
+        for row, stages in enumerate(
+            look_at_all(lambda: opened.engine, _given(pack, fed), best=_best(pack, fed))
+        ):
+            for array, value in run_rows(stages, fed == "images", is_input_kept):
+                writer.put(array, row, value)
+            for name in opened.keys:
+                elapsed_ms[name].append(answer_of(stages, name).elapsed_ms)
+            on_item()
+        writer.close()
         record = RunRecord(
             pack_digest=pack.record.digest,
             release=pack.record.release,
             version=pack.record.version,
-            model_file=model.name,
-            key=result.key,
-            latency=latency,
-            outputs={name: file_sha256(aside / f"{name}.npy") for name in result.outputs},
+            review_state=pack.record.review_state,
+            fed=fed,
+            image_ids=tuple(item.image_id for item in pack.items),
+            nets={
+                name: RunNet(
+                    key=key, model_file=files[name].name, latency=_latency(elapsed_ms[name])
+                )
+                for name, key in opened.keys.items()
+            },
+            not_runnable=opened.not_runnable,
+            files=checksums(aside, besides="run.json"),
         )
         write_text(aside / "run.json", record.model_dump_json(indent=2) + "\n")
-    return RunResult(pack.record.digest, result.key, latency, result.outputs)
+    return _read(out, record)
 
 
 def open_run(path: Path) -> RunResult:
@@ -82,14 +118,64 @@ def open_run(path: Path) -> RunResult:
         raise InputError(
             f"{path} is no run of this version: make one with `mirrorset parity run`."
         ) from None
-    for name, sha256 in record.outputs.items():
-        file = path / f"{name}.npy"
-        if not file.is_file() or file_sha256(file) != sha256:
-            raise IntegrityError(f"{file} is missing or was changed: run the model again.")
-    outputs = {name: np.asarray(np.load(path / f"{name}.npy")) for name in record.outputs}
-    return RunResult(record.pack_digest, record.key, record.latency, outputs)
+    compare_checksums(path, record.files, "run the model again")
+    return _read(path, record)
 
 
 def reference_of(pack: Pack) -> RunResult:
     """The reference kernels' run that is sealed into the pack; it was not timed."""
-    return RunResult(pack.record.digest, pack.record.reference_key, None, pack.reference_outputs)
+    record = RunRecord(
+        pack_digest=pack.record.digest,
+        release=pack.record.release,
+        version=pack.record.version,
+        review_state=pack.record.review_state,
+        fed="images",
+        image_ids=tuple(item.image_id for item in pack.items),
+        nets={
+            name: RunNet(key=net.key, model_file=net.model.name)
+            for name, net in pack.record.nets.items()
+        },
+        files={},
+    )
+    return RunResult(record, pack.reference_outputs, pack.transforms, pack.rule_values)
+
+
+def _given(pack: Pack, fed: Fed) -> Iterator[Given]:
+    if fed == "images":
+        return (Given(picture) for picture in pack.pictures())
+    return (Given(*one) for one in zip(pack.pictures(), pack.fed(), strict=True))
+
+
+def _best(pack: Pack, fed: Fed) -> Given | None:
+    wanted = pack.record.best_image_id
+    if wanted is None:
+        return None
+    return next(one for one in _given(pack, fed) if one.picture.item.image_id == wanted)
+
+
+def _latency(elapsed_ms: list[float]) -> Latency | None:
+    """Of the items that the net had something to look at in."""
+    timed = np.array(elapsed_ms)
+    timed = timed[np.isfinite(timed)]
+    if not timed.size:
+        return None
+    return Latency(
+        median_ms=round(float(np.median(timed)), 3),
+        mean_ms=round(float(timed.mean()), 3),
+        p95_ms=round(float(np.quantile(timed, 0.95)), 3),
+    )
+
+
+def _read(path: Path, record: RunRecord) -> RunResult:
+    result = RunResult(record, {name: {} for name in record.nets})
+    for file in record.files:
+        kind, *names = Path(file).with_suffix("").parts
+        if kind == "rules":
+            result.rules[names[0]] = np.load(path / file)
+        elif names[1] == "input":
+            result.inputs[names[0]] = np.load(path / file, mmap_mode="r")
+        elif names[1] == "transforms":
+            result.transforms[names[0]] = np.load(path / file)
+        else:
+            result.outputs[names[0]][names[1]] = np.load(path / file)
+    return result

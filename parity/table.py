@@ -48,7 +48,11 @@ def render(comparison: Comparison) -> Table:
     looks at.
     """
     table = Table(
-        title=f"{_key(comparison.candidate)} against {_key(comparison.reference)}",
+        title="\n".join(
+            f"{net.net}: {_key(net.candidate)} against {_key(net.reference)}"
+            for net in comparison.nets
+        )
+        or "Nothing ran",
         caption=(
             f"{comparison.release} {comparison.version}, {comparison.count} images; "
             f"{_REVIEW[comparison.review_state]}"
@@ -65,6 +69,9 @@ def render(comparison: Comparison) -> Table:
     for line in _lines(comparison):
         verdict = judged.pop(line[:3], None)
         table.add_row(*_cells(line, verdict))
+    for name, one in comparison.not_runnable.items():
+        what = f"{name} cannot run: {one.reason}"
+        table.add_row(what, "", "", "", "", "", _VERDICTS["fail"])
     for verdict in judged.values():
         gate = verdict.gate
         line = (gate.metric, gate.output, verdict.slice, verdict.count, verdict.measured)

@@ -116,20 +116,37 @@ class Latency(_Read):
     median_ms: float
 
 
+class Net(_Read):
+    """What ran as one network of the chain."""
+
+    net: str
+    reference: ParityKey
+    candidate: ParityKey
+    reference_latency: Latency | None = None
+    candidate_latency: Latency | None = None
+
+
 class Comparison(_Read):
     """Two runs on one pack, side by side."""
 
     release: str
     version: str
+    chain: str
     review_state: str
     count: int
-    reference: ParityKey
-    candidate: ParityKey
+    nets: tuple[Net, ...]
     tensors: tuple[TensorDeviation, ...]
     slices: tuple[SliceRow, ...]
-    reference_latency: Latency | None = None
-    candidate_latency: Latency | None = None
     gates: tuple[GateVerdict, ...]
+
+    @property
+    def title(self) -> str:
+        """What ran against what: "LiteRT xnnpack against LiteRT reference"."""
+        candidates, references = (
+            ", ".join(dict.fromkeys(f"{key.runtime} {key.kernel}" for key in keys))
+            for keys in ([net.candidate for net in self.nets], [net.reference for net in self.nets])
+        )
+        return f"{candidates} against {references}"
 
     @property
     def review_words(self) -> str:

@@ -1,19 +1,28 @@
 """`mirrorset parity`: seal a test set, run a model on it, judge what changed."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar, get_args
 
 import typer
 from rich.console import Console
 
 from flows.cli.app import HERE, Home, Json, show, working
 from mirrorset.errors import GateError, SettingsError
+from mirrorset.records import Split
 
 app = typer.Typer(
     help="Does the model on the device still do its job? Real images, never random noise.",
     invoke_without_command=True,
 )
 
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[NET=]FILE",
+        help="A .tflite file in place of the chain's; name the net where there are several.",
+    ),
+]
 Pack = Annotated[
     Path | None, typer.Option(help="A sealed pack's folder; by itself, the current release's.")
 ]
@@ -40,71 +49,117 @@ def parity(context: typer.Context, home: Home = HERE, is_json: Json = False) -> 
 
 @app.command()
 def pack(
-    out: Annotated[Path, typer.Option(help="The folder to seal into.")],
     release: Annotated[
-        Path | None, typer.Option(help="A release's folder; by itself, the workspace's current.")
+        Path | None, typer.Argument(help="A release's folder; by itself, the workspace's current.")
     ] = None,
+    *,
+    out: Annotated[Path, typer.Option(help="The folder to seal into.")],
+    split: Annotated[
+        str | None, typer.Option(help="test, val or train; a pack of train calibrates alone.")
+    ] = None,
+    chain: Annotated[
+        str | None, typer.Option(help="face_landmarks_detector, smart_mirror or a YAML file.")
+    ] = None,
+    model: Models = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Items at most, of all slices; the same each time.", min=1)
+    ] = None,
+    is_unreviewed: Annotated[
+        bool, typer.Option("--unreviewed", help="Let labels judge that nobody has looked at.")
+    ] = False,
+    is_tar: Annotated[bool, typer.Option("--tar", help="Write OUT.tar beside the folder.")] = False,
     home: Home = HERE,
     is_json: Json = False,
 ) -> None:
-    """Seal the test split of a release: originals, crops, reference outputs, checksums."""
+    """Seal a split of a release: pictures, tensors, reference outputs, labels, checksums."""
     from flows.progress import bar
     from flows.release_state import current_version
     from mirrorset.elsewhere import note
     from mirrorset.workspace import open_workspace
+    from parity.chain import chain_file, load_chain
     from parity.pack import PackParams, open_pack, seal
+    from parity.tar import tar_of, write_tar
 
     workspace = open_workspace(home)
     folder = release or workspace.release(workspace.dataset.name, current_version(workspace))
     params = workspace.params("pack", PackParams)
+    described = chain_file(chain or params.chain)
+    asked = {
+        "split": split and _chosen("split", split, get_args(Split)),
+        "chain": chain and str(described),
+        "models": params.models | _of_nets(model, list(load_chain(described).nets)),
+        "limit": limit,
+        "is_unreviewed": is_unreviewed or None,
+    }
+    params = params.model_copy(
+        update={name: value for name, value in asked.items() if value is not None}
+    )
     with working(is_json):
         progress = bar("seal")
         note(home, out)
         sealed = open_pack(seal(folder, out, params, workspace.settings.models, progress.step))
+        if is_tar:
+            note(home, tar_of(out))
+            write_tar(out, tar_of(out))
     show(sealed.record.model_dump(include=_PACK_FIELDS), is_json, f"Sealed into {out}")
 
 
-_PACK_FIELDS = {"release", "version", "split", "review_state", "item_count", "digest"}
+_PACK_FIELDS = {
+    *("release", "version", "split", "purpose", "review_state"),
+    *("item_count", "left_out_count", "digest"),
+}
 
 
 @app.command()
 def run(
-    out: Annotated[Path, typer.Option(help="The folder that gets outputs and parity key.")],
+    out: Annotated[Path, typer.Option(help="The folder that gets outputs and parity keys.")],
     pack: Pack = None,
-    model: Annotated[
-        Path | None, typer.Option(help="A .tflite file; by itself, face_landmarker's.")
-    ] = None,
-    kernel: Annotated[str, typer.Option(help="reference, optimised or xnnpack.")] = "xnnpack",
+    model: Models = None,
+    kernel: Annotated[
+        str, typer.Option(help="reference, optimised, xnnpack, xnnpack_fp16 or onnxruntime.")
+    ] = "xnnpack",
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+    fed: Annotated[
+        str,
+        typer.Option(help="tensors: each net sees the pack's; images: the chain sees pictures."),
+    ] = "tensors",
+    is_input_kept: Annotated[
+        bool, typer.Option("--keep-inputs", help="Keep the tensors that the nets got, too.")
+    ] = False,
     home: Home = HERE,
     is_json: Json = False,
 ) -> None:
-    """Run a model on every image of a pack, on one kind of kernel."""
+    """Run a chain on every item of a pack, on one kind of kernel."""
     from flows.progress import bar
     from mirrorset.elsewhere import note
     from mirrorset.settings import read_settings
     from parity.kernels import KERNELS
-    from parity.models import default_model
+    from parity.models import model_files
     from parity.pack import open_pack
+    from parity.records import Fed
     from parity.run import run as run_model
 
-    chosen = next((each for each in KERNELS if each == kernel), None)
-    if chosen is None:
-        raise SettingsError(f"--kernel {kernel} is none of {', '.join(KERNELS)}.")
     with working(is_json):
         opened = open_pack(pack or _current_pack(home))
         note(home, out)
         progress = bar("run", total=opened.record.item_count)
+        own = _of_nets(model, list(opened.chain.nets))
         result = run_model(
             opened,
-            model or default_model(read_settings(home).models),
-            chosen,
+            model_files(opened.chain, read_settings(home).models, own),
+            _chosen("kernel", kernel, KERNELS),
             threads,
             out,
+            fed=_chosen("fed", fed, get_args(Fed)),
+            is_input_kept=is_input_kept,
             on_item=progress.step,
         )
-    latency = result.latency.model_dump() if result.latency else None
-    show({"key": result.key.model_dump(), "latency": latency}, is_json, f"Ran into {out}")
+    record = result.record
+    show(
+        record.model_dump(include={"review_state", "fed", "nets", "not_runnable"}),
+        is_json,
+        f"Ran into {out}",
+    )
 
 
 @app.command()
@@ -140,36 +195,29 @@ def compare(
         raise GateError(f"A parity gate failed: {out} says which, and by how much.")
 
 
-@app.command("ingest-log")
-def ingest_log(
-    files: Annotated[
-        list[Path],
-        typer.Argument(help="What benchmark_model or litert-benchmark printed."),
-    ],
-    device: Annotated[str, typer.Option(help="The device, where the logs do not say it.")] = "",
-    model: Annotated[
-        Path | None, typer.Option(help="The .tflite file that ran, for its sha256.")
-    ] = None,
-    home: Home = HERE,
-    is_json: Json = False,
-) -> None:
-    """Keep the latencies that devices measured; the exit code is 7 where a run had failed."""
-    from flows.parity import ingest_logs
-    from parity.logs.table import render
+T = TypeVar("T", bound=str)
 
-    kept = ingest_logs(home, files, device, model)
-    failed = [run for run in kept.runs if run.failure]
-    counts = {"new": kept.new, "extended": kept.extended, "known": kept.known}
-    if is_json:
-        show({**counts, "failed": len(failed), "runs": kept.runs}, is_json, "")
-    else:
-        Console().print(render(kept.runs))
-        show({**counts, "failed": len(failed)}, is_json, "Benchmark runs kept")
-    if failed:
-        raise GateError(
-            f"{len(failed)} of {len(kept.runs)} benchmark runs failed on their device: "
-            f"{failed[0].failure}"
-        )
+
+def _chosen(option: str, given: str, choices: Sequence[T]) -> T:
+    """The one of `choices` that was given. Raises SettingsError naming them."""
+    for choice in choices:
+        if choice == given:
+            return choice
+    raise SettingsError(f"--{option} {given} is none of {', '.join(choices)}.")
+
+
+def _of_nets(given: Sequence[str] | None, nets: Sequence[str]) -> dict[str, Path]:
+    """What was given as NET=FILE, or as FILE where there is one net, by net."""
+    files = {}
+    for one in given or ():
+        net, equals, file = one.partition("=")
+        if not equals and len(nets) > 1:
+            raise SettingsError(
+                f"--model {one} does not say which net it is: give NET={one} with NET one of "
+                f"{', '.join(nets)}."
+            )
+        files[net if equals else nets[0]] = Path(file or net)
+    return files
 
 
 def _current_pack(home: Path) -> Path:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -40,9 +41,10 @@ from mirrorset.records import (
     Sighting,
 )
 from parity.arrays import array_files
+from parity.chain import CHAINS, DEFAULT_CHAIN
 from parity.compare import compare, read_comparison, write_comparison
 from parity.gates import load_gates
-from parity.models import DEFAULT_SPEC, default_model
+from parity.kernels import Kernel
 from parity.pack import Pack, PackParams, open_pack, seal
 from parity.records import Gate
 from parity.run import RunResult, open_run, reference_of, run
@@ -141,12 +143,17 @@ def portraits(shared_data: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def spec(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The default spec without the tip of the nose, which the human labels lack."""
-    values = yaml.safe_load(DEFAULT_SPEC.read_text())
-    del values["label_points"][30]
-    path = tmp_path_factory.mktemp("spec") / "spec.yaml"
-    path.write_text(yaml.safe_dump(values))
+def chain(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The default chain without the tip of the nose, which the human labels lack."""
+    return str(without_nose(DEFAULT_CHAIN, tmp_path_factory.mktemp("chain")))
+
+
+def without_nose(name: str, folder: Path) -> Path:
+    """The chain of that name in `folder`, holding no model to the tip of the nose."""
+    values = yaml.safe_load((CHAINS / f"{name}.yaml").read_text())
+    del values["truth"]["label_points"][30]
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
     return path
 
 
@@ -157,20 +164,20 @@ def release(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pack(
-    release: Path, spec: Path, model_cache: Path, tmp_path_factory: pytest.TempPathFactory
+    release: Path, chain: str, model_cache: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Pack:
     out = tmp_path_factory.mktemp("packs") / "faces"
-    return open_pack(seal(release, out, PackParams(spec=spec), model_cache))
+    return open_pack(seal(release, out, PackParams(chain=chain), model_cache))
 
 
 @pytest.fixture(scope="module")
 def model(model_cache: Path) -> Path:
-    return default_model(model_cache)
+    return fetch(load_registry()["face_landmarks_detector"], model_cache)
 
 
 @pytest.fixture(scope="module")
 def xnnpack(pack: Pack, model: Path, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
-    return run(pack, model, "xnnpack", 1, tmp_path_factory.mktemp("runs") / "xnnpack")
+    return run_on(pack, model, "xnnpack", tmp_path_factory.mktemp("runs") / "xnnpack")
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +186,11 @@ def coarse_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("coarse") / "coarse.tflite"
     path.write_bytes(with_weights(model, lambda weights: weights & 0xFFF8))
     return path
+
+
+def run_on(pack: Pack, model: Path, kernel: Kernel, out: Path) -> RunResult:
+    """The model on the pack of one net, on one thread."""
+    return run(pack, {"landmarks": model}, kernel, 1, out)
 
 
 def with_weights(model: Path, change: Callable[[Halves], Halves]) -> bytes:
@@ -196,14 +208,14 @@ def with_weights(model: Path, change: Callable[[Halves], Halves]) -> bytes:
 def test_pack_holds_what_the_model_sees_and_what_people_said(pack: Pack, release: Path) -> None:
     assert len(pack.items) == COUNT
     assert pack.record.review_state == "reviewed"
-    assert np.concatenate(pack.crops).shape == (COUNT, 256, 256, 3)
-    assert pack.reference_outputs["points"].shape[0] == COUNT
+    assert np.concatenate(pack.pixels["landmarks"]).shape == (COUNT, 256, 256, 3)
+    assert pack.reference_outputs["landmarks"]["points"].shape[0] == COUNT
     left_out = list(read_records(pack.path / "left_out.jsonl", Rejected))
     assert [rejected.reason for rejected in left_out] == ["no_face"]
     for item in pack.items:
         # The outer eye corners lie level, left of right, in the upper half of the crop.
-        points = dict(zip(pack.record.spec.label_points, item.label_points, strict=True))
-        corners = transform([points[36], points[45]], pack.transforms[item.index])
+        points = dict(zip(pack.chain.truth.label_points, item.label_points, strict=True))
+        corners = transform([points[36], points[45]], pack.transforms["landmarks"][item.index])
         assert corners[0, 1] == pytest.approx(corners[1, 1], abs=1e-6)
         assert corners[0, 0] < 128 < corners[1, 0]
         assert (pack.path / item.file).stat().st_size > 10_000
@@ -224,21 +236,22 @@ def test_crops_are_upright_faces_that_the_model_finds_where_people_do(
 def test_kernels_agree_on_real_portraits(pack: Pack, xnnpack: RunResult, tmp_path: Path) -> None:
     comparison = compare(pack, reference_of(pack), xnnpack, load_gates())
     by_output = {tensor.output: tensor for tensor in comparison.tensors}
-    assert 0 < by_output["points"].max_abs < 2e-3
-    assert by_output["points"].cosine > 0.999999
+    assert 0 < by_output["landmarks/points"].max_abs < 2e-3
+    assert by_output["landmarks/points"].cosine > 0.999999
     whole = comparison.slices[0]
     assert whole.nme_to_reference is not None
     assert 0 < whole.nme_to_reference.high < 1e-4
     assert not comparison.has_failed
     assert {verdict.verdict for verdict in comparison.gates} == {"pass"}
-    assert xnnpack.key.delegated_share == 1.0
-    assert xnnpack.latency is not None
+    (net,) = comparison.nets
+    assert net.candidate.delegated_share == 1.0
+    assert net.candidate_latency is not None
     write_comparison(tmp_path / "comparison.json", comparison)
     assert read_comparison(tmp_path / "comparison.json") == comparison
 
 
 def test_coarse_weights_fail_the_gates(pack: Pack, coarse_model: Path, tmp_path: Path) -> None:
-    candidate = run(pack, coarse_model, "xnnpack", 2, tmp_path / "run")
+    candidate = run(pack, {"landmarks": coarse_model}, "xnnpack", 2, tmp_path / "run")
     comparison = compare(pack, reference_of(pack), candidate, load_gates())
     assert comparison.has_failed
     failed = {verdict.gate.metric for verdict in comparison.gates if verdict.verdict == "fail"}
@@ -246,7 +259,7 @@ def test_coarse_weights_fail_the_gates(pack: Pack, coarse_model: Path, tmp_path:
     whole = comparison.slices[0]
     assert whole.nme_to_reference is not None
     assert 0.003 < whole.nme_to_reference.value < 0.02
-    assert comparison.candidate.model_sha256 != comparison.reference.model_sha256
+    assert comparison.nets[0].candidate.model_sha256 != comparison.nets[0].reference.model_sha256
     console = Console(width=160)
     with console.capture() as capture:
         console.print(render(comparison))
@@ -258,8 +271,8 @@ def test_a_model_that_gives_no_numbers_fails_every_gate(
 ) -> None:
     broken = tmp_path / "broken.tflite"
     broken.write_bytes(with_weights(model, lambda weights: np.full_like(weights, 0x7E00)))
-    candidate = run(pack, broken, "xnnpack", 1, tmp_path / "run")
-    assert np.isnan(candidate.outputs["points"]).all()
+    candidate = run_on(pack, broken, "xnnpack", tmp_path / "run")
+    assert np.isnan(candidate.outputs["landmarks"]["points"]).all()
     comparison = compare(pack, reference_of(pack), open_run(tmp_path / "run"), load_gates())
     assert {verdict.verdict for verdict in comparison.gates} == {"fail"}
 
@@ -269,10 +282,10 @@ def test_a_run_on_shifted_crops_fails_the_gates(
 ) -> None:
     copy = tmp_path / "pack"
     shutil.copytree(pack.path, copy)
-    for file in array_files(copy / "crops"):
+    for file in array_files(copy / "nets/landmarks/inputs"):
         np.save(file, np.roll(np.load(file), 12, axis=2))
     shifted = Pack(copy, pack.record, pack.items)
-    candidate = run(shifted, model, "xnnpack", 1, tmp_path / "run")
+    candidate = run_on(shifted, model, "xnnpack", tmp_path / "run")
     comparison = compare(pack, xnnpack, candidate, load_gates())
     verdicts = {verdict.gate.metric: verdict.verdict for verdict in comparison.gates}
     assert verdicts["nme_to_reference"] == "fail"
@@ -280,7 +293,7 @@ def test_a_run_on_shifted_crops_fails_the_gates(
 
 
 def test_few_images_are_not_enough_evidence(pack: Pack, coarse_model: Path, tmp_path: Path) -> None:
-    candidate = run(pack, coarse_model, "xnnpack", 1, tmp_path / "run")
+    candidate = run_on(pack, coarse_model, "xnnpack", tmp_path / "run")
     gate = Gate(metric="nme_to_reference", limit=1e-9, minimum_count=COUNT + 1)
     comparison = compare(pack, reference_of(pack), candidate, [gate])
     assert [verdict.verdict for verdict in comparison.gates] == ["not_enough_evidence"]
@@ -288,10 +301,10 @@ def test_few_images_are_not_enough_evidence(pack: Pack, coarse_model: Path, tmp_
 
 
 def test_unreviewed_labels_are_declared(
-    portraits: Path, spec: Path, model_cache: Path, tmp_path: Path
+    portraits: Path, chain: str, model_cache: Path, tmp_path: Path
 ) -> None:
     release = make_release(portraits, tmp_path / "work", "model", labelled=2)
-    pack = open_pack(seal(release, tmp_path / "pack", PackParams(spec=spec), model_cache))
+    pack = open_pack(seal(release, tmp_path / "pack", PackParams(chain=chain), model_cache))
     assert pack.record.review_state == "unreviewed"
     assert {item.origin for item in pack.items} == {"model"}
 
@@ -306,42 +319,53 @@ def test_a_split_without_a_face_gives_a_pack_that_holds_none(
         assert empty.items == ()
         assert empty.record.review_state == "unreviewed"
         assert (empty.record.item_count, empty.record.left_out_count) == (0, left_out)
-        assert [crops.shape for crops in empty.crops] == [(0, *pack.crops[0].shape[1:])]
-        assert empty.transforms.shape == (0, 2, 3)
-        for name, values in pack.reference_outputs.items():
-            assert empty.reference_outputs[name].shape == (0, *values.shape[1:])
-        assert empty.record.reference_key == pack.record.reference_key
+        seen = pack.pixels["landmarks"][0]
+        assert [each.shape for each in empty.pixels["landmarks"]] == [(0, *seen.shape[1:])]
+        assert empty.transforms["landmarks"].shape == (0, 2, 3)
+        for name, values in pack.reference_outputs["landmarks"].items():
+            assert empty.reference_outputs["landmarks"][name].shape == (0, *values.shape[1:])
+        for name, values in pack.rule_values.items():
+            assert empty.rule_values[name].shape == (0, *values.shape[1:])
+            assert empty.rule_values[name].dtype == values.dtype
+        assert empty.record.nets == pack.record.nets
+        assert empty.record.rules == pack.record.rules
         with pytest.raises(InputError, match=f"holds no face: .* the split {split}"):
-            run(empty, model, "xnnpack", 1, tmp_path / "run")
+            run_on(empty, model, "xnnpack", tmp_path / "run")
         with pytest.raises(InputError, match="holds no face"):
             compare(empty, reference_of(empty), reference_of(empty), load_gates())
     assert not (tmp_path / "run").exists()
 
 
 def test_sealing_again_gives_the_same_bytes(
-    release: Path, spec: Path, pack: Pack, model_cache: Path, tmp_path: Path
+    release: Path, chain: str, pack: Pack, model_cache: Path, tmp_path: Path
 ) -> None:
-    again = open_pack(seal(release, tmp_path / "pack", PackParams(spec=spec), model_cache))
+    again = open_pack(seal(release, tmp_path / "pack", PackParams(chain=chain), model_cache))
     assert again.record == pack.record
     assert folder_sha256(again.path) == folder_sha256(pack.path)
 
 
 def test_a_run_read_back_is_the_run(pack: Pack, model: Path, tmp_path: Path) -> None:
-    written = run(pack, model, "optimised", 1, tmp_path / "run")
+    written = run_on(pack, model, "optimised", tmp_path / "run")
     read = open_run(tmp_path / "run")
-    assert (read.key, read.latency, read.pack_digest) == (
-        written.key,
-        written.latency,
-        written.pack_digest,
-    )
-    for name, values in written.outputs.items():
-        np.testing.assert_array_equal(read.outputs[name], values)
-    (tmp_path / "run" / "points.npy").write_bytes(b"damaged")
+    assert read.record == written.record
+    for name, values in written.outputs["landmarks"].items():
+        np.testing.assert_array_equal(read.outputs["landmarks"][name], values)
+    (tmp_path / "run/nets/landmarks/points.npy").write_bytes(b"damaged")
     with pytest.raises(IntegrityError, match=r"points\.npy"):
         open_run(tmp_path / "run")
 
 
-@pytest.mark.parametrize("name", ["crops/00000.npy", "items.jsonl", "reference/points/00000.npy"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nets/landmarks/inputs/00000.npy",
+        "nets/landmarks/values.npy",
+        "nets/landmarks/reference/points/00000.npy",
+        "rules/points/00000.npy",
+        "items.jsonl",
+        "slices.csv",
+    ],
+)
 def test_a_damaged_pack_is_detected(pack: Pack, tmp_path: Path, name: str) -> None:
     copy = tmp_path / "pack"
     shutil.copytree(pack.path, copy)
@@ -369,38 +393,39 @@ def test_wrong_inputs_are_said_in_one_sentence(
     with pytest.raises(InputError, match="no run"):
         open_run(tmp_path)
     with pytest.raises(SettingsError, match="threads"):
-        run(pack, model, "xnnpack", 0, tmp_path / "run")
+        run(pack, {"landmarks": model}, "xnnpack", 0, tmp_path / "run")
     with pytest.raises(InputError, match="exists and is no run"):
-        run(pack, model, "xnnpack", 1, pack.path)
+        run_on(pack, model, "xnnpack", pack.path)
     with pytest.raises(InputError, match="exists and is no pack"):
         seal(release, tmp_path, PackParams(), model_cache)
     (tmp_path / "no.tflite").write_bytes(b"no model")
     with pytest.raises(InputError, match="cannot run"):
-        run(pack, tmp_path / "no.tflite", "reference", 1, tmp_path / "run")
+        run_on(pack, tmp_path / "no.tflite", "reference", tmp_path / "run")
 
 
 def test_another_models_shape_is_refused(pack: Pack, model_cache: Path, tmp_path: Path) -> None:
     mask_model = fetch(load_registry()["selfie_segmentation"], model_cache)
     with pytest.raises(InputError, match="1 outputs, not 3"):
-        run(pack, mask_model, "xnnpack", 1, tmp_path / "run")
+        run_on(pack, mask_model, "xnnpack", tmp_path / "run")
 
 
 def test_runs_of_another_pack_are_refused(pack: Pack, xnnpack: RunResult) -> None:
-    foreign = RunResult("0" * 64, xnnpack.key, None, xnnpack.outputs)
+    record = xnnpack.record.model_copy(update={"pack_digest": "0" * 64})
+    foreign = replace(xnnpack, record=record)
     with pytest.raises(InputError, match="another pack"):
         compare(pack, foreign, xnnpack, ())
 
 
 def test_a_killed_run_leaves_nothing_half_done(
-    release: Path, spec: Path, pack: Pack, model_cache: Path, tmp_path: Path
+    release: Path, chain: str, pack: Pack, model_cache: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "pack"
     code = (
         "import sys; from pathlib import Path; from parity.pack import PackParams, seal\n"
-        "release, out, spec, cache = map(Path, sys.argv[1:])\n"
-        "seal(release, out, PackParams(spec=spec), cache)"
+        "release, out, chain, cache = sys.argv[1:]\n"
+        "seal(Path(release), Path(out), PackParams(chain=chain), Path(cache))"
     )
-    arguments = [sys.executable, "-c", code, *map(str, (release, out, spec, model_cache))]
+    arguments = [sys.executable, "-c", code, *map(str, (release, out, chain, model_cache))]
     process = subprocess.Popen(arguments)
     deadline_s = time.monotonic() + 60
     while not (tmp_path / ".pack.part" / "left_out.jsonl").exists():
@@ -410,7 +435,7 @@ def test_a_killed_run_leaves_nothing_half_done(
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not out.exists()
-    seal(release, out, PackParams(spec=spec), model_cache)
+    seal(release, out, PackParams(chain=chain), model_cache)
     assert open_pack(out).record == pack.record
     assert [path.name for path in tmp_path.iterdir()] == ["pack"]
 
@@ -422,26 +447,26 @@ def test_a_run_killed_while_it_is_kept_leaves_nothing_or_the_run_before(
     # Its whole process group dies once the first output is on the disk.
     code = (
         "import os, signal, sys; from pathlib import Path\n"
-        "import numpy; from parity.pack import open_pack; from parity.run import run\n"
-        "save = numpy.save\n"
-        "numpy.save = lambda *file: (save(*file), os.killpg(0, signal.SIGKILL))\n"
+        "from parity.pack import open_pack; from parity.run import run\n"
+        "from parity import run as running\n"
+        "running.checksums = lambda *_, **__: os.killpg(0, signal.SIGKILL)\n"
         "pack, model, out = map(Path, sys.argv[1:])\n"
-        "run(open_pack(pack), model, 'xnnpack', 1, out)"
+        "run(open_pack(pack), {'landmarks': model}, 'xnnpack', 1, out)"
     )
     arguments = [sys.executable, "-c", code, *map(str, (pack.path, model, out))]
 
     def killed() -> None:
         done = subprocess.run(arguments, start_new_session=True, check=False)
         assert done.returncode == -signal.SIGKILL
-        assert [path.name for path in (tmp_path / ".run.part").iterdir()] == ["points.npy"]
+        assert (tmp_path / ".run.part/nets/landmarks/points.npy").is_file()
 
     killed()
     with pytest.raises(InputError, match="no run"):
         open_run(out)
-    whole = run(pack, model, "optimised", 1, out)
+    whole = run_on(pack, model, "optimised", out)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     killed()
-    assert open_run(out).key == whole.key
+    assert open_run(out).record == whole.record
 
 
 def test_the_library_writes_nothing_on_the_screen(pack: Pack, model: Path, tmp_path: Path) -> None:
@@ -449,7 +474,7 @@ def test_the_library_writes_nothing_on_the_screen(pack: Pack, model: Path, tmp_p
         "import sys; from pathlib import Path\n"
         "from parity.pack import open_pack; from parity.run import run\n"
         "pack, model, out = map(Path, sys.argv[1:])\n"
-        "run(open_pack(pack), model, 'xnnpack', 1, out)"
+        "run(open_pack(pack), {'landmarks': model}, 'xnnpack', 1, out)"
     )
     arguments = [sys.executable, "-c", code, *map(str, (pack.path, model, tmp_path / "run"))]
     done = subprocess.run(arguments, capture_output=True, check=True)

@@ -117,7 +117,7 @@ def test_every_entry_is_complete() -> None:
     for entry in registry.values():
         assert entry.licence
         assert entry.sources
-        schemes = ("https://", "pypi:", "pypi-source:", "npm:")
+        schemes = ("https://", "pypi:", "pypi-source:", "npm:", "model:")
         assert all(source.startswith(schemes) for source in entry.sources)
         assert model_ref(entry).sha256 == entry.sha256
 
@@ -129,6 +129,37 @@ def test_fetched_once_then_the_network_is_left_alone(server: Server, tmp_path: P
     assert path.read_bytes() == WEIGHTS
     assert fetch(wanted, tmp_path) == path
     assert server.asked == ["/good"]
+
+
+def test_a_model_can_be_a_member_of_another(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("inner.tflite", WEIGHTS)
+    (tmp_path / "task").mkdir()
+    task = tmp_path / "task/whole.task"
+    task.write_bytes(file.getvalue())
+    whole = model().model_copy(
+        update={
+            "name": "whole",
+            "file": "whole.task",
+            "sha256": hashlib.sha256(file.getvalue()).hexdigest(),
+            "sources": (task.as_uri(),),
+        }
+    )
+    monkeypatch.setattr("faces.registry.load_registry", lambda: {"whole": whole})
+    wanted, cache = model("model:whole#inner.tflite"), tmp_path / "cache"
+    with pytest.raises(UnavailableError, match="whole cannot be had"):
+        fetch(wanted, cache)
+    # The archive lies there: nothing is fetched, and its bytes are verified like any others.
+    (cache / "whole.task").write_bytes(file.getvalue())
+    assert fetch(wanted, cache).read_bytes() == WEIGHTS
+    (cache / "whole.task").write_bytes(b"other bytes")
+    (cache / "small.onnx").unlink()
+    with pytest.raises(IntegrityError, match="whole cannot be had"):
+        fetch(wanted, cache)
+    assert server.asked == []
 
 
 def test_a_damaged_file_is_detected_and_replaced(server: Server, tmp_path: Path) -> None:

@@ -1,87 +1,50 @@
 """A face leaves a pack without anything being run again; the rest is bit for bit as it was."""
 
 import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from small_pack import key, make_pack
 
 from mirrorset.erasure import Gone
-from mirrorset.files import write_records, write_text
-from mirrorset.records import ModelRef, ParityKey, Reason, Rejected
-from parity.arrays import array_file, write_array
+from mirrorset.files import write_text
+from parity.arrays import array_file
 from parity.erase import erase_from_pack, erase_pack, erase_run, erase_runs
-from parity.models import DEFAULT_SPEC, load_spec
-from parity.pack import file_sha256, open_pack, sealed
-from parity.records import Latency, PackItem, PackRecord, RunRecord
+from parity.pack import open_pack
+from parity.records import RunNet, RunRecord
+from parity.tar import tar_of, write_tar
 
-IDS = ["aa" * 32, "bb" * 32, "cc" * 32]
+IDS = ["01" * 32, "02" * 32, "03" * 32]
 # The image shard of each.
 SHARDS = [0, 2, 2]
 
 
 @pytest.fixture
 def pack(tmp_path: Path) -> Path:
-    """A sealed pack of three faces with arrays of noise."""
-    folder, rng = tmp_path / "pack", np.random.default_rng(1)
-    (folder / "images").mkdir(parents=True)
-    spec = load_spec(DEFAULT_SPEC)
-    items = [
-        PackItem(
-            index=index,
-            image_id=one,
-            face_id="0",
-            file=f"images/{one}.jpg",
-            label_points=((1.0, 2.0),),
-            interocular_px=50.0,
-            origin="model",
-            slices={},
-        )
-        for index, one in enumerate(IDS)
-    ]
-    for item in items:
-        (folder / item.file).write_bytes(item.image_id.encode())
-    crops = rng.integers(0, 256, (3, 4, 4, 3), dtype=np.uint8)
-    write_array(folder / "crops", crops, SHARDS)
-    write_array(folder / "transforms", rng.random((3, 2, 3)), SHARDS)
-    for name in spec.outputs:
-        write_array(folder / "reference" / name, rng.random((3, 5), dtype=np.float32), SHARDS)
-    write_records(folder / "items.jsonl", items)
-    left_out = Rejected(item_id="dd" * 32, step="pack", reason=Reason.NO_FACE)
-    write_records(folder / "left_out.jsonl", [left_out])
-    write_text(folder / "ATTRIBUTION.csv", "image_id,author\n" + "".join(f"{i},A\n" for i in IDS))
-    files = {
-        path.relative_to(folder).as_posix(): file_sha256(path)
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
-    key = ParityKey(
-        model_sha256="e" * 64, runtime="r", runtime_version="1", kernel="k", delegate="",
-        device="d", threads=1,
-    )  # fmt: skip
-    record = PackRecord(
-        release="faces", version="1.0.0", release_digest="f" * 64, split="test",
-        review_state="unreviewed", item_count=3, left_out_count=1, spec=spec,
-        model=ModelRef(name="m", sha256="e" * 64, licence="x", is_commercial_use_allowed=True),
-        reference_key=key, files=dict(sorted(files.items())), digest="",
-    )  # fmt: skip
-    write_text(folder / "pack.json", sealed(record).model_dump_json(indent=2) + "\n")
-    open_pack(folder)
-    return folder
+    """A sealed pack of three faces, the first of which is the best photo."""
+    return make_pack(tmp_path / "pack", [90, 250, 170], SHARDS).path
 
 
 def test_rows_of_the_others_stay(pack: Path) -> None:
     before = open_pack(pack)
-    crops, transforms = np.concatenate(before.crops), before.transforms.copy()
-    outputs = {name: values.copy() for name, values in before.reference_outputs.items()}
+    pixels = {net: np.concatenate(shards) for net, shards in before.pixels.items()}
+    transforms, outputs = before.transforms, before.reference_outputs
+    rules = before.rule_values
     gone = Gone(frozenset({IDS[1], "dd" * 32}))
     erase_from_pack(pack, "1.0.1", "9" * 64, gone)
     after = open_pack(pack)
     assert [(one.index, one.image_id) for one in after.items] == [(0, IDS[0]), (1, IDS[2])]
-    assert np.array_equal(np.concatenate(after.crops), crops[[0, 2]])
-    assert np.array_equal(after.transforms, transforms[[0, 2]])
-    for name, values in after.reference_outputs.items():
-        assert np.array_equal(values, outputs[name][[0, 2]])
+    for net in after.chain.nets:
+        assert np.array_equal(np.concatenate(after.pixels[net]), pixels[net][[0, 2]])
+        assert np.array_equal(after.transforms[net], transforms[net][[0, 2]])
+        for name, values in after.reference_outputs[net].items():
+            assert np.array_equal(values, outputs[net][name][[0, 2]])
+    for rule, values in after.rule_values.items():
+        assert np.array_equal(values, rules[rule][[0, 2]]), rule
+    assert after.record.best_image_id == IDS[0]
+    assert {path.name for path in pack.glob("nets/*/values.npy")} == {"values.npy"}
     assert (after.record.version, after.record.release_digest) == ("1.0.1", "9" * 64)
     assert (after.record.item_count, after.record.left_out_count) == (2, 0)
     for path in pack.rglob("*"):
@@ -90,14 +53,32 @@ def test_rows_of_the_others_stay(pack: Path) -> None:
 
 
 def test_only_files_of_its_shard_are_written(pack: Path) -> None:
-    before = {path: path.read_bytes() for path in pack.rglob("*.npy")}
+    before = {path: path.read_bytes() for path in pack.rglob("0*.npy")}
     erase_from_pack(pack, "1.0.1", "9" * 64, Gone(frozenset({IDS[2]})))
     changed = {path for path, content in before.items() if path.read_bytes() != content}
     assert changed == {array_file(path.parent, 2) for path in before}
     erase_from_pack(pack, "1.0.2", "9" * 64, Gone(frozenset({IDS[1]})))
-    assert set(pack.rglob("*.npy")) == before.keys() - changed
+    assert set(pack.rglob("0*.npy")) == before.keys() - changed
     erase_from_pack(pack, "1.0.3", "9" * 64, Gone(frozenset({IDS[0]})))
-    assert open_pack(pack).transforms.shape == (0, 2, 3)
+    empty = open_pack(pack)
+    assert empty.transforms["marker"].shape == (0, 2, 3)
+    assert empty.record.best_image_id is None
+
+
+def test_without_the_best_photo_another_is_and_what_it_told_is_told_anew(pack: Path) -> None:
+    before = open_pack(pack)
+    labels = before.chain.rules["hint"].labels
+    assert [labels[each] for each in before.rule_values["hint"]] == [
+        "stay", "relax the mouth", "relax the mouth",
+    ]  # fmt: skip
+    erase_from_pack(pack, "1.0.1", "9" * 64, Gone(frozenset({IDS[0]})))
+    after = open_pack(pack)
+    assert after.record.best_image_id == IDS[1]
+    # As if the pack had been sealed without it.
+    anew = make_pack(pack.parent / "anew", [250, 170])
+    assert (after.rule_values["from_best"][0] == 0).all()
+    for rule, values in anew.rule_values.items():
+        np.testing.assert_array_equal(after.rule_values[rule], values, err_msg=rule)
 
 
 def test_a_pack_without_it_only_follows_its_release(pack: Path) -> None:
@@ -122,14 +103,31 @@ def test_packs_and_runs_of_ones_own_are_removed_where_they_hold_it(pack: Path) -
     assert erase_runs(runs) == []
 
 
+def test_a_tar_of_ones_own_is_removed_where_it_holds_it(pack: Path) -> None:
+    tar = tar_of(pack)
+    write_tar(pack, tar)
+    first = tar.read_bytes()
+    write_tar(pack, tar)
+    assert tar.read_bytes() == first
+    with tarfile.open(tar) as archive:
+        assert sorted(archive.getnames()) == sorted(
+            f"pack/{path.relative_to(pack)}" for path in pack.rglob("*") if path.is_file()
+        )
+    assert erase_pack(tar, Gone(frozenset({"99" * 32}))) == []
+    assert len(erase_pack(tar, Gone(frozenset({IDS[2]})), is_dry_run=True)) == 1
+    assert len(erase_pack(tar, Gone(frozenset({IDS[2]})))) == 1
+    assert not tar.exists()
+    assert pack.is_dir()
+    other = pack.with_name("other.tar")
+    other.write_bytes(b"no tar")
+    assert erase_pack(other, Gone(frozenset({IDS[2]}))) == []
+
+
 def test_a_run_on_a_pack_of_the_release_goes_and_no_other_folder(tmp_path: Path) -> None:
-    key = ParityKey(
-        model_sha256="ab" * 32, runtime="litert", runtime_version="2", kernel="xnnpack",
-        delegate="none", device="host", threads=1,
-    )  # fmt: skip
     made = RunRecord(
-        pack_digest="d", release="faces", version="1.0.0", model_file="m.tflite", key=key,
-        latency=Latency(median_ms=1, mean_ms=1, p95_ms=1), outputs={},
+        pack_digest="d", release="faces", version="1.0.0", review_state="reviewed",
+        fed="tensors", image_ids=(IDS[0],), files={},
+        nets={"marker": RunNet(key=key("xnnpack"), model_file="m.tflite")},
     )  # fmt: skip
     run, other = tmp_path / "run", tmp_path / "other"
     write_text(run / "run.json", made.model_dump_json())

@@ -23,7 +23,7 @@ def row(slice_: str, low: float, high: float, count: int = 50) -> SliceRow:
 
 
 def outcomes(gate: Gate, *rows: SliceRow) -> dict[str, str]:
-    return {verdict.slice: verdict.verdict for verdict in judge([gate], rows, [], None)}
+    return {verdict.slice: verdict.verdict for verdict in judge([gate], rows, [], None, [])}
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,15 @@ def test_tensors_and_time_are_judged_over_all_images() -> None:
         Gate(metric="tensor_max_abs", output="points", limit=0.1),
         Gate(metric="latency_ratio", limit=1.5),
     ]
-    said = [verdict.verdict for verdict in judge(gates, rows, tensors, 1.2)]
+    said = [verdict.verdict for verdict in judge(gates, rows, tensors, 1.2, ["points"])]
     assert said == ["fail", "pass"]
-    assert judge(gates[1:], rows, tensors, None)[0].verdict == "not_enough_evidence"
+    assert judge(gates[1:], rows, tensors, None, [])[0].verdict == "not_enough_evidence"
+
+
+def test_an_output_that_no_run_holds_is_no_evidence() -> None:
+    gate = Gate(metric="tensor_max_abs", output="points", limit=0.1)
+    (said,) = judge([gate], [row("all", 0, 0.01)], [], None, ["points"])
+    assert (said.verdict, said.measured) == ("not_enough_evidence", None)
 
 
 @pytest.mark.parametrize("output", ["pints", ""])
@@ -79,14 +85,14 @@ def test_an_output_that_the_model_lacks_is_refused(output: str) -> None:
     tensors = [TensorDeviation(output="points", max_abs=0.2, mean_abs=0.1, cosine=1.0)]
     gate = Gate(metric="tensor_max_abs", output=output, limit=0.1)
     with pytest.raises(SettingsError, match=f"'{output}'.*name one of points"):
-        judge([gate], [row("all", 0, 0.01)], tensors, None)
+        judge([gate], [row("all", 0, 0.01)], tensors, None, ["points"])
 
 
 @given(value=st.floats(0, 10), limit=st.floats(0, 10), more=st.floats(0, 10))
 def test_a_wider_limit_never_turns_pass_into_fail(value: float, limit: float, more: float) -> None:
     rows = [SliceRow(slice="all", count=50, is_enough=True, displacement_px=exactly(value))]
     narrow, wide = (
-        judge([Gate(metric="displacement_px", limit=each)], rows, [], None)[0].verdict
+        judge([Gate(metric="displacement_px", limit=each)], rows, [], None, [])[0].verdict
         for each in (limit, limit + more)
     )
     assert narrow == ("pass" if value <= limit else "fail")

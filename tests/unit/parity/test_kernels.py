@@ -5,18 +5,20 @@ from pathlib import Path
 import pytest
 
 from mirrorset.errors import InputError, SettingsError
-from parity.kernels import Session
-from parity.litert import device_name
+from parity.keys import device_name
+from parity.runtimes.opening import open_session
 
 
 def test_wrong_settings_are_named(tmp_path: Path) -> None:
     model = tmp_path / "model.tflite"
-    with pytest.raises(SettingsError, match="reference, optimised, xnnpack"):
-        Session(model, "gpu", 1)
+    with pytest.raises(
+        SettingsError, match="reference, optimised, xnnpack, xnnpack_fp16, onnxruntime"
+    ):
+        open_session(model, "gpu", 1)
     with pytest.raises(SettingsError, match="0 threads"):
-        Session(model, "xnnpack", 0)
+        open_session(model, "xnnpack", 0)
     with pytest.raises(InputError, match="does not exist"):
-        Session(model, "xnnpack", 1)
+        open_session(model, "xnnpack", 1)
 
 
 def test_the_device_is_the_processor_and_its_architecture(tmp_path: Path) -> None:

@@ -1,48 +1,38 @@
-"""The spec says how crops become tensors and outputs become points."""
+"""A chain's model files: registered, by their path, or one's own."""
 
 from pathlib import Path
 
-import numpy as np
 import pytest
+from small_pack import CHAIN
 
-from mirrorset.errors import SettingsError
-from parity.models import load_spec, points_px, tensor
-
-
-def test_the_default_spec_is_the_face_meshs() -> None:
-    spec = load_spec()
-    assert spec.point_count == 478
-    assert set(spec.eye_corners) <= set(spec.label_points)
-    assert spec.points_output in spec.outputs
-    assert max(spec.label_points.values()) < spec.point_count
+from faces.registry import load_registry
+from mirrorset.errors import InputError, SettingsError
+from parity.chain import chain_file, load_chain, shipped_chains
+from parity.models import model_files, net_ref
 
 
-@pytest.mark.parametrize("values", [(0.0, 1.0), (-1.0, 1.0)])
-def test_bytes_span_the_input_range(values: tuple[float, float]) -> None:
-    spec = load_spec().model_copy(update={"input_range": values, "input_px": 16})
-    crop = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, axis=2)
-    result = tensor(crop, spec)
-    assert result.shape == (1, 16, 16, 3)
-    assert result.dtype == np.float32
-    assert (result.min(), result.max()) == pytest.approx(values)
-    np.testing.assert_allclose(result[0, :, :, 0].ravel(), np.linspace(*values, 256), atol=1e-6)
+@pytest.mark.parametrize("name", shipped_chains())
+def test_shipped_chains_name_registered_models(name: str) -> None:
+    registry = load_registry()
+    for net in load_chain(chain_file(name)).nets.values():
+        assert net.net in registry
 
 
-def test_points_come_in_px_of_the_crop() -> None:
-    spec = load_spec().model_copy(update={"point_count": 2, "point_values": 3})
-    output = np.array([[[1, 2, 9, 3, 4, 9]]], dtype=np.float32)
-    np.testing.assert_array_equal(points_px(output, spec), [[[1, 2], [3, 4]]])
-    share = spec.model_copy(update={"points_unit": "share"})
-    np.testing.assert_array_equal(points_px(output, share), [[[256, 512], [768, 1024]]])
+def test_paths_begin_at_the_chains_file_and_own_files_come_first(tmp_path: Path) -> None:
+    own = {"marker": Path("mine.tflite")}
+    files = model_files(CHAIN, tmp_path, own, folder=Path("chains"))
+    assert files == {"finder": Path("chains/finder.tflite"), "marker": Path("mine.tflite")}
 
 
-@pytest.mark.parametrize(
-    ("text", "said"), [("name: x", "input_px"), ("[", "YAML"), ("- 1", "the file")]
-)
-def test_a_wrong_spec_is_said_in_one_sentence(text: str, said: str, tmp_path: Path) -> None:
-    path = tmp_path / "spec.yaml"
-    path.write_text(text)
-    with pytest.raises(SettingsError, match=said):
-        load_spec(path)
-    with pytest.raises(SettingsError, match="does not exist"):
-        load_spec(tmp_path / "absent.yaml")
+def test_what_cannot_be_told_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"finder\.tflite of its net finder: .* finder=FILE"):
+        model_files(CHAIN, tmp_path)
+    with pytest.raises(SettingsError, match="no net 'finde': name one of finder, marker"):
+        model_files(CHAIN, tmp_path, {"finde": Path("x")})
+
+
+def test_a_file_of_ones_own_has_no_licence_of_the_registrys(tmp_path: Path) -> None:
+    file = tmp_path / "mine.tflite"
+    file.write_bytes(b"weights")
+    ref = net_ref("face_landmark", file)
+    assert (ref.name, ref.licence, ref.is_commercial_use_allowed) == ("mine", "not stated", False)

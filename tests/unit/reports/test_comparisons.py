@@ -14,6 +14,7 @@ from parity.records import (
     Gate,
     GateVerdict,
     Latency,
+    NetComparison,
     Outcome,
     SliceRow,
     TensorDeviation,
@@ -52,15 +53,22 @@ def comparison(*outcomes: Outcome) -> Comparison:
         pack_digest="b" * 64,
         review_state="unreviewed",
         count=12,
-        reference=key("reference"),
-        candidate=key("xnnpack"),
-        tensors=(TensorDeviation(output="points", max_abs=6e-5, mean_abs=1e-6, cosine=1.0),),
+        chain="face_landmarks_detector",
+        nets=(
+            NetComparison(
+                net="landmarks",
+                reference=key("reference"),
+                candidate=key("xnnpack"),
+                reference_latency=Latency(median_ms=21.4, mean_ms=21.6, p95_ms=25),
+            ),
+        ),
+        tensors=(
+            TensorDeviation(output="landmarks/points", max_abs=6e-5, mean_abs=1e-6, cosine=1.0),
+        ),
         slices=(
             SliceRow(slice="all", count=12, is_enough=True, nme_to_reference=estimate),
             SliceRow(slice="pose=left", count=2, is_enough=False),
         ),
-        reference_latency=Latency(median_ms=21.4, mean_ms=21.6, p95_ms=25),
-        candidate_latency=None,
         latency_ratio=None,
         gates=tuple(map(verdict, outcomes)),
     )

@@ -1,0 +1,45 @@
+"""What devices gave back comes into the workspace: logs of benchmark tools."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mirrorset.errors import InputError
+from mirrorset.workspace import Workspace, open_workspace
+from parity.logs.read import of_model, read_log, united
+from parity.logs.records import BenchmarkRun
+from parity.logs.store import Kept, keep_runs
+
+
+def benchmarks_folder(workspace: Workspace) -> Path:
+    """Where runs of benchmark tools lie."""
+    return workspace.parity / "benchmarks"
+
+
+def ingest_logs(
+    home: Path, files: Sequence[Path], device: str = "", model: Path | None = None
+) -> Kept:
+    """Keep every benchmark run that the logs tell of in the workspace.
+
+    device: what the logs ran on, where they do not say; model: the file that they all ran. Raises
+    InputError naming all files that cannot be used, once the others' runs are kept, and where a
+    log gives `model` another size.
+    """
+    workspace = open_workspace(home)
+    found: list[BenchmarkRun] = []
+    faults: list[str] = []
+    for file in files:
+        try:
+            found += read_log(file)
+        except InputError as error:
+            faults.append(str(error).rstrip("."))
+    if device:
+        found = [run.model_copy(update={"device": device}) for run in found]
+    if model is not None:
+        found = [of_model(run, model) for run in found]
+    with workspace.locked():
+        kept = keep_runs(benchmarks_folder(workspace), united(found))
+    if faults:
+        rest = len(files) - len(faults)
+        count = f"{len(faults)} of {len(files)} logs cannot be used, the other {rest} are kept: "
+        raise InputError((count if rest else "") + "; ".join(faults) + ".")
+    return kept

@@ -1,0 +1,1 @@
+"""What a chain works out between and after its networks, one pure function a module."""

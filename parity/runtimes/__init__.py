@@ -1,0 +1,1 @@
+"""Runtimes on this machine behind one seam: a session takes arrays and gives arrays."""

@@ -1,13 +1,17 @@
-"""What devices gave back comes into the workspace: logs of benchmark tools."""
+"""What devices gave back comes into the workspace: runs, and logs of benchmark tools."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from flows.parity import runs_folder
+from flows.release_state import current_version
 from mirrorset.errors import InputError
 from mirrorset.workspace import Workspace, open_workspace
+from parity.ingest import Ingested, ingest
 from parity.logs.read import of_model, read_log, united
 from parity.logs.records import BenchmarkRun
 from parity.logs.store import Kept, keep_runs
+from parity.pack import open_pack
 
 
 def benchmarks_folder(workspace: Workspace) -> Path:
@@ -43,3 +47,15 @@ def ingest_logs(
         count = f"{len(faults)} of {len(files)} logs cannot be used, the other {rest} are kept: "
         raise InputError((count if rest else "") + "; ".join(faults) + ".")
     return kept
+
+
+def ingest_run(home: Path, run: Path, pack: Path | None = None) -> Ingested:
+    """Keep the run that a device wrote among those on its pack; by itself the current release's.
+
+    Raises InputError and IntegrityError where pack or run cannot be used, with all the run's
+    faults.
+    """
+    workspace = open_workspace(home)
+    opened = open_pack(pack or workspace.pack(workspace.dataset.name, current_version(workspace)))
+    with workspace.locked():
+        return ingest(run, opened, runs_folder(workspace, opened))

@@ -7,8 +7,31 @@ import typer
 from rich.console import Console
 
 from flows.cli.app import HERE, Home, Json, show
-from flows.cli.parity import app
+from flows.cli.parity import Pack, app
 from mirrorset.errors import GateError
+
+
+@app.command()
+def ingest(
+    run: Annotated[Path, typer.Argument(help="What a device wrote: a folder, tar or .npz.")],
+    pack: Pack = None,
+    home: Home = HERE,
+    is_json: Json = False,
+) -> None:
+    """Check a run that a device wrote, all its faults at once, and keep it for `compare`."""
+    from flows.ingest import ingest_run
+
+    kept = ingest_run(home, run, pack)
+    faults = [fault.model_dump(include={"kind", "count", "detail"}) for fault in kept.faults]
+    told = faults if is_json else [fault.detail for fault in kept.faults]
+    result = {
+        "path": kept.path,
+        "is_new": kept.is_new,
+        "images": len(kept.record.image_ids),
+        "keys": {net: key.model_dump() for net, key in kept.record.keys.items()},
+        "faults": told,
+    }
+    show(result, is_json, f"Kept as {kept.path.name}")
 
 
 @app.command("ingest-log")

@@ -2,66 +2,70 @@
 
 from collections.abc import Iterable
 
+from rich import box
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from parity.logs.delegates import CPU
+from parity.logs.delegates import CPU, XNNPACK
 from parity.logs.records import BenchmarkRun, Delegation
 
-_WIDEST = 40
+_WIDEST = 24
 
 
-def render(runs: Iterable[BenchmarkRun]) -> Table:
-    """A line for each run, with its failure or doubts under it."""
-    table = Table(title="Benchmark runs")
-    for heading in ("model", "device", "runs on", "delegated"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("parts", "MB", "init", "mean", "median", "p95 ms", "MiB"):
+def render(runs: Iterable[BenchmarkRun]) -> Group:
+    """A line for each run; under them why runs failed and which times are doubted."""
+    table = Table(title="Benchmark runs", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("model", overflow="fold")
+    for heading in ("runs on", "delegated"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("MB", "init", "mean", "median", "p95 ms"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("verdict", overflow="fold")
+    table.add_column("verdict", no_wrap=True)
+    remarks: list[Text] = []
     for run in runs:
         table.add_row(*_cells(run))
-    return table
+        name = f"{_short(run.model) or 'not named'}, {run.sources[0].file}: "
+        if run.failure:
+            remarks.append(Text(f"{name}{run.failure}", style="red"))
+        remarks += [Text(f"{name}{doubt.detail}", style="yellow") for doubt in run.doubts]
+    return Group(table, *remarks)
 
 
 def _cells(run: BenchmarkRun) -> tuple[str | Text, ...]:
     took = run.inference
-    memory = run.memory.peak_mib or run.memory.overall_mib
     return (
-        Text(_short(run.model) or "not named"),
-        Text(_short(run.device) or "not named"),
-        Text(_short(_runs_on(run.delegation))),
+        Text(_short(run.model.removesuffix(".tflite")) or "not named"),
+        Text(_short(_runs_on(run))),
         _delegated(run.delegation),
-        _number(run.delegation.partitions),
         _number(run.model_mb),
         _number(run.init_ms),
         _number(took.mean_ms if took else None),
         _number(took.median_ms if took else None),
         _number(took.p95_ms if took else None),
-        _number(memory),
         _verdict(run),
     )
 
 
-def _runs_on(delegation: Delegation) -> str:
-    asked = delegation.delegate
-    if delegation.runs_on == CPU and asked:
-        return f"CPU ({asked})" if asked == "XNNPACK" else f"CPU, not {asked}"
-    return delegation.runs_on or (f"{asked}?" if asked else "?")
+def _runs_on(run: BenchmarkRun) -> str:
+    asked, runs_on = run.delegation.delegate, run.delegation.runs_on
+    if run.failure:
+        return ""
+    if runs_on == CPU and asked not in ("", XNNPACK):
+        return f"CPU, not {asked}"
+    return runs_on or f"{asked}?"
 
 
 def _delegated(delegation: Delegation) -> str:
     if delegation.nodes is not None and delegation.all_nodes is not None:
-        return f"{delegation.nodes} of {delegation.all_nodes}"
+        return f"{delegation.nodes}/{delegation.all_nodes}"
     return "" if delegation.share is None else f"{delegation.share:.0%}"
 
 
 def _verdict(run: BenchmarkRun) -> Text:
     if run.failure:
-        return Text(f"FAILED: {run.failure}", style="bold red")
-    if run.doubts:
-        return Text(" ".join(doubt.detail for doubt in run.doubts), style="yellow")
-    return Text("ran", style="green")
+        return Text("FAILED", style="bold red")
+    return Text("doubted", style="yellow") if run.doubts else Text("ran", style="green")
 
 
 def _short(text: str) -> str:

@@ -122,13 +122,6 @@ class _Both:
         for run in self._runs:
             places = {image_id: row for row, image_id in enumerate(run.record.image_ids)}
             self._rows.append([places[item.image_id] for item in self.items])
-            for net in self.nets:
-                lacking = sorted(set(pack.chain.nets[net].outputs) - set(run.outputs[net]))
-                if lacking:
-                    raise InputError(
-                        f"The {run.name} run lacks {', '.join(lacking)} of {net}: run the model "
-                        "again."
-                    )
 
     def outputs(self, net: str, output: str) -> tuple[NDArray[Any], NDArray[Any]]:
         """Of the reference and of the candidate, (n, …) each, where both had something to see."""

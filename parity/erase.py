@@ -14,7 +14,7 @@ from mirrorset.erasure import Gone, Removed
 from mirrorset.files import read_records, write_records, write_text
 from mirrorset.records import Rejected
 from parity.arrays import array_files, erase_rows
-from parity.pack import Pack, sealed, write_slices
+from parity.pack import Pack, read_record, sealed, write_slices
 from parity.records import PackItem, PackRecord, RunRecord
 from parity.replay import replayed
 from parity.rules.rule import Seen, value_of
@@ -33,7 +33,7 @@ def erase_from_pack(folder: Path, version: str, release_digest: str, gone: Gone)
     photo goes, another takes its place, and what was told by it is told anew. version,
     release_digest: of the successor. Raises InputError where `folder` is no pack of this version.
     """
-    record = PackRecord.model_validate_json((folder / "pack.json").read_text(encoding="utf-8"))
+    record = read_record(folder)
     items = list(read_records(folder / "items.jsonl", PackItem))
     kept = [item for item in items if item.image_id not in gone.image_ids]
     left_out = [

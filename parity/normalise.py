@@ -5,7 +5,8 @@ precision weights that are widened by an operation each, no signature, and tenso
 uses. A quantiser that meets them leaves the file as it is and says nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,29 +30,37 @@ def normalised(content: bytes, name: str) -> bytes:
     or keeps its weights outside of its tables.
     """
     model = read_model(content, name)
-    _set_builtin_codes(model)
-    for graph in model.subgraphs:
-        _widen_constants(model, graph)
-        _drop_dangling_tensors(graph)
-    _drop_unused_codes(model)
-    _drop_unused_buffers(model)
-    _add_signature(model)
-    return written(model)
+    with _damage_named(name):
+        _set_builtin_codes(model)
+        for graph in model.subgraphs:
+            _widen_constants(model, graph)
+            _drop_dangling_tensors(graph)
+        _drop_unused_codes(model)
+        _drop_unused_buffers(model)
+        _add_signature(model)
+        return written(model)
 
 
 def read_model(content: bytes, name: str) -> Any:
     """The tables of a .tflite file, as `schema.ModelT`; raises what `normalised` does."""
     if content[4:8] != _IDENTIFIER:
         raise InputError(f"{name} is no .tflite file: give a model of LiteRT's format.")
-    try:
+    with _damage_named(name):
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    except Exception as error:  # a damaged table fails wherever it is read
-        raise InputError(
-            f"{name} is damaged ({' '.join(str(error).split())}): copy or convert it again."
-        ) from None
-    if any(buffer.offset > _IS_OUTSIDE for buffer in model.buffers):
+        is_outside = any(buffer.offset > _IS_OUTSIDE for buffer in model.buffers)
+    if is_outside:
         raise InputError(f"{name} keeps its weights behind its tables: give a file under 2 GB.")
     return model
+
+
+@contextmanager
+def _damage_named(name: str) -> Iterator[None]:
+    """Say that the file is damaged: its tables are unchecked, and fail wherever they are used."""
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{name} is damaged ({reason}): copy or convert it again.") from None
 
 
 def written(model: Any) -> bytes:

@@ -54,10 +54,9 @@ class PackParams(Record):
     split: of the release; a pack of "train" calibrates and does not judge. min_interocular_px:
     faces whose labelled outer eye corners lie closer are left out, since errors are shares of that
     distance. limit: items at most, None for all. is_unreviewed: labels that no person has looked at
-    may place crops and judge; by itself only where the release was declared so. chain: the name of
-    one that ships here, or a YAML file. models: files that take the place of the chain's, by net.
-    best: image_id of the best photo, None for one that looks straight ahead in light from the
-    front.
+    may judge. chain: the name of one that ships here, or a YAML file. models: files that take the
+    place of the chain's, by net. best: image_id of the best photo, None for one that looks straight
+    ahead in light from the front.
     """
 
     split: Split = "test"
@@ -186,7 +185,7 @@ def seal(
     source.verify()
     usable, left_out = subjects_of(source, chain, params.slices, params.min_interocular_px)
     subjects = usable if params.limit is None else limited(usable, params.limit)
-    _require_review(subjects, params, source.card.is_unreviewed)
+    _require_review(subjects, params)
     best = _best(subjects, chain, params.best)
     engine, keys = open_engine(chain, files, _REFERENCE, threads=1)
     nothing = engine.nothing()
@@ -243,19 +242,23 @@ def open_pack(path: Path) -> Pack:
 
     Raises InputError where it is no pack, IntegrityError naming the file that has changed.
     """
-    try:
-        text = (path / "pack.json").read_text(encoding="utf-8")
-        record = PackRecord.model_validate_json(text)
-    except (OSError, ValidationError):
-        raise InputError(
-            f"{path} is no pack of this version: make one with `mirrorset parity pack`."
-        ) from None
+    record = read_record(path)
     if record.digest != _digest(record):
         raise IntegrityError(
             f"{path / 'pack.json'} was changed after sealing: seal the pack again."
         )
     compare_checksums(path, record.files, "copy or seal the pack again")
     return Pack(path, record, tuple(read_records(path / "items.jsonl", PackItem)))
+
+
+def read_record(path: Path) -> PackRecord:
+    """What the pack at `path` says of itself, unverified. Raises InputError where it is no pack."""
+    try:
+        return PackRecord.model_validate_json((path / "pack.json").read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        raise InputError(
+            f"{path} is no pack of this version: make one with `mirrorset parity pack`."
+        ) from None
 
 
 def write_slices(path: Path, items: Sequence[PackItem]) -> None:
@@ -351,14 +354,13 @@ def _best(subjects: Sequence[Subject], chain: Chain, wanted: str | None) -> Pack
     return chosen
 
 
-def _require_review(subjects: Sequence[Subject], params: PackParams, is_declared: bool) -> None:
+def _require_review(subjects: Sequence[Subject], params: PackParams) -> None:
     """Raise InputError where labels that no person has looked at would judge, and nobody said so.
 
     A calibration pack judges nothing.
     """
     unreviewed = sum(subject.item.origin == "model" for subject in subjects)
-    is_allowed = params.is_unreviewed or is_declared or params.split == "train"
-    if unreviewed and not is_allowed:
+    if unreviewed and not params.is_unreviewed and params.split != "train":
         raise InputError(
             f"{unreviewed} of the {len(subjects)} faces to test have labels that no person has "
             "looked at: have them reviewed, or say --unreviewed (pack.is_unreviewed in "

@@ -44,19 +44,20 @@ class Calibration:
     pack: str
 
 
-def calibration_of(pack: Pack, net: str) -> Calibration:
-    """The inputs of `net` in a calibration pack, in order.
+def calibration_of(pack: Pack, net: str | None = None) -> Calibration:
+    """The inputs of `net` in a calibration pack, in order; of its only net by itself.
 
     Raises InputError where the pack is of another split than train, or holds nothing;
-    SettingsError where it has no such net.
+    SettingsError where it has no such net, or several to choose from.
     """
     pack.require_purpose("calibration")
     pack.require_items()
-    if net not in pack.chain.nets:
-        raise SettingsError(
-            f"The pack {pack.path} has no net {net!r}: name one of {', '.join(pack.chain.nets)}."
-        )
-    return Calibration(lambda: pack.tensors(net), len(pack.items), pack.record.digest)
+    nets = list(pack.chain.nets)
+    chosen = nets[0] if net is None and len(nets) == 1 else net
+    if chosen not in nets:
+        lack = "holds several nets" if net is None else f"has no net {net!r}"
+        raise SettingsError(f"The pack {pack.path} {lack}: name one of {', '.join(nets)}.")
+    return Calibration(lambda: pack.tensors(chosen), len(pack.items), pack.record.digest)
 
 
 class QuantisedModel(Record):

@@ -17,9 +17,16 @@ def completed(pack: Pack, run: RunResult) -> RunResult:
     """The run with the transforms and rule values that it did not keep, where its outputs tell.
 
     A rule that reads a net which the run lacks, directly or through others, stays missing. Raises
-    InputError where the run is of another pack or names items that the pack does not hold.
+    InputError where the run is of another pack, names items that the pack does not hold, or lacks
+    an output of a net that it holds.
     """
     rows = rows_in_pack(pack, run)
+    for net, stage in pack.chain.nets.items():
+        lacking = sorted(set(stage.outputs) - set(run.outputs.get(net, stage.outputs)))
+        if lacking:
+            raise InputError(
+                f"The {run.name} run lacks {', '.join(lacking)} of {net}: run the model again."
+            )
     placed = dict(run.transforms)
     if run.record.fed == "tensors":
         placed |= {net: pack.transforms[net][rows] for net in pack.chain.nets}

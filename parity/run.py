@@ -3,6 +3,7 @@
 docs/parity.md describes the folder, which phones and other programs write as well.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ from parity.recording import run_rows
 from parity.records import Fed, Latency, RunNet, RunRecord
 from parity.rules.rule import answer_of
 from parity.seals import checksums, compare_checksums
+
+_ARRAY = re.compile(r"(?:nets/(\w+)/(\w+)|rules/(\w+))\.npy")
 
 
 @dataclass(frozen=True)
@@ -167,15 +170,21 @@ def _latency(elapsed_ms: list[float]) -> Latency | None:
 
 
 def _read(path: Path, record: RunRecord) -> RunResult:
-    result = RunResult(record, {name: {} for name in record.nets})
+    result = RunResult(record, {})
     for file in record.files:
-        kind, *names = Path(file).with_suffix("").parts
-        if kind == "rules":
-            result.rules[names[0]] = np.load(path / file)
-        elif names[1] == "input":
-            result.inputs[names[0]] = np.load(path / file, mmap_mode="r")
-        elif names[1] == "transforms":
-            result.transforms[names[0]] = np.load(path / file)
+        named = _ARRAY.fullmatch(file)
+        if named is None:
+            raise InputError(
+                f"{path / 'run.json'} names {file}, which is no array of a run: bring what another "
+                "program wrote in with `mirrorset parity ingest`."
+            )
+        net, output, rule = named.groups()
+        if rule is not None:
+            result.rules[rule] = np.load(path / file)
+        elif output == "input":
+            result.inputs[net] = np.load(path / file, mmap_mode="r")
+        elif output == "transforms":
+            result.transforms[net] = np.load(path / file)
         else:
-            result.outputs[names[0]][names[1]] = np.load(path / file)
+            result.outputs.setdefault(net, {})[output] = np.load(path / file)
     return result

@@ -93,9 +93,15 @@ def verify(names: Names = None, home: Home = HERE, is_json: Json = False) -> Non
 
 def _needed_by(name: str) -> str:
     from faces.profiles import PROFILES
+    from parity.chain import chain_file, load_chain, shipped_chains
 
-    profiles = [profile for profile, parts in PROFILES.items() if name in parts.models]
-    return f"Needed by: {', '.join(profiles) or 'the gates of every profile'}."
+    users = [profile for profile, parts in PROFILES.items() if name in parts.models]
+    users += [
+        f"the parity chain {chain}"
+        for chain in shipped_chains()
+        if any(net.net == name for net in load_chain(chain_file(chain)).nets.values())
+    ]
+    return f"Needed by: {', '.join(users) or 'the gates of every profile'}."
 
 
 def _chosen(names: list[str] | None) -> "list[Model]":

@@ -89,11 +89,10 @@ def pack(
         "chain": chain and str(described),
         "models": params.models | _of_nets(model, list(load_chain(described).nets)),
         "limit": limit,
-        "is_unreviewed": is_unreviewed or None,
+        # Who declared the workspace's dataset unreviewed has said so of its releases.
+        "is_unreviewed": is_unreviewed or (release is None and workspace.dataset.is_unreviewed),
     }
-    params = params.model_copy(
-        update={name: value for name, value in asked.items() if value is not None}
-    )
+    params = params.model_copy(update={name: value for name, value in asked.items() if value})
     with working(is_json):
         progress = bar("seal")
         note(home, out)
@@ -218,6 +217,32 @@ def _of_nets(given: Sequence[str] | None, nets: Sequence[str]) -> dict[str, Path
             )
         files[net if equals else nets[0]] = Path(file or net)
     return files
+
+
+@app.command()
+def quantise(
+    model: Annotated[Path, typer.Argument(help="A float .tflite file.")],
+    recipe: Annotated[
+        str, typer.Option(help="fp16, dynamic_int8, weight_only_int8 or static_int8.")
+    ],
+    out: Annotated[Path, typer.Option(help="The file that gets the variant.")],
+    calibration: Annotated[
+        Path | None, typer.Option(help="A pack of the training split, for static_int8.")
+    ] = None,
+    net: Annotated[
+        str | None, typer.Option(help="Which net of the pack's chain the model is.")
+    ] = None,
+    is_json: Json = False,
+) -> None:
+    """Make a smaller variant of a model, to be judged like any other model."""
+    from parity.pack import open_pack
+    from parity.quantise import RECIPES, calibration_of
+    from parity.quantise import quantise as make
+
+    with working(is_json):
+        samples = calibration_of(open_pack(calibration), net) if calibration else None
+        made = make(model, _chosen("recipe", recipe, RECIPES), out, samples)
+    show(made.model_dump(), is_json, f"Quantised into {out}")
 
 
 def _current_pack(home: Path) -> Path:

@@ -93,9 +93,12 @@ def pack() -> None:
 
     workspace = open_workspace(Path())
     name, version = workspace.dataset.name, current_version(workspace)
+    params = workspace.params("pack", PackParams)
+    # A release that was declared unreviewed has been, and so is its own pack.
+    is_unreviewed = params.is_unreviewed or workspace.dataset.is_unreviewed
     seal(
         workspace.release(name, version),
         workspace.pack(name, version),
-        workspace.params("pack", PackParams),
+        params.model_copy(update={"is_unreviewed": is_unreviewed}),
         workspace.settings.models,
     )

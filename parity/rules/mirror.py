@@ -42,7 +42,8 @@ class Hint(Rule):
     judged on a head that is turned; then what of the face is farthest beyond its own.
 
     yaw_deg, pitch_deg, roll_deg: how far the head may be from the best photo's. mouth, eyes, brows:
-    how far the expression may be.
+    how far the expression may be: by itself as far as an unchanged one was seen to be
+    (docs/measures.md).
 
     Value: int64; "stay" where all is as on the best photo, -1 where there is no face.
     """
@@ -67,9 +68,9 @@ class Hint(Rule):
     yaw_deg: float = 8.0
     pitch_deg: float = 8.0
     roll_deg: float = 6.0
-    mouth: float = 0.06
-    eyes: float = 0.04
-    brows: float = 0.04
+    mouth: float = 0.02
+    eyes: float = 0.02
+    brows: float = 0.02
 
     def work_out(self, seen: Seen, best: Seen) -> Value:
         """See the class."""

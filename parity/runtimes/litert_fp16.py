@@ -41,6 +41,7 @@ class HalfSession:
         with native_notes_withheld():
             try:
                 described = Interpreter(str(model))
+                described.allocate_tensors()  # says more of what is wrong than CompiledModel
                 self._compiled = CompiledModel.from_file(
                     str(model), environment=_environment(), options=options
                 )

@@ -47,7 +47,8 @@ def encoded(values: Array, spec: TensorSpec) -> Array:
         )
     dtype = np.dtype(spec.dtype)
     if values.dtype == dtype or (dtype.kind == "f" and values.dtype.kind == "f"):
-        return np.ascontiguousarray(values, dtype)
+        with np.errstate(over="ignore"):  # beyond half precision lies infinity
+            return np.ascontiguousarray(values, dtype)
     if spec.scale is not None:
         scaled = np.nan_to_num(values.astype(np.float32) / np.float32(spec.scale), nan=0.0)
         rounded = np.trunc(scaled + np.copysign(np.float32(0.5), scaled)) + spec.zero_point

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,29 +15,15 @@ import pytest
 import yaml
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
+from portraits import make_release, portraits_in
 from rich.console import Console
 
-from curation.build import build
-from curation.records import Attribution
 from faces.registry import fetch, load_registry
-from mirrorset.blobs import BlobStore
 from mirrorset.errors import InputError, IntegrityError, SettingsError
-from mirrorset.files import read_records, write_records
+from mirrorset.files import read_records
 from mirrorset.geometry import transform
-from mirrorset.params import DatasetParams, Responsible
-from mirrorset.pixels import PixelParams, inspect
 from mirrorset.records import (
-    Annotation,
-    DatasetItem,
-    Evidence,
-    Face,
-    Landmarks,
-    Licence,
-    Lighting,
-    Origin,
-    Pose,
     Rejected,
-    Sighting,
 )
 from parity.arrays import array_files
 from parity.chain import CHAINS, DEFAULT_CHAIN
@@ -53,88 +38,6 @@ from parity.table import render
 Halves = NDArray[np.uint16]
 
 COUNT = 12
-WHEN = datetime(2026, 1, 1, tzinfo=UTC)
-# ibug68 → the Face Research Lab's template, where both mark the same place; the tip of the nose
-# (30) is not in the template.
-TEMPLATE = {36: 18, 39: 22, 42: 23, 45: 27, 33: 55, 48: 87, 54: 93, 51: 90, 57: 106, 8: 129}
-
-
-def human_face(template: Path) -> Face:
-    """The face as its human-placed template has it."""
-    rows = template.read_text().splitlines()[1:190]
-    placed = [tuple(map(float, row.split()[:2])) for row in rows]
-    points = [(0.0, 0.0)] * 68
-    for index, place in TEMPLATE.items():
-        points[index] = (placed[place][0], placed[place][1])
-    (left, right), chin = (points[36], points[45]), points[8]
-    middle, eyes_y = (left[0] + right[0]) / 2, (left[1] + right[1]) / 2
-    height = chin[1] - eyes_y
-    return Face(
-        face_id="0",
-        box=(middle - 0.63 * height, eyes_y - 0.43 * height, middle + 0.63 * height, chin[1]),
-        score=1.0,
-        landmarks={
-            "ibug68": Landmarks(points=tuple(points), visibility=(2,) * 68, confidence=(1.0,) * 68)
-        },
-        pose=Pose(yaw_deg=0.0, pitch_deg=0.0, roll_deg=0.0),
-        lighting=Lighting(side="front", level=0.5, evenness=1.0, colour_cast=0.0),
-    )
-
-
-def make_release(
-    images: Path, work: Path, origin: Origin, labelled: int = COUNT, unlabelled: int = 0
-) -> Path:
-    """A release of portraits of `images`, all in the test split; the last lack landmarks."""
-    blobs = BlobStore(str(work / "blobs"))
-    rows = []
-    paths = sorted(images.glob("*.jpg"))[: labelled + unlabelled]
-    for index, path in enumerate(paths):
-        content = path.read_bytes()
-        record = inspect(content, PixelParams())
-        blobs.put(content)
-        face = human_face(path.with_suffix(".tem"))
-        if index >= labelled:
-            face = face.model_copy(update={"landmarks": {}})
-        annotation = Annotation(
-            image_id=record.image_id,
-            faces=(face,),
-            origin=origin,
-            by="test",
-            schema_version="1",
-            made_at=WHEN,
-        )
-        sighting = Sighting(
-            image_id=record.image_id,
-            source="frl_london",
-            source_item_id=path.stem,
-            page_url="https://doi.org/10.6084/m9.figshare.5047666",
-            image_url=f"https://example.org/{path.name}",
-            licence=Licence(code="CC-BY", version="4.0"),
-            author="=DeBruine and Jones",
-            evidence=Evidence(licence_read_from="file", licence_text="CC BY 4.0", crawler="test"),
-            seen_at=WHEN,
-        )
-        item = DatasetItem(
-            image_id=record.image_id,
-            group_id=record.image_id[:16],
-            split="test",
-            image_shard=0,
-            annotation=annotation,
-        )
-        rows.append((item, Attribution(image=record, sighting=sighting)))
-    rows.sort(key=lambda row: row[0].image_id)
-    write_records(work / "items/00000.jsonl", (item for item, _ in rows))
-    write_records(work / "attributions/00000.jsonl", (attribution for _, attribution in rows))
-    release = work / "release"
-    build(
-        work,
-        blobs,
-        release,
-        dataset=DatasetParams(name="faces"),
-        version="1.0.0",
-        responsible=Responsible(),
-    )
-    return release
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +62,9 @@ def without_nose(name: str, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def release(portraits: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_release(portraits, tmp_path_factory.mktemp("work"), "human", unlabelled=1)
+    return make_release(
+        portraits_in(portraits, COUNT, unlabelled=1), tmp_path_factory.mktemp("work"), "human"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -300,19 +205,24 @@ def test_few_images_are_not_enough_evidence(pack: Pack, coarse_model: Path, tmp_
     assert not comparison.has_failed
 
 
-def test_unreviewed_labels_are_declared(
-    portraits: Path, chain: str, model_cache: Path, tmp_path: Path
+def test_unreviewed_labels_are_refused_or_declared(
+    portraits: Path, chain: str, model: Path, model_cache: Path, tmp_path: Path
 ) -> None:
-    release = make_release(portraits, tmp_path / "work", "model", labelled=2)
-    pack = open_pack(seal(release, tmp_path / "pack", PackParams(chain=chain), model_cache))
+    release = make_release(portraits_in(portraits, 2), tmp_path / "work", "model")
+    with pytest.raises(InputError, match="2 of the 2 faces to test have labels that no person"):
+        seal(release, tmp_path / "pack", PackParams(chain=chain), model_cache)
+    params = PackParams(chain=chain, is_unreviewed=True)
+    pack = open_pack(seal(release, tmp_path / "pack", params, model_cache))
     assert pack.record.review_state == "unreviewed"
+    run_on(pack, model, "xnnpack", tmp_path / "run")
+    assert open_run(tmp_path / "run").record.review_state == "unreviewed"
     assert {item.origin for item in pack.items} == {"model"}
 
 
 def test_a_split_without_a_face_gives_a_pack_that_holds_none(
     portraits: Path, release: Path, pack: Pack, model: Path, model_cache: Path, tmp_path: Path
 ) -> None:
-    unlabelled = make_release(portraits, tmp_path / "work", "model", labelled=0, unlabelled=1)
+    unlabelled = make_release(portraits_in(portraits, 0, unlabelled=1), tmp_path / "work", "model")
     for source, split, left_out in ((release, "val", 0), (unlabelled, "test", 1)):
         params = PackParams.model_validate({"split": split})
         empty = open_pack(seal(source, tmp_path / split, params, model_cache))

@@ -90,7 +90,8 @@ def ingest(path: Path, pack: Pack, runs: Path) -> Ingested:
     """Keep the run at `path` (folder, tar or .npz) in the folder `runs`, named by its keys.
 
     The same run comes to the same place. Release and review state are the pack's, whatever the run
-    says. Raises InputError where it is no run, UnusableRunError with all faults where it cannot be used.
+    says. Raises InputError where it is no run, UnusableRunError with all faults where it cannot be
+    used.
     """
     with unpacked(path) as folder:
         record = _record(path, folder)

@@ -1,9 +1,11 @@
 """A run as it comes from a device: a folder, a tar or an .npz → a folder of .npy files."""
 
+import lzma
 import shutil
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -27,7 +29,7 @@ def unpacked(path: Path) -> Iterator[Path]:
         folder = Path(made)
         if path.is_dir():
             shutil.copytree(path, folder, dirs_exist_ok=True, symlinks=True)
-        elif tarfile.is_tarfile(path) if path.is_file() else False:
+        elif path.is_file() and _is_tar(path):
             _untar(path, folder)
         elif path.is_file() and zipfile.is_zipfile(path):
             _unzip(path, folder)
@@ -55,6 +57,13 @@ def _root(folder: Path, path: Path) -> Path:
     return found[0]
 
 
+def _is_tar(path: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(path)
+    except EOFError:  # of a compressed one that is cut
+        return False
+
+
 def _untar(path: Path, folder: Path) -> None:
     try:
         with tarfile.open(path) as archive:
@@ -66,7 +75,7 @@ def _untar(path: Path, folder: Path) -> None:
                 content = archive.extractfile(member)
                 if content is not None:
                     _write(path, folder, member.name, content)
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
         raise InputError(f"{path} cannot be unpacked ({error}): copy the run again.") from None
 
 
@@ -78,7 +87,10 @@ def _unzip(path: Path, folder: Path) -> None:
             for member in members:
                 with archive.open(member) as content:
                     _write(path, folder, member.filename, content)
-    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+    except (
+        *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError),
+        *(RuntimeError, NotImplementedError),  # an encrypted member, an unknown compression
+    ) as error:
         raise InputError(f"{path} cannot be unpacked ({error}): copy the run again.") from None
 
 

@@ -22,16 +22,13 @@ def ingest(
     from flows.ingest import ingest_run
 
     kept = ingest_run(home, run, pack)
-    faults = [fault.model_dump(include={"kind", "count", "detail"}) for fault in kept.faults]
-    told = faults if is_json else [fault.detail for fault in kept.faults]
-    result = {
-        "path": kept.path,
-        "is_new": kept.is_new,
-        "images": len(kept.record.image_ids),
-        "keys": {net: key.model_dump() for net, key in kept.record.keys.items()},
-        "faults": told,
-    }
+    result = {"path": kept.path, "is_new": kept.is_new, "images": len(kept.record.image_ids)}
+    if is_json:
+        show({**result, "keys": kept.record.keys, "faults": kept.faults}, is_json, "")
+        return
     show(result, is_json, f"Kept as {kept.path.name}")
+    for fault in kept.faults:
+        typer.echo(f"  For a comparison to judge: {fault.detail}.")
 
 
 @app.command("ingest-log")

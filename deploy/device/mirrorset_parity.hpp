@@ -814,7 +814,8 @@ class Pack {
     const std::string where = (folder_ / "nets" / name).string();
     const std::size_t channels =
         net.input_shape.size() == 3 ? net.input_shape[net.layout == "nchw" ? 0 : 2] : 0;
-    if (detail::size_of(net.dtype) == 0 || channels != 3)
+    const bool is_known = net.layout == "nhwc" || net.layout == "nchw";
+    if (detail::size_of(net.dtype) == 0 || channels != 3 || !is_known)
       throw Error(where + " takes what this version cannot give: use a newer header.");
     Arrays arrays;
     arrays.inputs = rows(where + "/inputs", "nets/" + name + "/inputs/", "uint8", net.input_shape);

@@ -2,6 +2,7 @@
 under AddressSanitizer and UndefinedBehaviorSanitizer, held against Python's reader and writer.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -22,26 +23,9 @@ from parity.run import open_run, reference_of
 from parity.seals import checksums, file_sha256
 
 DEVICE = Path(__file__).resolve().parents[3] / "deploy" / "device"
+PROBE = Path(__file__).resolve().parents[2] / "device_probe.cpp"
 STRICT = ("-std=c++17", "-Wall", "-Wextra", "-Werror")
 SANITIZED = ("-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-JSON_PROBE = """
-#include <fstream>
-#include <iostream>
-#include <iterator>
-#include "mirrorset_parity.hpp"
-namespace detail = mirrorset::parity::detail;
-int main(int, char** argv) {
-  const std::string text = detail::text_of(argv[1]);
-  try {
-    const detail::Json json = detail::JsonParser(text, "it").parse();
-    std::cout << json.text;
-    return 0;
-  } catch (const mirrorset::parity::Error& error) {
-    std::cerr << error.what();
-    return 1;
-  }
-}
-"""
 
 
 def compiled(folder: Path, source: Path) -> Path:
@@ -183,6 +167,15 @@ def header_changed(folder: Path, name: str, before: bytes, after: bytes) -> None
     resealed(folder)
 
 
+def _digested(text: str) -> str:
+    """The text of a pack.json that Python would not write, with the digest that it needs."""
+    values = json.loads(text)
+    del values["digest"]
+    compact = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
+    digest = hashlib.sha256(compact.encode()).hexdigest()
+    return json.dumps({**values, "digest": digest}, indent=2, ensure_ascii=False)
+
+
 INPUTS = "nets/marker/inputs/00002.npy"
 
 
@@ -261,6 +254,13 @@ CORRUPTIONS: dict[str, tuple[Callable[[Path], object], str]] = {
             pack, lambda record: record["files"].update({"../outside": "0" * 64})
         ),
         'names "../outside", which is no path inside the pack',
+    ),
+    "an unknown layout": (
+        lambda pack: write_text(
+            pack / "pack.json",
+            _digested((pack / "pack.json").read_text().replace('"nhwc"', '"nwhc"')),
+        ),
+        "takes what this version cannot give",
     ),
     "an absolute path": (
         lambda pack: resealed(
@@ -364,6 +364,42 @@ def test_json_is_read_as_rfc_8259_has_it(
 
 @pytest.fixture(scope="module")
 def probe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("probe")
-    (folder / "probe.cpp").write_text(JSON_PROBE)
-    return compiled(folder, folder / "probe.cpp")
+    return compiled(tmp_path_factory.mktemp("probe"), PROBE)
+
+
+def test_a_run_of_some_items_and_nets_says_so(tmp_path: Path, probe: Path, pack: Pack) -> None:
+    done = called(probe, "well", pack.path, tmp_path / "run")
+    assert (done.returncode, done.stderr) == (0, "")
+    kept = ingest(tmp_path / "run", pack, tmp_path / "runs")
+    assert [(fault.kind, fault.count) for fault in kept.faults] == [("missing_images", 3)]
+    run = open_run(kept.path)
+    assert run.record.image_ids == (pack.items[3].image_id, pack.items[2].image_id)
+    key = run.record.nets["marker"].key
+    assert (key.device, key.delegated_share) == ('café "x\\\n', 0.25)
+    assert run.record.not_runnable["finder"].reason == "no such operation"
+    assert run.record.fed == "images"
+    assert run.transforms["marker"][1].tolist() == [[1, 0, 0.1], [0, 1, -3]]
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ("unknown net", "has no net other"),
+        ("lacks an output", "lacks nets/marker/presence.npy"),
+        ("item twice", "comes a second time"),
+        ("wrong size", "takes (136,) float32, not 7 values"),
+        ("output twice", "has two values of marker/points"),
+        ("late net", "A net is added before the first item"),
+        ("no time", "no number cannot be written"),
+        ("no item", ""),
+        ("not finished", ""),
+    ],
+)
+def test_a_run_that_is_not_whole_is_absent(
+    tmp_path: Path, probe: Path, pack: Pack, how: str, words: str
+) -> None:
+    done = called(probe, how, pack.path, tmp_path / "run")
+    assert done.returncode == (0 if how == "not finished" else 1)
+    assert words in done.stderr
+    assert "Sanitizer" not in done.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["pack"]

@@ -89,7 +89,7 @@ class Engine:
                 shown = fed[name] if fed is not None else self._cut(stage, picture, stages)
                 stages[name] = self._ask(name, stage, shown)
             else:
-                stages[name] = stage.work_out(seen, best or seen)
+                stages[name] = stage(seen, best or seen)
         return stages
 
     def nothing(self) -> Stages:
@@ -97,7 +97,7 @@ class Engine:
         stages: Stages = {name: self._no_answer(name, net) for name, net in self.chain.nets.items()}
         seen = Seen(lambda: np.zeros((1, 1, 3), np.uint8), stages)
         for name, rule in self.chain.rules.items():
-            stages[name] = rule.work_out(seen, seen)
+            stages[name] = rule(seen, seen)
         return stages
 
     def _cut(self, net: Net, picture: Picture, stages: Stages) -> Fed:

@@ -133,12 +133,18 @@ class Pack:
 
     def fed(self) -> Iterator[Mapping[str, Fed]]:
         """What each net is to see of each item, in order."""
-        rows = {
-            net: zip(one_after_another.from_iterable(shards), self.transforms[net], strict=True)
-            for net, shards in self.pixels.items()
-        }
-        for _ in self.items:
-            yield {net: Fed(np.asarray(seen), where) for net, (seen, where) in _next_of(rows)}
+        nets = list(self.pixels)
+        rows = [
+            zip(
+                one_after_another.from_iterable(self.pixels[net]), self.transforms[net], strict=True
+            )
+            for net in nets
+        ]
+        for each in zip(*rows, strict=True):
+            yield {
+                net: Fed(np.asarray(seen), where)
+                for net, (seen, where) in zip(nets, each, strict=True)
+            }
 
     def require_items(self) -> None:
         """Raise InputError where there is nothing to run on: the split had no usable face."""
@@ -377,10 +383,3 @@ def _review_state(subjects: list[Subject]) -> ReviewState:
 
 def _digest(record: PackRecord) -> str:
     return hashlib.sha256(record.model_dump_json(exclude={"digest"}).encode()).hexdigest()
-
-
-def _next_of(
-    rows: Mapping[str, Iterator[tuple[NDArray[np.uint8], NDArray[np.float64]]]],
-) -> Iterator[tuple[str, tuple[NDArray[np.uint8], NDArray[np.float64]]]]:
-    for net, each in rows.items():
-        yield net, next(each)

@@ -156,6 +156,7 @@ def _made(model: Path, content: bytes, recipe: Recipe, samples: _Samples | None)
     """What ai-edge-quantizer makes of a normalised file's content."""
     signature = read_model(content, str(model)).signatureDefs[0].signatureKey.decode()
     with native_notes_withheld(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         try:
             quantiser = _quantiser(content, recipe)
             ranges = None

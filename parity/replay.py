@@ -64,7 +64,7 @@ def replayed(chain: Chain, run: RunResult, row: int, picture: Picture, best: See
             continue
         if isinstance(stage, Rule):
             kept = run.rules.get(name)
-            stages[name] = stage.work_out(seen, best or seen) if kept is None else kept[row]
+            stages[name] = stage(seen, best or seen) if kept is None else kept[row]
         else:
             where = run.transforms.get(name)
             stages[name] = Answer(

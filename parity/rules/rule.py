@@ -109,6 +109,11 @@ class Rule(Record, ABC):
     of: tuple[str, ...]
     tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
+    def __call__(self, seen: Seen, best: Seen) -> Value:
+        """As `work_out`; a broken model's infinities are judged, not warned of."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            return self.work_out(seen, best)
+
     @abstractmethod
     def work_out(self, seen: Seen, best: Seen) -> Value:
         """The value for the item `seen`; `best` is the best photo's (relative rules alone)."""

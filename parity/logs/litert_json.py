@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from parity.logs.delegates import litert_delegation
-from parity.logs.records import BenchmarkRun, Finite, Source, Timings
+from parity.logs.records import BenchmarkRun, Count, Finite, Source, Timings
 from parity.logs.text import in_mb, model_name
 
 Ms = Annotated[Finite, Field(ge=0)]
@@ -21,7 +21,7 @@ class _Latency(_Answer):
     init_ms: Ms | None = None
     warmup_first_ms: Ms | None = None
     warmup_avg_ms: Ms | None = None
-    num_warmup_runs: int | None = None
+    num_warmup_runs: Count | None = None
     avg_ms: Ms
     min_ms: Ms | None = None
     max_ms: Ms | None = None
@@ -29,7 +29,7 @@ class _Latency(_Answer):
     std_ms: Ms | None = None
     p5_ms: Ms | None = None
     p95_ms: Ms | None = None
-    num_runs: Annotated[int, Field(ge=0)] | None = None
+    num_runs: Count | None = None
 
 
 class LitertAnswer(_Answer):

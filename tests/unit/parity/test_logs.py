@@ -467,6 +467,11 @@ def test_timings_after_benchmarking_failed_are_none(tmp_path: Path) -> None:
         (b"\0" * 5000, "zeros.bin", "holds no benchmark run"),
         (b"{", "cut.json", "is JSON of no benchmark run (the file: Invalid JSON"),
         (b'{"model": "a"}', "other.json", "is JSON of no benchmark run (LitertAnswer.latency"),
+        (
+            b'{"model": "a", "latency": {"avg_ms": 1, "num_warmup_runs": -1}}',
+            "negative.json",
+            "latency.num_warmup_runs: Input should be greater than or equal to 0",
+        ),
         (b"[" * 100_000, "deep.json", "holds no benchmark run"),
         (b"{" * 100_000, "deeper.json", "is JSON of no benchmark run"),
     ],

@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-import yaml
 from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
 
 from mirrorset.errors import SettingsError, first_fault
 from mirrorset.records import Record
+from mirrorset.written_yaml import read_yaml
 from parity.kernels import Kernel
 from parity.rules.face_measures import Expression, HeadPose, LightingLabel
 from parity.rules.mirror import FromBest, Hint
@@ -228,13 +228,11 @@ def load_chain(path: Path) -> Chain:
     Raises SettingsError naming file, stage and field where it is none.
     """
     try:
-        return Chain.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Chain.model_validate(read_yaml(path))
     except OSError:
         raise SettingsError(
             f"{path} cannot be read: give a chain's file or one of {', '.join(shipped_chains())}."
         ) from None
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     except ValidationError as error:
         where, fault = first_fault(error)
         raise SettingsError(f"{path}: {_place(where)}{fault}.") from None

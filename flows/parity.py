@@ -85,7 +85,7 @@ def run_once(
         result = open_run(out)
     except MirrorsetError:
         return run_model(pack, files, kernel, threads, out)
-    ran = {net: key.model_sha256 for net, key in result.record.keys.items()}
+    ran = {net: key.model_sha256 for net, key in result.record.tried.items()}
     wanted = {net: file_sha256(file) for net, file in files.items()}
     is_same = (result.record.pack_digest, ran) == (pack.record.digest, wanted)
     return result if is_same else run_model(pack, files, kernel, threads, out)

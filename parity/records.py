@@ -171,8 +171,9 @@ class RunRecord(Record):
     files: dict[str, Sha256]
 
     @property
-    def keys(self) -> dict[str, ParityKey]:
-        """By net, of those that ran and those that could not."""
+    def tried(self) -> dict[str, ParityKey]:
+        """The keys by net, of those that ran and those that could not."""
+        # Not named `keys`: Prefect takes what has that for a mapping.
         ran = {name: net.key for name, net in self.nets.items()}
         return ran | {name: one.key for name, one in self.not_runnable.items()}
 

@@ -47,7 +47,7 @@ class RunResult:
     @property
     def name(self) -> str:
         """What ran, for a sentence: "xnnpack"."""
-        return ", ".join(dict.fromkeys(key.kernel for key in self.record.keys.values()))
+        return ", ".join(dict.fromkeys(key.kernel for key in self.record.tried.values()))
 
 
 def run(

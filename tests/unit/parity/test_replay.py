@@ -54,6 +54,12 @@ def test_the_best_photo_is_the_runs_own_or_else_the_references(pack: Pack) -> No
     assert hints[completed(pack, without).rules["hint"][0]] == "relax the mouth"
 
 
+def test_a_runs_record_can_be_taken_apart_as_prefect_does(pack: Pack) -> None:
+    record = reference_of(pack).record
+    assert dict(record)["fed"] == "images"
+    assert set(record.tried) == {"finder", "marker"}
+
+
 def test_what_was_kept_is_left_alone(pack: Pack) -> None:
     kept = np.zeros((4, 68, 2))
     run = replace(bare(pack, [0, 1, 2, 3]), rules={"points": kept})

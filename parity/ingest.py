@@ -148,7 +148,7 @@ def _keep(record: RunRecord, folder: Path, out: Path, said: Ingest) -> None:
 
 def _name(record: RunRecord) -> str:
     """What ran and where, for people, and eight digits of what it said, for programs."""
-    keys = list(record.keys.values())
+    keys = list(record.tried.values())
     words = [
         ",".join(dict.fromkeys(getattr(key, field) for key in keys))
         for field in ("device", "kernel", "delegate")
@@ -206,11 +206,11 @@ def _id_faults(record: RunRecord, pack: Pack) -> Iterator[Fault]:
 
 
 def _net_faults(record: RunRecord, pack: Pack) -> Iterator[Fault]:
-    unknown = [net for net in record.keys if net not in pack.chain.nets]
-    missing = [net for net in pack.chain.nets if net not in record.keys]
+    unknown = [net for net in record.tried if net not in pack.chain.nets]
+    missing = [net for net in pack.chain.nets if net not in record.tried]
     yield from _fault("unknown_net", unknown, "{count} nets are not in the pack's chain ({named})")
     yield from _fault("missing_nets", missing, "{count} nets of the chain did not run ({named})")
-    if not record.keys:
+    if not record.tried:
         yield Fault(kind="unknown_net", count=0, detail="it has no nets")
 
 

@@ -24,7 +24,7 @@ def ingest(
     kept = ingest_run(home, run, pack)
     result = {"path": kept.path, "is_new": kept.is_new, "images": len(kept.record.image_ids)}
     if is_json:
-        show({**result, "keys": kept.record.keys, "faults": kept.faults}, is_json, "")
+        show({**result, "keys": kept.record.tried, "faults": kept.faults}, is_json, "")
         return
     show(result, is_json, f"Kept as {kept.path.name}")
     for fault in kept.faults:

@@ -9,10 +9,10 @@ import shutil
 import signal
 import sys
 import tempfile
-import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from forked import forked
 from loopback import Answer, Site, page, serving, sitemap
 from PIL import Image
 
@@ -169,8 +170,7 @@ def command(
     number: a file opened to be written, renamed or removed, or a program started. full_at: from
     that change on there is no room for the files that it opens to write.
     """
-    context = multiprocessing.get_context("fork")
-    changes = context.Value("i", 0)
+    changes = multiprocessing.get_context("fork").Value("i", 0)
 
     def watch(event: str, arguments: tuple[object, ...]) -> None:
         is_written = event == "open" and _is_to_write(*arguments)
@@ -191,22 +191,10 @@ def command(
         patch.setattr(sys, "argv", ["mirrorset", "erase", *options, "--home", str(home)])
         before()
         sys.addaudithook(watch)
-        exit_code: object = 0
-        try:
-            flows.cli.main()
-        except SystemExit as ended:
-            exit_code = ended.code or 0
-        except BaseException:
-            traceback.print_exc()
-            exit_code = 1
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # What else this process was forked with, threads of other tests, is not its to end.
-        os._exit(exit_code if isinstance(exit_code, int) else 1)
+        flows.cli.main()
 
     with tempfile.TemporaryFile("w+") as said:
-        process = context.Process(target=child, args=(said.fileno(),))
-        process.start()
+        process = forked(partial(child, said.fileno()))
         process.join(300)
         assert process.exitcode is not None
         said.seek(0)

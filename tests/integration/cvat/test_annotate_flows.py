@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import json
-import multiprocessing
 import random
 import signal
 import socket
@@ -16,6 +15,7 @@ import pytest
 import requests
 from cvat_annotator import Annotator, Pictures
 from cvat_labels import label_of
+from forked import forked
 from standin.faults import Kind
 from standin.server import Cvat
 from typer.testing import CliRunner
@@ -537,8 +537,7 @@ def test_an_erasure_says_what_no_batch_holds(house: House, monkeypatch: pytest.M
 
 def killed_after(seconds: float, work: Callable[[], object]) -> bool:
     """Whether the work, in a process of its own, was still under way when SIGKILL ended it."""
-    child = multiprocessing.get_context("fork").Process(target=work)
-    child.start()
+    child = forked(work)
     child.join(seconds)
     child.kill()
     child.join(60)

@@ -3,12 +3,12 @@
 What is killed here are processes of their own. The seeds decide where: they are the same each run.
 """
 
-import multiprocessing
 import os
 import random
 import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from cvat_annotator import Pictures
 from cvat_labels import label_of
 from cvat_pusher import Pusher
 from demo_run import MIRRORSET
+from forked import forked
 from standin.faults import ANYTHING, Kind
 from standin.server import Cvat
 
@@ -101,11 +102,9 @@ def push_until(push: Pusher, requests: int, is_answered: bool) -> None:
 def test_a_push_that_is_killed(cvat: Cvat, tmp_path: Path, seed: int) -> None:
     draw = random.Random(seed)
     push = Pusher(cvat, tmp_path, 5, segment_size=2, replicas=1, gold_frames=2)
-    fork = multiprocessing.get_context("fork")
     for number in range(draw.randint(1, 3)):
         at = draw.randint(1, WHOLE_PUSH)
-        child = fork.Process(target=push_until, args=(push, at, draw.random() < 0.5))
-        child.start()
+        child = forked(partial(push_until, push, at, draw.random() < 0.5))
         child.join(60)
         # One that goes on where another was killed has less to do, and may get through.
         assert child.exitcode in ((-signal.SIGKILL,) if number == 0 else (0, -signal.SIGKILL))

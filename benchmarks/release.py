@@ -64,7 +64,9 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from s3_server import serving
 with serving() as server:
-    server.client().create_bucket(Bucket="bench")
+    # Apart: whoever lists versions in moto's bucket has it copy all that the bucket holds.
+    for bucket in ("loose", "ours"):
+        server.client().create_bucket(Bucket=bucket)
     print(server.url, flush=True)
     sys.stdin.read()
 """
@@ -82,13 +84,12 @@ class Storage:
     """Where both ways push to. endpoint_url: None for a folder."""
 
     name: str
-    url: str
     endpoint_url: str | None
     scratch: Path
 
     def of(self, way: str) -> str:
         """The address of one way's remote."""
-        return f"{self.url}/{way}"
+        return f"s3://{way}/store" if self.endpoint_url else str(self.scratch / "remote" / way)
 
     def holds(self, way: str) -> dict[str, int]:
         """Bytes of all that a remote holds, by path."""
@@ -99,7 +100,7 @@ class Storage:
         import boto3  # noqa: PLC0415  (of the S3 server alone)
 
         client = boto3.client("s3", endpoint_url=self.endpoint_url)
-        listed = client.get_paginator("list_objects_v2").paginate(Bucket="bench", Prefix=f"{way}/")
+        listed = client.get_paginator("list_objects_v2").paginate(Bucket=way)
         return {one["Key"]: one["Size"] for page in listed for one in page.get("Contents", [])}
 
 
@@ -107,7 +108,7 @@ class Storage:
 def storage_of(name: str, scratch: Path) -> Iterator[Storage]:
     """An empty one: a folder, or a fresh S3 server in a process of its own."""
     if name == "local":
-        yield Storage(name, str(scratch / "remote"), None, scratch)
+        yield Storage(name, None, scratch)
         return
     with subprocess.Popen(
         [sys.executable, "-c", _SERVER, str(ROOT / "tests")],
@@ -123,7 +124,7 @@ def storage_of(name: str, scratch: Path) -> Iterator[Storage]:
             url = next(lines, "").strip()
             if not url:
                 raise SystemExit("The S3 server did not start: install requirements-dev.lock.")
-            yield Storage(name, "s3://bench", url, scratch)
+            yield Storage(name, url, scratch)
         finally:
             process.stdin.close()
             process.terminate()

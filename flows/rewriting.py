@@ -178,6 +178,7 @@ class Rewriting:
 
 
 def state_of(text: str) -> ReleaseState:
+    """What a commit's release.yaml says. Raises ValidationError where it was edited."""
     return ReleaseState.model_validate(yaml.safe_load(text))
 
 

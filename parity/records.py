@@ -190,8 +190,9 @@ class Measured(Record):
 class Estimate(Measured):
     """A mean over images with its 95 % bootstrap interval [low, high].
 
-    What is a fact of these images and no estimate (a maximum, a share of flips, a ratio) has
-    low = high = value. All three are infinite where a run gave values that are no numbers.
+    low and high are NaN for a single image, which has no interval. What is a fact of these images
+    and no estimate (a maximum, a share of flips, a ratio) has low = high = value. All three are
+    infinite where a run gave values that are no numbers.
     """
 
     value: float

@@ -1,5 +1,6 @@
 """A comparison as a table for the terminal."""
 
+import math
 from collections.abc import Iterable, Iterator
 
 from rich.table import Table
@@ -121,7 +122,8 @@ def _key(key: ParityKey) -> str:
 
 
 def _interval(estimate: Estimate | None) -> str:
-    if estimate is None or estimate.low == estimate.high:
+    # A single image has no interval: its bounds are no numbers.
+    if estimate is None or estimate.low == estimate.high or math.isnan(estimate.low):
         return ""
     return f"{_number(estimate.low)} … {_number(estimate.high)}"
 

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import os
 import re
 from collections.abc import Set
 from pathlib import Path
@@ -198,7 +199,7 @@ def publish(workspace: Workspace, state: ReleaseState) -> ReleaseSummary:
     if is_new:
         git(workspace.home, "tag", "--annotate", tag, "--message", f"{tag} {state.digest}")
     if workspace.remote:
-        dvc(workspace.home, "push")
+        push(workspace)
     items = read_parts(workspace.work / "items", DatasetItem)
     return ReleaseSummary(
         name=workspace.dataset.name,
@@ -209,6 +210,18 @@ def publish(workspace: Workspace, state: ReleaseState) -> ReleaseSummary:
         tag=tag,
         pushed_to=workspace.remote,
     )
+
+
+def push(workspace: Workspace) -> None:
+    """Let DVC push all that it keeps of the workspace as it stands."""
+    # DVC takes a second to import.
+    from dvc.repo import Repo
+
+    # DVC keeps its list of what there is to push, and writes it output by output. Where it was
+    # killed meanwhile, it takes the part for the whole, and says that all is pushed.
+    with Repo(os.fspath(workspace.home)) as repo:
+        repo.drop_data_index()
+    dvc(workspace.home, "push")
 
 
 def _tag(workspace: Workspace, version: str) -> str:

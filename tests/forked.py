@@ -1,11 +1,14 @@
 """Work in a forked process, which has all that is imported here and ends with its work."""
 
+import faulthandler
 import multiprocessing
 import os
 import sys
 import traceback
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
+
+_PATIENCE_S = 240
 
 
 def forked(work: Callable[[], object]) -> BaseProcess:
@@ -21,6 +24,8 @@ def forked(work: Callable[[], object]) -> BaseProcess:
 
 def _ending(work: Callable[[], object]) -> None:
     exit_code: object = 0
+    # A lock that another thread held when this was forked is never released here: where, is said.
+    faulthandler.dump_traceback_later(_PATIENCE_S, exit=True, file=2)
     try:
         work()
     except SystemExit as ended:

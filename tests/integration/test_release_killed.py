@@ -12,6 +12,7 @@ import pytest
 from made_images import fill
 
 import mirrorset
+from flows.release import push
 from mirrorset.commands import dvc, git
 from mirrorset.load import open_release
 from mirrorset.workspace import Workspace, init
@@ -65,3 +66,26 @@ def test_a_release_that_was_killed_is_completed_by_the_next_run(
     assert "in sync" in dvc(workspace.home, "status", "--cloud")
     git(tmp_path, "clone", "--quiet", str(workspace.home), "clone")
     mirrorset.load("faces", "0.1.0", home=tmp_path / "clone").verify()
+
+
+# DVC, killed when it has listed the first of several outputs that there are to push.
+_KILLED_PUSH = """
+import os, sys
+from dvc_data.index import collect
+listed = iter([collect._collect_from_index])
+collect._collect_from_index = lambda *a, **kw: next(listed, lambda *a, **kw: os._exit(9))(*a, **kw)
+from dvc.cli import main
+sys.exit(main(["push"]))
+"""
+
+
+def test_all_is_pushed_though_dvc_was_killed_while_it_listed_what_to_push(tmp_path: Path) -> None:
+    workspace = init(tmp_path / "faces", str(tmp_path / "remote"))
+    (workspace.home / "dvc.yaml").unlink()
+    for name in ("one", "two"):
+        (workspace.home / name).write_text(name)
+    dvc(workspace.home, "add", "one", "two")
+    pushing = subprocess.run([sys.executable, "-c", _KILLED_PUSH], cwd=workspace.home, check=False)
+    assert pushing.returncode == 9
+    push(workspace)
+    assert "in sync" in dvc(workspace.home, "status", "--cloud")

@@ -13,7 +13,7 @@ from mirrorset.records import Record
 from mirrorset.workspace import Workspace, open_workspace
 from parity.compare import compare as compare_runs
 from parity.compare import write_comparison
-from parity.gates import DEFAULT_GATES, load_gates
+from parity.gates import gates_file, load_gates
 from parity.kernels import Kernel
 from parity.models import model_files
 from parity.pack import Pack, open_pack
@@ -30,7 +30,7 @@ class ParityParams(Record):
 
     models: .tflite files by net of the pack's chain, which take and give what it says; by itself
     those that the chain names. kernels: judged against the reference kernels, one comparison each.
-    gates: limits, or none for those of parity/gates.yaml.
+    gates: limits, or none for those that ship for the chain.
     """
 
     models: dict[str, Path] = Field(default_factory=dict)
@@ -100,7 +100,9 @@ def compare_once(
     gates: tuple[Gate, ...],
 ) -> tuple[Comparison, Path]:
     """Compare two runs and keep the verdicts."""
-    comparison = compare_runs(pack, reference, candidate, gates or load_gates(DEFAULT_GATES))
+    comparison = compare_runs(
+        pack, reference, candidate, gates or load_gates(gates_file(pack.chain))
+    )
     path = runs_folder(workspace, pack) / f"comparison-{candidate.name}.json"
     write_comparison(path, comparison)
     return comparison, path

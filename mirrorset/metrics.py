@@ -203,7 +203,10 @@ def wilson_interval(successes: int, trials: int, level: float = 0.95) -> tuple[f
     middle = rate + z * z / (2 * trials)
     half = z * math.sqrt(rate * (1 - rate) / trials + z * z / (4 * trials * trials))
     scale = 1 + z * z / trials
-    return max((middle - half) / scale, 0.0), min((middle + half) / scale, 1.0)
+    # With none or all the one end is 0 or 1, which rounding would miss.
+    low = 0.0 if successes == 0 else (middle - half) / scale
+    high = 1.0 if successes == trials else (middle + half) / scale
+    return low, high
 
 
 def rate_change_interval(

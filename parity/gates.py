@@ -1,16 +1,26 @@
 """Gates as data: limits, and what is said where they are kept, broken, or cannot be judged."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from mirrorset.errors import SettingsError, first_fault
 from mirrorset.written_yaml import read_yaml
-from parity.records import Estimate, Gate, GateVerdict, Outcome, SliceRow, TensorDeviation
+from parity.chain import Chain
+from parity.estimates import Evidence
+from parity.measures import MEASURES, StageKind
+from parity.records import Estimate, Gate, GateVerdict, Outcome
 
 DEFAULT_GATES = Path(__file__).with_name("gates.yaml")
+# By chain, where it ships with gates of its own.
+_OWN_GATES = {"smart_mirror": Path(__file__).with_name("gates_smart_mirror.yaml")}
 _GATES = TypeAdapter(tuple[Gate, ...])
+
+
+def gates_file(chain: Chain) -> Path:
+    """The gates that hold for a chain where nobody gives any."""
+    return _OWN_GATES.get(chain.name, DEFAULT_GATES)
 
 
 def load_gates(path: Path = DEFAULT_GATES) -> tuple[Gate, ...]:
@@ -35,59 +45,68 @@ def load_gates(path: Path = DEFAULT_GATES) -> tuple[Gate, ...]:
         raise SettingsError(f"{path}: {place}: {fault}.") from None
 
 
-def judge(
-    gates: Iterable[Gate],
-    rows: Iterable[SliceRow],
-    tensors: Iterable[TensorDeviation],
-    latency_ratio: float | None,
-    outputs: Collection[str],
-) -> tuple[GateVerdict, ...]:
+def judge(gates: Iterable[Gate], evidence: Evidence, chain: Chain) -> tuple[GateVerdict, ...]:
     """Every gate's verdict on every slice it names, in order.
 
     pass: the whole interval keeps the limit. fail: the whole interval is beyond it. Otherwise, and
-    with fewer images than the gate asks for, there is not enough evidence. The first row is the
-    slice "all". outputs: all of the chain, whether the runs hold them or not. Raises SettingsError
-    where a gate names another.
+    with fewer images than the gate asks for, there is not enough evidence. Raises SettingsError
+    where a gate names an output that the chain lacks, or none where the chain has several.
     """
-    rows = tuple(rows)
-    deviations = {tensor.output: tensor.max_abs for tensor in tensors}
-    verdicts: list[GateVerdict] = []
-    for gate in gates:
-        whole: float | None
-        if gate.metric == "tensor_max_abs":
-            if gate.output not in outputs:
-                raise SettingsError(
-                    f"A gate on tensor_max_abs has the output {gate.output!r}, which the pack's "
-                    f"chain lacks: name one of {', '.join(outputs)}."
-                )
-            whole = deviations.get(gate.output)
-        elif gate.metric == "latency_ratio":
-            whole = latency_ratio
-        else:
-            verdicts.extend(_judge_slices(gate, rows))
-            continue
-        verdicts.append(_verdict(gate, rows[0].slice, rows[0].count, exactly(whole)))
-    return tuple(verdicts)
+    return tuple(
+        _verdict(gate, output, name, evidence)
+        for gate in gates
+        for output in [_output(gate, chain)]
+        for name in _slices(gate, evidence)
+    )
 
 
-def exactly(value: float | None) -> Estimate | None:
-    """A fact as an estimate without doubt."""
-    return None if value is None else Estimate(value=value, low=value, high=value)
+def outputs_of(chain: Chain, kind: StageKind) -> list[str]:
+    """All of the kind that the chain gives, whether runs hold it or not."""
+    if kind == "chain":
+        return [""]
+    if kind == "tensor":
+        return [f"{net}/{output}" for net, output in chain.outputs]
+    return [name for name, rule in chain.rules.items() if rule.gives == kind]
 
 
-def _judge_slices(gate: Gate, rows: tuple[SliceRow, ...]) -> Iterator[GateVerdict]:
-    named = [row for row in rows if gate.slice in (row.slice, row.slice.partition("=")[0])]
-    for row in named:
-        yield _verdict(gate, row.slice, row.count, getattr(row, gate.metric))
-    if not named:
-        yield _verdict(gate, gate.slice, 0, None)
+def _output(gate: Gate, chain: Chain) -> str:
+    """What the gate looks at; "" where the chain gives nothing of the kind."""
+    choices = outputs_of(chain, MEASURES[gate.metric].of)
+    if gate.output in choices:
+        return gate.output
+    if not gate.output and len(choices) < 2:
+        return choices[0] if choices else ""
+    named = f"the output {gate.output!r}, which the pack's chain lacks" if gate.output else ""
+    way_out = f"name one of {', '.join(choices)}" if choices else "take the gate out"
+    raise SettingsError(f"A gate on {gate.metric} has {named or 'no output'}: {way_out}.")
 
 
-def _verdict(gate: Gate, where: str, count: int, measured: Estimate | None) -> GateVerdict:
+def _slices(gate: Gate, evidence: Evidence) -> list[str]:
+    """Those that the gate names; its own name where no image lies in any."""
+    named = [name for name in evidence.slices if gate.slice in (name, name.partition("=")[0])]
+    return named or [gate.slice]
+
+
+def _verdict(gate: Gate, output: str, name: str, evidence: Evidence) -> GateVerdict:
+    if gate.times is None:
+        figure = evidence.figures.get((gate.metric, output, name))
+    else:
+        figure = evidence.beyond(gate.metric, output, gate.times, name)
+    measured = figure.estimate if figure else None
+    count = figure.count if figure else evidence.count(name)
     outcome: Outcome = "not_enough_evidence"
     if measured is not None and count >= gate.minimum_count:
-        if measured.high <= gate.limit:
-            outcome = "pass"
-        elif measured.low > gate.limit:
-            outcome = "fail"
-    return GateVerdict(gate=gate, slice=where, count=count, measured=measured, verdict=outcome)
+        outcome = _outcome(measured, gate.limit or 0.0, MEASURES[gate.metric].is_high_good)
+    return GateVerdict(
+        gate=gate, output=output, slice=name, count=count, measured=measured, verdict=outcome
+    )
+
+
+def _outcome(measured: Estimate, limit: float, is_floor: bool) -> Outcome:
+    if is_floor:
+        is_kept, is_broken = measured.low >= limit, measured.high < limit
+    else:
+        is_kept, is_broken = measured.high <= limit, measured.low > limit
+    if is_kept:
+        return "pass"
+    return "fail" if is_broken else "not_enough_evidence"

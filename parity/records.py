@@ -3,9 +3,9 @@
 `comparison.json` is one `Comparison`; docs/parity.md describes it for those who only read it.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from mirrorset.records import (
     LightSide,
@@ -21,21 +21,14 @@ from mirrorset.records import (
     Xyxy,
 )
 from parity.chain import Chain
+from parity.measures import MEASURES, Measure, known_metric
 from parity.slices import known_slice
 
 ReviewState = Literal["unreviewed", "reviewed", "partly_reviewed"]
 Purpose = Literal["test", "calibration"]
 Fed = Literal["tensors", "images"]
 Outcome = Literal["pass", "fail", "not_enough_evidence"]
-Metric = Literal[
-    "tensor_max_abs",
-    "nme_to_reference",
-    "displacement_px",
-    "worst_displacement_px",
-    "nme_increase",
-    "presence_flip_share",
-    "latency_ratio",
-]
+Metric = Annotated[str, AfterValidator(known_metric)]
 
 
 # --- the pack ---------------------------------------------------------------------------------
@@ -188,11 +181,11 @@ class Measured(Record):
 
 
 class Estimate(Measured):
-    """A mean over images with its 95 % bootstrap interval [low, high].
+    """A figure with its 95 % interval [low, high].
 
-    low and high are NaN for a single image, which has no interval. What is a fact of these images
-    and no estimate (a maximum, a share of flips, a ratio) has low = high = value. All three are
-    infinite where a run gave values that are no numbers.
+    A single image has no interval: it may be anything, from -infinity to infinity. What is a fact
+    of these images and no estimate (a maximum, a ratio of times) has low = high = value. All three
+    are infinite where a run gave values that are no numbers.
     """
 
     value: float
@@ -210,61 +203,126 @@ class NetComparison(Measured):
     candidate_latency: Latency | None = None
 
 
-class TensorDeviation(Measured):
-    """How far the candidate's output lies from the reference's, over all images.
+class Figure(Measured):
+    """One measure of one slice.
 
-    output: "net/output". max_abs, mean_abs: in the output's own unit. cosine: lowest cosine
-    similarity of any image.
+    metric: a measure's name. output: what it is of: "net/output", a rule, or "" for the whole
+    chain. slice: "all" or "axis=cell". count: images that it is of. estimate: None where no image
+    counts.
     """
 
+    metric: Metric
     output: str
-    max_abs: float
-    mean_abs: float
-    cosine: float
+    slice: str
+    count: int
+    estimate: Estimate | None
 
 
 class SliceRow(Measured):
-    """One slice of the test set; the measures are None where it has too few images.
-
-    slice: "all" or "axis=cell". The NMEs are shares of the interocular distance.
-    nme_to_reference: candidate against reference, all points. displacement_px, its mean in px of
-    the original image; worst_displacement_px, the farthest single point. reference_nme and
-    candidate_nme: against the labels. nme_increase: candidate_nme − reference_nme, paired by image.
-    presence_flip_share: share of images where one run sees a face and the other does not, or where
-    an answer is no number.
-    """
+    """One slice of the test set, "all" or "axis=cell"; with too few images it has no figures."""
 
     slice: str
     count: int
     is_enough: bool
-    nme_to_reference: Estimate | None = None
-    displacement_px: Estimate | None = None
-    worst_displacement_px: Estimate | None = None
-    reference_nme: Estimate | None = None
-    candidate_nme: Estimate | None = None
-    nme_increase: Estimate | None = None
-    presence_flip_share: Estimate | None = None
+
+
+class Confusion(Measured):
+    """How often a label of one was which label of the other, over all images.
+
+    output: the rule. rows, columns: who says so. words: of rows and columns alike, in order; the
+    last is "none", where there was nothing to judge. counts: by row and column.
+    """
+
+    output: str
+    rows: Literal["labels", "reference"]
+    columns: Literal["reference", "candidate"]
+    words: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+    @property
+    def has_flips(self) -> bool:
+        """Whether any image lies off the diagonal."""
+        return any(
+            count
+            for row, counts in enumerate(self.counts)
+            for column, count in enumerate(counts)
+            if row != column
+        )
+
+    @property
+    def used(self) -> list[str]:
+        """The words that occur."""
+        return [self.words[place] for place in self._places]
+
+    @property
+    def table(self) -> dict[str, list[int]]:
+        """Counts by the row's word, for the words that occur."""
+        places = self._places
+        return {self.words[row]: [self.counts[row][column] for column in places] for row in places}
+
+    @property
+    def _places(self) -> list[int]:
+        return [
+            place
+            for place, row in enumerate(self.counts)
+            if any(row) or any(other[place] for other in self.counts)
+        ]
+
+
+class OtherPack(Measured):
+    """What the candidate ran on, where that is another pack than the reference's.
+
+    count: its items; the comparison's own count says how many both have. left_out: stages that
+    cannot be compared between the two, with the reason, a clause.
+    """
+
+    release: str
+    version: str
+    pack_digest: str
+    review_state: ReviewState
+    count: int
+    left_out: dict[str, str] = Field(default_factory=dict)
 
 
 class Gate(Record):
-    """A limit that a comparison must keep.
+    """A limit that a comparison must keep: the measure may reach it, not go beyond it.
 
-    slice: "all", one cell ("pose=left") or an axis ("pose": each of its cells is judged).
-    output: "net/output", which `tensor_max_abs` looks at. limit: the measure may reach it, not
-    exceed it. minimum_count: with fewer images there is no verdict.
+    metric: a measure's name; where a high one is good the limit is a floor. output: what it is of,
+    "net/output" or a rule; "" where the chain has one such. slice: "all", one cell ("pose=left") or
+    an axis ("pose": each of its cells is judged). limit: in the measure's own unit. times: in place
+    of a limit, so many times what the reference itself has, paired by image; of means alone.
+    minimum_count: with fewer images there is no verdict.
     """
 
     metric: Metric
-    limit: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    limit: Annotated[float | None, Field(ge=0, allow_inf_nan=False)] = None
+    times: Annotated[float | None, Field(gt=0, allow_inf_nan=False)] = None
     slice: Annotated[str, AfterValidator(known_slice)] = "all"
     output: str = ""
     minimum_count: Annotated[int, Field(ge=1)] = 10
 
+    @model_validator(mode="after")
+    def _has_one_limit(self) -> Self:
+        if (self.limit is None) == (self.times is None):
+            raise ValueError("give a limit, or times the reference's")
+        if self.times is not None and (
+            not self.metric.startswith("candidate_") or MEASURES[self.metric].kind != "mean"
+        ):
+            raise ValueError(
+                f"times is for means of the candidate such as candidate_nme, not for {self.metric}"
+            )
+        return self
+
 
 class GateVerdict(Measured):
-    """What a gate said of one slice, with what was measured (None where nothing could be)."""
+    """What a gate said of one slice.
+
+    output: what was measured. measured: None where nothing could be; of a gate with `times`, what
+    the candidate has beyond so many times the reference's, whose limit is 0.
+    """
 
     gate: Gate
+    output: str
     slice: str
     count: int
     measured: Estimate | None
@@ -272,25 +330,30 @@ class GateVerdict(Measured):
 
 
 class Comparison(Measured):
-    """Two runs on one pack, side by side.
+    """Two runs side by side, on the items that both hold.
 
-    chain: its name. review_state: of the labels behind reference_nme, candidate_nme and
-    nme_increase. count: items that both runs hold. nets: those that both runs hold. not_runnable:
-    those that the candidate's kernels cannot run. latency_ratio: candidate's medians over the
-    reference's, all nets together; None where one was not timed.
+    release, version, pack_digest: of the reference's pack, whose labels count. other_pack: the
+    candidate's, where it is another. chain: its name. review_state: of the labels. count: items
+    that both runs hold, of reference_count and candidate_count. nets: those that both runs hold.
+    not_runnable: those that the candidate's kernels cannot run. measures: the rows of the table
+    that figures and gates name. confusions: over all images.
     """
 
     release: str
     version: str
     pack_digest: str
+    other_pack: OtherPack | None = None
     chain: str
     review_state: ReviewState
     count: int
+    reference_count: int
+    candidate_count: int
     nets: tuple[NetComparison, ...]
     not_runnable: dict[str, NotRunnable] = Field(default_factory=dict)
-    tensors: tuple[TensorDeviation, ...]
+    measures: tuple[Measure, ...]
     slices: tuple[SliceRow, ...]
-    latency_ratio: float | None
+    figures: tuple[Figure, ...]
+    confusions: tuple[Confusion, ...] = ()
     gates: tuple[GateVerdict, ...]
 
     @property
@@ -298,3 +361,16 @@ class Comparison(Measured):
         """Whether any gate failed or any net cannot run; "not enough evidence" is no failure."""
         is_failed = any(verdict.verdict == "fail" for verdict in self.gates)
         return is_failed or bool(self.not_runnable)
+
+    def estimate(self, metric: str, output: str = "", slice_: str = "all") -> Estimate | None:
+        """A figure's estimate; output "" for the first that has the measure. None without one."""
+        return next(
+            (
+                figure.estimate
+                for figure in self.figures
+                if figure.metric == metric
+                and figure.slice == slice_
+                and output in ("", figure.output)
+            ),
+            None,
+        )

@@ -81,7 +81,8 @@ def rows_in_pack(pack: Pack, run: RunResult) -> list[int]:
     """
     if run.record.pack_digest != pack.record.digest:
         raise InputError(
-            f"The {run.name} run is of another pack than {pack.path}: run the model on it."
+            f"The {run.name} run is of another pack than {pack.path}: give its own pack, or "
+            "run the model on this one."
         )
     places = {item.image_id: item.index for item in pack.items}
     ids = run.record.image_ids

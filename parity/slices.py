@@ -7,6 +7,8 @@ from pydantic_core import PydanticCustomError
 from faces.slices import FRONTAL_WITHIN_DEG, UNKNOWN
 from mirrorset.records import Face, LightSide, Record
 
+# The slice of every image.
+ALL = "all"
 # Every axis with its cells, from low to high where they are measured.
 AXES: dict[str, tuple[str, ...]] = {
     "face_size": ("small", "medium", "large"),
@@ -53,7 +55,7 @@ def known_slice(name: str) -> str:
     """`name` where it is "all", an axis or "axis=cell" of `AXES`; else a validation error."""
     axis, separator, cell = name.partition("=")
     is_known = axis in AXES and (not separator or cell in AXES[axis])
-    if name != "all" and not is_known:
+    if name != ALL and not is_known:
         choices = ", ".join(f"{axis} ({', '.join(cells)})" for axis, cells in AXES.items())
         raise PydanticCustomError(
             "slice",

@@ -1,10 +1,12 @@
 """Parity's comparison.json files, as far as a page shows them (docs/parity.md has the layout)."""
 
 from collections import Counter
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from mirrorset.errors import InputError, first_fault
 from mirrorset.records import ParityKey
@@ -21,15 +23,6 @@ _REVIEW = {
     "partly_reviewed": "labels of which people have checked a part",
     "reviewed": "labels that people have checked",
 }
-_METRICS = {
-    "tensor_max_abs": "Largest deviation of output",
-    "nme_to_reference": "NME to the reference",
-    "displacement_px": "Displacement",
-    "nme_increase": "NME added against labels",
-    "presence_flip_share": "Face seen by one run only",
-    "latency_ratio": "Latency ratio",
-}
-_SHARES = {"nme_to_reference", "nme_increase", "presence_flip_share"}
 
 
 class _Read(BaseModel):
@@ -46,56 +39,73 @@ class Estimate(_Read):
     high: float
 
 
-class TensorDeviation(_Read):
-    """Deviation of one output over all images; cosine is the lowest of any image."""
+class Measure(_Read):
+    """What figures are of, as the comparison's own table has it."""
 
+    name: str
+    words: str
+    unit: str
+    is_high_good: bool
+    place: str
+
+    def measure(self, value: float) -> str:
+        """`value` in its own unit."""
+        if self.unit == "share":
+            return percent(value)
+        return f"{number(value)} {self.unit}".rstrip()
+
+
+class Figure(_Read):
+    """A measure of one slice; output is what it is of, "" for the whole chain."""
+
+    metric: str
     output: str
-    max_abs: float
-    mean_abs: float
-    cosine: float | None
+    slice: str
+    count: int
+    estimate: Estimate | None
 
 
 class SliceRow(_Read):
-    """Measures of one slice ("all" or "axis=cell"), None where it has too few images."""
+    """A slice, "all" or "axis=cell"; with too few images it has no figures."""
 
     slice: str
     count: int
     is_enough: bool
-    nme_to_reference: Estimate | None = None
-    displacement_px: Estimate | None = None
-    reference_nme: Estimate | None = None
-    candidate_nme: Estimate | None = None
-    nme_increase: Estimate | None = None
-    presence_flip_share: Estimate | None = None
 
     @property
     def words(self) -> str:
-        return self.slice.replace("=", ": ").replace("_", " ")
+        return _slice_words(self.slice)
+
+
+class Confusion(_Read):
+    """How often a label of one was which label of the other."""
+
+    output: str
+    rows: str
+    columns: str
+    words: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+    @property
+    def places(self) -> list[int]:
+        """The words that occur, by their place."""
+        whole = np.array(self.counts)
+        return list(np.flatnonzero(whole.sum(axis=0) + whole.sum(axis=1)))
 
 
 class Gate(_Read):
-    """A limit on a metric; output names the tensor where the metric is about one."""
+    """A limit on a metric, or `times` what the reference itself has."""
 
     metric: str
-    limit: float
-    output: str = ""
-
-    @property
-    def words(self) -> str:
-        metric = _METRICS.get(self.metric, self.metric)
-        return f"{metric} {self.output}".rstrip()
-
-    def measure(self, value: float) -> str:
-        """`value` in the metric's own unit."""
-        if self.metric in _SHARES:
-            return percent(value)
-        return f"{number(value)} px" if self.metric == "displacement_px" else number(value)
+    limit: float | None
+    times: float | None
 
 
 class GateVerdict(_Read):
     """What a gate said of one slice."""
 
     gate: Gate
+    output: str
     slice: str
     count: int
     measured: Estimate | None
@@ -107,7 +117,22 @@ class GateVerdict(_Read):
 
     @property
     def slice_words(self) -> str:
-        return self.slice.replace("=", ": ").replace("_", " ")
+        return _slice_words(self.slice)
+
+
+class OtherPack(_Read):
+    """What the candidate ran on, where that is another pack than the reference's."""
+
+    release: str
+    version: str
+    count: int
+    left_out: dict[str, str]
+
+
+class NotRunnable(_Read):
+    """Why a model file cannot run."""
+
+    reason: str
 
 
 class Latency(_Read):
@@ -127,17 +152,60 @@ class Net(_Read):
 
 
 class Comparison(_Read):
-    """Two runs on one pack, side by side."""
+    """Two runs side by side, on the items that both hold."""
 
     release: str
     version: str
+    other_pack: OtherPack | None
     chain: str
     review_state: str
     count: int
+    reference_count: int
+    candidate_count: int
     nets: tuple[Net, ...]
-    tensors: tuple[TensorDeviation, ...]
+    not_runnable: dict[str, NotRunnable]
+    measures: tuple[Measure, ...]
     slices: tuple[SliceRow, ...]
+    figures: tuple[Figure, ...]
+    confusions: tuple[Confusion, ...]
     gates: tuple[GateVerdict, ...]
+
+    @model_validator(mode="after")
+    def _describes_its_measures(self) -> Self:
+        named = {one.metric for one in self.figures} | {each.gate.metric for each in self.gates}
+        lacking = sorted(named - {one.name for one in self.measures})
+        if lacking:
+            raise ValueError(f"measures: {lacking[0]} is not among them")
+        return self
+
+    @cached_property
+    def by_name(self) -> dict[str, Measure]:
+        """The measures by their name."""
+        return {measure.name: measure for measure in self.measures}
+
+    @property
+    def overall(self) -> list[Figure]:
+        """The figures of all images."""
+        return [figure for figure in self.figures if figure.slice == "all"]
+
+    @property
+    def headlines(self) -> list[tuple[str, str]]:
+        """(metric, output) of what is shown slice by slice."""
+        return [
+            (one.metric, one.output)
+            for one in self.overall
+            if self.by_name[one.metric].place == "headline"
+        ]
+
+    @cached_property
+    def estimates(self) -> dict[tuple[str, str, str], Estimate | None]:
+        """By metric, output and slice."""
+        return {(one.metric, one.output, one.slice): one.estimate for one in self.figures}
+
+    def words(self, metric: str, output: str) -> str:
+        """What is measured of what: "NME to the reference (points)"."""
+        words = self.by_name[metric].words
+        return words[:1].upper() + words[1:] + (f" ({output})" if output else "")
 
     @property
     def title(self) -> str:
@@ -146,7 +214,7 @@ class Comparison(_Read):
             ", ".join(dict.fromkeys(f"{key.runtime} {key.kernel}" for key in keys))
             for keys in ([net.candidate for net in self.nets], [net.reference for net in self.nets])
         )
-        return f"{candidates} against {references}"
+        return f"{candidates} against {references}" if self.nets else "Nothing ran"
 
     @property
     def review_words(self) -> str:
@@ -177,6 +245,10 @@ def read_comparison(path: Path) -> Comparison:
         raise InputError(
             f"{path} is not a parity comparison: {where or 'the file'}: {fault}."
         ) from None
+
+
+def _slice_words(name: str) -> str:
+    return name.replace("=", ": ").replace("_", " ")
 
 
 def number(value: float | None) -> str:

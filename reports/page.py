@@ -4,27 +4,22 @@ The page is self-contained: styles, script and pictures stand inside it, and its
 policy forbids every request. All text from records is escaped; nothing in it runs.
 """
 
-import base64
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from mirrorset.files import write_text
 from mirrorset.load import Release, ReleaseCard, open_release
 from mirrorset.records import Record, Rejected
 from reports.cards import Card, make_card
-from reports.comparisons import Comparison, number, percent, read_comparison
+from reports.comparisons import Comparison, read_comparison
+from reports.environment import filled
 from reports.groups import Group, Member, make_group, make_member, repeated
 from reports.rejections import Rejection, by_reason, item_count, read_rejected
 from reports.rows import Row, make_row
-from reports.slices import SIDES, Cell, Table, count_words, coverage, selfies
+from reports.slices import SIDES, Cell, Table, coverage, selfies
 
-_TEMPLATES = Path(__file__).with_name("templates")
 _SPLITS = ("train", "val", "test")
 
 
@@ -99,7 +94,7 @@ def render(
         title,
         params or PageParams(),
     )
-    write_text(out, _html(page))
+    write_text(out, filled("page.html.j2", page))
     return out
 
 
@@ -175,30 +170,3 @@ def _counted(values: Sequence[str], order: Sequence[str]) -> tuple[tuple[str, in
     counts = Counter(values)
     others = sorted(counts.keys() - set(order))
     return tuple((value, counts[value]) for value in (*order, *others) if counts[value])
-
-
-def _html(page: Page) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "percent": percent, "count_words": count_words}
-    style, script = (
-        (_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
-    )
-    return environment.get_template("page.html.j2").render(
-        page=page,
-        # These two are ours, not data; the policy admits them by their hash and nothing else.
-        style=Markup(style),  # noqa: S704
-        script=Markup(script),  # noqa: S704
-        style_hash=_policy_hash(style),
-        script_hash=_policy_hash(script),
-    )
-
-
-def _policy_hash(text: str) -> str:
-    """The text's hash as a content security policy writes it (W3C CSP Level 3, 2.3.1)."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")

@@ -169,23 +169,43 @@ def compare(
     reference: Annotated[
         Path | None, typer.Option(help="The run to hold it against; by itself, the sealed one.")
     ] = None,
+    candidate_pack: Annotated[
+        Path | None, typer.Option(help="The pack that the candidate ran on, where it is another.")
+    ] = None,
     gates: Annotated[Path | None, typer.Option(help="A YAML file of gates.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="A file for all tables.")] = None,
+    html: Annotated[Path | None, typer.Option(help="A file for a page with all tables.")] = None,
+    metrics: Annotated[
+        Path | None, typer.Option(help="A file for the aggregates, as `dvc metrics` reads them.")
+    ] = None,
     home: Home = HERE,
     is_json: Json = False,
 ) -> None:
     """Judge one run against another; the exit code is 7 where a gate fails."""
+    from parity.aggregates import write_aggregates
     from parity.compare import compare as compare_runs
     from parity.compare import write_comparison
-    from parity.gates import DEFAULT_GATES, load_gates
+    from parity.gates import gates_file, load_gates
+    from parity.markdown import write_markdown
     from parity.pack import open_pack
     from parity.run import open_run, reference_of
+    from reports.parity_page import render_parity
 
     opened = open_pack(pack or _current_pack(home))
-    before = open_run(reference) if reference else reference_of(opened)
     comparison = compare_runs(
-        opened, before, open_run(candidate), load_gates(gates or DEFAULT_GATES)
+        opened,
+        open_run(reference) if reference else reference_of(opened),
+        open_run(candidate),
+        load_gates(gates or gates_file(opened.chain)),
+        open_pack(candidate_pack) if candidate_pack else None,
     )
     write_comparison(out, comparison)
+    if markdown:
+        write_markdown(markdown, comparison)
+    if metrics:
+        write_aggregates(metrics, comparison)
+    if html:
+        render_parity([out], html, f"Parity on {comparison.release} {comparison.version}")
     if is_json:
         show(comparison, is_json, "")
     else:

@@ -144,6 +144,9 @@ def test_wilson_against_figures_worked_out_by_hand() -> None:
     assert wilson_interval(10, 10) == pytest.approx((0.7225, 1), abs=1e-4)
     assert wilson_interval(5, 10) == pytest.approx((0.2366, 0.7634), abs=1e-4)
     assert math.isnan(wilson_interval(0, 0)[0])
+    for trials in range(1, 400):
+        assert wilson_interval(0, trials)[0] == 0
+        assert wilson_interval(trials, trials)[1] == 1
 
 
 def test_kappa_against_figures_worked_out_by_hand() -> None:

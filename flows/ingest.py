@@ -3,20 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.parity import runs_folder
-from flows.release_state import current_version
+from flows.judging import benchmarks_folder, current_pack, runs_folder
 from mirrorset.errors import InputError
-from mirrorset.workspace import Workspace, open_workspace
+from mirrorset.workspace import open_workspace
 from parity.ingest import Ingested, ingest
 from parity.logs.read import of_model, read_log, united
 from parity.logs.records import BenchmarkRun
 from parity.logs.store import Kept, keep_runs
 from parity.pack import open_pack
-
-
-def benchmarks_folder(workspace: Workspace) -> Path:
-    """Where runs of benchmark tools lie."""
-    return workspace.parity / "benchmarks"
 
 
 def ingest_logs(
@@ -56,6 +50,6 @@ def ingest_run(home: Path, run: Path, pack: Path | None = None) -> Ingested:
     faults.
     """
     workspace = open_workspace(home)
-    opened = open_pack(pack or workspace.pack(workspace.dataset.name, current_version(workspace)))
+    opened = open_pack(pack) if pack else current_pack(workspace)
     with workspace.locked():
         return ingest(run, opened, runs_folder(workspace, opened))

@@ -1,129 +1,141 @@
-"""Parity: run a model on the sealed test set as devices would, and judge what changes."""
+"""Parity: run models on the sealed test set as devices would, judge what changes, and say where
+each may run.
+"""
 
-from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import Field
-
 from flows.engine import flow, task
+from flows.judging import (
+    current_pack,
+    judge_all,
+    places,
+    plans,
+    runs_folder,
+)
 from flows.progress import bar
-from flows.release_state import current_version
-from mirrorset.errors import MirrorsetError
 from mirrorset.records import Record
-from mirrorset.workspace import Workspace, open_workspace
-from parity.compare import compare as compare_runs
-from parity.compare import write_comparison
-from parity.gates import gates_file, load_gates
-from parity.kernels import Kernel
-from parity.models import model_files
+from mirrorset.workspace import Workspace, commit, open_workspace
+from parity.devices.fallback import Fallback
+from parity.devices.records import DeviceTable
+from parity.fleet import Judged, run_once
 from parity.pack import Pack, open_pack
-from parity.records import Comparison, Gate
-from parity.run import RunResult, open_run
-from parity.run import run as run_model
-from parity.seals import file_sha256
+from parity.plan import ParityParams, Planned
 
-_REFERENCE: Kernel = "reference"
-
-
-class ParityParams(Record):
-    """The section `parity`: what runs and what must hold.
-
-    models: .tflite files by net of the pack's chain, which take and give what it says; by itself
-    those that the chain names. kernels: judged against the reference kernels, one comparison each.
-    gates: limits, or none for those that ship for the chain.
-    """
-
-    models: dict[str, Path] = Field(default_factory=dict)
-    kernels: tuple[Kernel, ...] = ("xnnpack",)
-    threads: int = Field(default=1, ge=1)
-    gates: tuple[Gate, ...] = ()
+planned_runs = task(name="parity-variants")(plans)
+made = task(name="parity-run")(run_once)
+judged_all = task(name="parity-judge")(judge_all)
 
 
 class ParitySummary(Record):
-    """Verdicts of each comparison by kernel, and where it is kept."""
+    """Verdicts of each comparison by what ran ("xnnpack", "fp16 xnnpack"), and where all is kept.
+
+    has_failed: whether the models as they are failed a gate, or cannot run. What variants and
+    devices do is told by the table, and the fallback order leaves out what failed.
+    """
 
     pack: str
     review_state: str
     images: int
     verdicts: dict[str, dict[str, int]]
     comparisons: dict[str, Path]
+    devices: Path
+    fallback: Path
+    verdict: Path
     has_failed: bool
+
+
+class Fleet(Record):
+    """The device table and the order that follows from it."""
+
+    table: DeviceTable
+    fallback: Fallback
 
 
 @flow(name="parity")
 def parity(home: Path) -> ParitySummary:
-    """Run the model on the current release's pack with every kernel, and compare.
+    """Run the models and their variants on the current release's pack, with every kernel; compare
+    these runs and those of devices; tell what may run where; keep the verdict.
 
-    A run that is there with the same pack and model is not repeated. A failed gate is a result:
-    the command line turns it into an exit code.
+    What is there with the same pack and models is not made again. A failed gate is a result: the
+    command line turns it into an exit code.
     """
     workspace = open_workspace(home)
     params = workspace.params("parity", ParityParams)
     with workspace.locked():
-        pack = open_pack(workspace.pack(workspace.dataset.name, current_version(workspace)))
-        files = model_files(pack.chain, workspace.settings.models, params.models)
-        kernels = (_REFERENCE, *params.kernels)
-        progress = bar("parity", total=len(kernels))
-        runs: dict[Kernel, RunResult] = {}
-        for number, kernel in enumerate(kernels, start=1):
-            out = runs_folder(workspace, pack) / f"{pack.chain.name}-{kernel}-{params.threads}"
-            runs[kernel] = run_once(pack, files, kernel, params.threads, out)
+        pack = current_pack(workspace)
+        wanted = planned_runs(workspace, pack, params)
+        progress = bar("parity", total=len(wanted) + 1)
+        for number, planned in enumerate(wanted, start=1):
+            out = runs_folder(workspace, pack) / planned.name(pack.chain, params.threads)
+            made(pack, planned, params.threads, out)
             progress.to(number)
-        comparisons = {
-            kernel: compare_once(workspace, pack, runs[_REFERENCE], runs[kernel], params.gates)
-            for kernel in params.kernels
-        }
-    return summarised(pack, comparisons)
+        judged = judged_all(workspace, pack, params)
+        progress.to(len(wanted) + 1)
+        keep_verdict(workspace, pack)
+    return summarised(workspace, pack, params, wanted, judged)
 
 
-@task(name="parity-run")
-def run_once(
-    pack: Pack, files: Mapping[str, Path], kernel: Kernel, threads: int, out: Path
-) -> RunResult:
-    """The run of these models on this pack, made if it is not there yet."""
-    try:
-        result = open_run(out)
-    except MirrorsetError:
-        return run_model(pack, files, kernel, threads, out)
-    ran = {net: key.model_sha256 for net, key in result.record.tried.items()}
-    wanted = {net: file_sha256(file) for net, file in files.items()}
-    is_same = (result.record.pack_digest, ran) == (pack.record.digest, wanted)
-    return result if is_same else run_model(pack, files, kernel, threads, out)
+@flow(name="devices")
+def devices(home: Path, pack: Path | None = None) -> Fleet:
+    """Compare what devices sent and what ran here, and tell what may run where; no model runs.
+
+    pack: by itself the current release's.
+    """
+    workspace = open_workspace(home)
+    params = workspace.params("parity", ParityParams)
+    with workspace.locked():
+        opened = open_pack(pack) if pack else current_pack(workspace)
+        judged_all(workspace, opened, params)
+        keep_verdict(workspace, opened)
+    return read_fleet(workspace, opened)
 
 
-@task(name="parity-compare")
-def compare_once(
+def read_fleet(workspace: Workspace, pack: Pack) -> Fleet:
+    """As it was kept last."""
+    kept = places(workspace, pack)
+    return Fleet(
+        table=DeviceTable.model_validate_json(kept.devices.read_bytes()),
+        fallback=Fallback.model_validate_json(kept.fallback.read_bytes()),
+    )
+
+
+@task(name="parity-keep")
+def keep_verdict(workspace: Workspace, pack: Pack) -> None:
+    """Commit the verdict with its release."""
+    name, kept = f"{pack.record.release}-{pack.record.version}", places(workspace, pack)
+    paths = (str(kept.verdict), str(kept.metrics))
+    commit(workspace.home, f"Parity verdict on {name}", paths)
+
+
+def summarised(
     workspace: Workspace,
     pack: Pack,
-    reference: RunResult,
-    candidate: RunResult,
-    gates: tuple[Gate, ...],
-) -> tuple[Comparison, Path]:
-    """Compare two runs and keep the verdicts."""
-    comparison = compare_runs(
-        pack, reference, candidate, gates or load_gates(gates_file(pack.chain))
-    )
-    path = runs_folder(workspace, pack) / f"comparison-{candidate.name}.json"
-    write_comparison(path, comparison)
-    return comparison, path
-
-
-def runs_folder(workspace: Workspace, pack: Pack) -> Path:
-    """Where runs and comparisons on this pack lie."""
-    return workspace.parity / f"{pack.record.release}-{pack.record.version}"
-
-
-def summarised(pack: Pack, comparisons: Mapping[Kernel, tuple[Comparison, Path]]) -> ParitySummary:
-    """Counts of verdicts by kernel."""
+    params: ParityParams,
+    wanted: tuple[Planned, ...],
+    judged: Judged,
+) -> ParitySummary:
+    """Counts of verdicts by what ran."""
     verdicts: dict[str, dict[str, int]] = {}
-    for kernel, (comparison, _) in comparisons.items():
+    comparisons: dict[str, Path] = {}
+    has_failed = False
+    for planned in wanted:
+        name = planned.name(pack.chain, params.threads)
+        if name not in judged.comparisons:
+            continue
+        comparison = judged.comparisons[name]
         said = [each.verdict for each in comparison.gates]
-        verdicts[kernel] = {word: said.count(word) for word in dict.fromkeys(said)}
+        verdicts[planned.label] = {word: said.count(word) for word in dict.fromkeys(said)}
+        comparisons[planned.label] = judged.paths[name]
+        has_failed = has_failed or (comparison.has_failed and not planned.recipe)
+    kept = places(workspace, pack)
     return ParitySummary(
         pack=str(pack.path),
         review_state=pack.record.review_state,
         images=pack.record.item_count,
         verdicts=verdicts,
-        comparisons={kernel: path for kernel, (_, path) in comparisons.items()},
-        has_failed=any(comparison.has_failed for comparison, _ in comparisons.values()),
+        comparisons=comparisons,
+        devices=kept.devices,
+        fallback=kept.fallback,
+        verdict=kept.verdict,
+        has_failed=has_failed,
     )

@@ -9,13 +9,13 @@ from curation.group import GroupParams
 from curation.ledger import LedgerParams
 from faces.identity import require_licensed
 from flows.crawl import CrawlParams
-from flows.parity import ParityParams
 from mirrorset.errors import SettingsError
 from mirrorset.params import DatasetParams, Responsible
 from mirrorset.records import Record
 from mirrorset.workspace import Workspace
 from mirrorset.written_yaml import read_yaml
 from parity.pack import PackParams
+from parity.plan import ParityParams
 
 READERS: dict[str, type[Record]] = {
     "dataset": DatasetParams,
@@ -32,7 +32,7 @@ READERS: dict[str, type[Record]] = {
     "parity": ParityParams,
 }
 
-_NAMED_IN_DVC_YAML = ("dataset", "responsible", "select", "group", "pack")
+_NAMED_IN_DVC_YAML = ("dataset", "responsible", "select", "group", "pack", "parity")
 
 
 def check_params(workspace: Workspace) -> None:

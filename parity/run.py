@@ -115,14 +115,19 @@ def open_run(path: Path) -> RunResult:
 
     Raises InputError where it is no run, IntegrityError naming the file that has changed.
     """
+    record = read_run_record(path)
+    compare_checksums(path, record.files, "run the model again")
+    return _read(path, record)
+
+
+def read_run_record(path: Path) -> RunRecord:
+    """What the run at `path` says of itself, unverified. Raises InputError where it is no run."""
     try:
-        record = RunRecord.model_validate_json((path / "run.json").read_text(encoding="utf-8"))
+        return RunRecord.model_validate_json((path / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValidationError):
         raise InputError(
             f"{path} is no run of this version: make one with `mirrorset parity run`."
         ) from None
-    compare_checksums(path, record.files, "run the model again")
-    return _read(path, record)
 
 
 def reference_of(pack: Pack) -> RunResult:

@@ -42,6 +42,7 @@ def parity(context: typer.Context, home: Home = HERE, is_json: Json = False) -> 
     if not is_json:
         for path in result.comparisons.values():
             _print_table(path)
+        _print_devices(result.devices, result.fallback)
     show(result, is_json, "Parity")
     if result.has_failed:
         raise GateError("A parity gate failed: the table says which, and by how much.")
@@ -265,12 +266,95 @@ def quantise(
     show(made.model_dump(), is_json, f"Quantised into {out}")
 
 
+@app.command()
+def devices(
+    pack: Pack = None,
+    *,
+    at: Annotated[
+        str | None,
+        typer.Option(help='Show what an app loads there: "Pixel 8, Android 15, Tensor G3".'),
+    ] = None,
+    delegate: Annotated[
+        list[str] | None, typer.Option(help="With --at: a delegate that it can create there.")
+    ] = None,
+    home: Home = HERE,
+    is_json: Json = False,
+) -> None:
+    """Say which models hold up on which device, and in what order an app tries them."""
+    from flows.parity import devices as run
+    from parity.devices.records import device_name
+    from parity.devices.table import render, render_order
+
+    if delegate and at is None:
+        raise SettingsError("--delegate belongs to a place: name the device with --at.")
+    with working(is_json, home):
+        fleet = run(home, pack)
+    if at is not None:
+        place = device_name(at)
+        entries = fleet.fallback.fitting(place.model, place.soc, delegate or ())
+        if is_json:
+            show({"entries": entries}, is_json, "")
+        else:
+            Console().print(render_order(fleet.fallback, entries))
+        return
+    if is_json:
+        show(fleet, is_json, "")
+    else:
+        Console().print(render(fleet.table, fleet.fallback))
+
+
+@app.command()
+def verdict(
+    pack: Pack = None, model: Models = None, home: Home = HERE, is_json: Json = False
+) -> None:
+    """Say what parity found of models on the current release, and whether that still holds.
+
+    Of the models of params.yaml, or those given; the exit code is 7 where they failed or the
+    verdict is stale.
+    """
+    from flows.judging import current_pack, standing_verdict
+    from mirrorset.workspace import open_workspace
+    from parity.pack import open_pack
+
+    workspace = open_workspace(home)
+    opened = open_pack(pack) if pack else current_pack(workspace)
+    held = standing_verdict(workspace, opened, _of_nets(model, list(opened.chain.nets)))
+    if is_json:
+        show(held, is_json, "")
+    else:
+        known = held.model_dump(include={"release_digest", "review_state", "models"})
+        show(known, is_json, f"Parity on {held.release} {held.version}")
+        for one in held.judged:
+            kernels = ", ".join(dict.fromkeys(one.kernels.values()))
+            said = f"{one.standing.replace('_', ' ')} in {one.images} images"
+            typer.echo(f"  {one.device}, {kernels}: {said}")
+    if held.stale:
+        raise GateError(
+            f"The verdict is stale, for {' and '.join(held.stale)}: run `mirrorset parity`."
+        )
+    failed = [one for one in held.judged if one.standing in ("fail", "not_runnable")]
+    if failed:
+        raise GateError(
+            f"These models failed in {len(failed)} of {len(held.judged)} places: "
+            f"{failed[0].device}, {failed[0].reasons[0]}."
+        )
+
+
 def _current_pack(home: Path) -> Path:
     from flows.release_state import current_version
     from mirrorset.workspace import open_workspace
 
     workspace = open_workspace(home)
     return workspace.pack(workspace.dataset.name, current_version(workspace))
+
+
+def _print_devices(devices: Path, fallback: Path) -> None:
+    from parity.devices.fallback import Fallback
+    from parity.devices.records import DeviceTable
+    from parity.devices.table import render
+
+    table = DeviceTable.model_validate_json(devices.read_bytes())
+    Console().print(render(table, Fallback.model_validate_json(fallback.read_bytes())))
 
 
 def _print_table(comparison: Path) -> None:

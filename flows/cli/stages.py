@@ -102,3 +102,20 @@ def pack() -> None:
         params.model_copy(update={"is_unreviewed": is_unreviewed}),
         workspace.settings.models,
     )
+
+
+@app.command()
+def parity() -> None:
+    """Run the models and their variants on the sealed test split, and judge all runs on it."""
+    from flows.judging import current_pack, judge_all, plans, runs_folder
+    from mirrorset.workspace import open_workspace
+    from parity.fleet import run_once
+    from parity.plan import ParityParams
+
+    workspace = open_workspace(Path())
+    params = workspace.params("parity", ParityParams)
+    opened = current_pack(workspace)
+    for planned in plans(workspace, opened, params):
+        out = runs_folder(workspace, opened) / planned.name(opened.chain, params.threads)
+        run_once(opened, planned, params.threads, out)
+    judge_all(workspace, opened, params)

@@ -10,7 +10,7 @@ from parity.logs.records import BenchmarkRun, Doubt, Timings
 # what it takes when a tool stops its clock once the work is queued, until the queue is full.
 _WARM_UP_RATIO = 3.0
 # Starting work on another processor and hearing of its end takes longer than this.
-_SHORTEST_MS = 0.02
+SHORTEST_MS = 0.02
 _ROUNDING_MS = 0.0101
 _SOFTWARE = ("software", "swiftshader", "llvmpipe", "lavapipe", "subzero")
 
@@ -56,7 +56,7 @@ def _asynchronous(run: BenchmarkRun, asked: str, mean_ms: float) -> Iterator[Dou
             detail=f"{mean_ms:g} ms on {asked} are under a third of warm-up's {warm_up_ms:g} ms; "
             f"{queued}.",
         )
-    elif mean_ms < _SHORTEST_MS:
+    elif mean_ms < SHORTEST_MS:
         yield Doubt(
             kind="asynchronous",
             detail=f"{mean_ms:g} ms on {asked} are less than starting it takes; {queued}.",

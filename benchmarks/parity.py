@@ -1,0 +1,205 @@
+"""Runs two variants of a landmark model on 360 images and compares them, beside two peers.
+
+    .venv/bin/python benchmarks/parity.py [--repetitions 3] [--photos DIR]
+
+The models are face_landmark.tflite in float32 (normalised) and its half-precision variant, both on
+XNNPACK and one thread; the images are the photographs in ../shared/data/photos that show a face,
+and mirror images of the first until there are 360. Each program runs in a process and an
+environment of its own, in turn, and is fed the same tensors: mirrorset, polygraphy with a runner
+written for it, ai_edge_quantizer's model_validator, and a bare loop around two interpreters.
+
+Prints a table and, as its last line, JSON. `ratio` is polygraphy's seconds for run and compare over
+ours, medians of the repetitions; imports, intervals and the reading of files stand apart.
+"""
+
+import argparse
+import io
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+import numpy as np  # noqa: E402
+import yaml  # noqa: E402
+from measured import processor_name  # noqa: E402
+from parity_programs import Compared, Programs  # noqa: E402
+from PIL import Image  # noqa: E402
+from portraits import Portrait, make_release  # noqa: E402
+
+from faces.detection import Detection  # noqa: E402
+from faces.registry import fetch, load_registry  # noqa: E402
+from faces.yunet import YuNet  # noqa: E402
+from mirrorset.files import write_bytes  # noqa: E402
+from mirrorset.pixels import decode  # noqa: E402
+from mirrorset.records import Face, Landmarks  # noqa: E402
+from mirrorset.settings import Settings  # noqa: E402
+from parity.chain import CHAINS  # noqa: E402
+from parity.normalise import normalise  # noqa: E402
+from parity.pack import Pack, PackParams, open_pack, seal  # noqa: E402
+from parity.quantise import quantise  # noqa: E402
+
+IMAGES = 360
+#: ibug68 → YuNet's points; the eyes stand for their outer corners: speed asks for no better labels.
+LABELS = {36: 0, 45: 1, 30: 2, 48: 3, 54: 4}
+PHASES = ("imports", "reading", "run", "inference", "compare", "intervals")
+TITLES = {
+    "ours": "mirrorset",
+    "polygraphy": "polygraphy 0.53",
+    "validator": "model_validator 0.10",
+    "bare": "bare loop",
+}
+
+
+def portraits(folder: Path, cache: Path) -> list[Portrait]:
+    """The photographs with a face, and mirror images of the first of them until there are enough.
+
+    SystemExit where there are none.
+    """
+    yunet = YuNet(fetch(load_registry()["yunet"], cache))
+    found = list(_with_faces(yunet, _contents(folder)))
+    if not found:
+        raise SystemExit(f"{folder} holds no photograph with a face: name another with --photos.")
+    mirrored = _with_faces(yunet, (_mirrored(one.content) for one in found))
+    return [*found, *mirrored][:IMAGES]
+
+
+def _contents(folder: Path) -> Iterator[bytes]:
+    for path in sorted(each for each in folder.rglob("*") if each.suffix in (".jpg", ".png")):
+        yield path.read_bytes()
+
+
+def _mirrored(content: bytes) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(decode(content)[:, ::-1]).save(file, "PNG")
+    return file.getvalue()
+
+
+def _with_faces(yunet: YuNet, contents: Iterator[bytes]) -> Iterator[Portrait]:
+    for content in contents:
+        for face in yunet.detect([decode(content)])[0][:1]:
+            yield Portrait(content, _labelled(face))
+
+
+def _labelled(face: Detection) -> Face:
+    points = [(0.0, 0.0)] * 68
+    for index, place in LABELS.items():
+        x, y = face.five_points[place]
+        points[index] = float(x), float(y)
+    marks = Landmarks(points=tuple(points), visibility=(2,) * 68, confidence=(1.0,) * 68)
+    return Face(
+        face_id="0",
+        box=tuple(map(float, face.box)),
+        score=float(face.score),
+        landmarks={"ibug68": marks},
+    )
+
+
+def sealed(found: list[Portrait], scratch: Path, cache: Path) -> Pack:
+    """A pack of all of them: the mirror's landmark net by itself, on the labelled face."""
+    values = yaml.safe_load((CHAINS / "smart_mirror.yaml").read_text())
+    kept = ("landmarks", "points", "presence")
+    values["stages"] = {name: values["stages"][name] for name in kept}
+    values["stages"]["landmarks"]["input"]["region"] = "labels"
+    truth = values["truth"]
+    truth["label_points"] = {index: truth["label_points"][index] for index in LABELS}
+    values["truth"] = {
+        name: truth[name]
+        for name in ("label_schema", "eye_corners", "points", "label_points", "presence")
+    }
+    chain = scratch / "chain.yaml"
+    chain.write_text(yaml.safe_dump(values, sort_keys=False))
+    release = make_release(found, scratch / "release", "human")
+    params = PackParams(chain=str(chain), min_interocular_px=1)
+    return open_pack(seal(release, scratch / "pack", params, cache))
+
+
+def prepared(photos: Path, scratch: Path, cache: Path) -> Compared:
+    """Pack, tensors and models. SystemExit where there are too few faces."""
+    (scratch / "release").mkdir()
+    pack = sealed(portraits(photos, cache), scratch, cache)
+    if len(pack.items) != IMAGES:
+        raise SystemExit(f"The pack holds {len(pack.items)} faces, not {IMAGES}.")
+    np.save(scratch / "tensors.npy", np.stack(list(pack.tensors("landmarks"))))
+    model = fetch(load_registry()["face_landmark"], cache)
+    reference, candidate = scratch / "float32.tflite", scratch / "fp16.tflite"
+    write_bytes(reference, normalise(model))
+    quantise(model, "fp16", candidate)
+    return Compared(scratch / "pack", scratch / "tensors.npy", reference, candidate)
+
+
+def medians(runs: list[dict[str, Any]]) -> dict[str, float]:
+    """Of each phase. SystemExit where a run did not look at all images."""
+    if any(run["items"] != IMAGES for run in runs):
+        raise SystemExit(f"Not all runs looked at {IMAGES} images.")
+    return {
+        phase: round(statistics.median(run[phase] for run in runs), 4)
+        for phase in PHASES
+        if phase in runs[0]
+    }
+
+
+def show(figures: dict[str, dict[str, float]]) -> None:
+    """A line for each program, in seconds."""
+    print(f"{'seconds':<22}" + "".join(f"{phase:>11}" for phase in PHASES))
+    for name, phases in figures.items():
+        cells = "".join(
+            f"{phases[each]:>11.3f}" if each in phases else f"{'':>11}" for each in PHASES
+        )
+        print(f"{TITLES[name]:<22}{cells}")
+
+
+def ratios(figures: dict[str, dict[str, float]]) -> dict[str, float]:
+    """How many times longer the peers take; and our inference stage over the bare loop's."""
+
+    def seconds(name: str, *phases: str) -> float:
+        return sum(figures[name].get(phase, 0.0) for phase in phases)
+
+    work = "run", "compare"
+    everything = "imports", "reading", "run", "compare", "intervals"
+    return {
+        "ratio": seconds("polygraphy", *work) / seconds("ours", *work),
+        "ratio_with_intervals": seconds("polygraphy", *work) / seconds("ours", *work, "intervals"),
+        "ratio_whole": seconds("polygraphy", *everything) / seconds("ours", *everything),
+        "ratio_validator": seconds("validator", *work) / seconds("ours", *work),
+        "inference_over_bare": seconds("ours", "inference") / seconds("bare", "inference"),
+    }
+
+
+def main() -> None:
+    """Run everything; the last line printed is JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--repetitions", type=int, default=3, help="of all programs in turn")
+    parser.add_argument("--photos", type=Path, default=ROOT.parent / "shared/data/photos")
+    wanted = parser.parse_args()
+    settings = Settings()
+    machine = {
+        "cpu": processor_name(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load_before": round(os.getloadavg()[0], 1),
+        "python": platform.python_version(),
+    }
+    programs = Programs(settings.cache)
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in TITLES}
+    with tempfile.TemporaryDirectory(prefix="mirrorset-bench-") as name:
+        scratch = Path(name)
+        given = prepared(wanted.photos, scratch, settings.models)
+        for _ in range(wanted.repetitions):
+            for program, measured in runs.items():
+                with tempfile.TemporaryDirectory(dir=scratch) as own:
+                    measured.append(programs.run(program, given, Path(own)))
+    figures = {name: medians(measured) for name, measured in runs.items()}
+    found = {name: round(value, 2) for name, value in ratios(figures).items()}
+    show(figures)
+    print(json.dumps({**found, "images": IMAGES, "seconds": figures, **machine}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Both models on the pack, and their comparison: slices, intervals and gates included.
+
+    python parity_ours.py PACK REFERENCE CANDIDATE SCRATCH
+
+imports, reading (the pack's files with their checksums, and the runs' arrays) and intervals
+(whatever of mirrorset.metrics gives one) are phases of their own. inference is the stage of a run
+that looks at the items, rules and the writing of rows included, from its first item to its last.
+"""
+
+import json
+import sys
+import time
+
+began = time.perf_counter()
+from collections.abc import Callable  # noqa: E402
+from functools import wraps  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import mirrorset.metrics  # noqa: E402
+import parity.run  # noqa: E402
+from parity.compare import compare  # noqa: E402
+from parity.gates import load_gates  # noqa: E402
+from parity.pack import Pack, open_pack  # noqa: E402
+from parity.run import RunResult  # noqa: E402
+
+imported = time.perf_counter()
+
+
+class Stopwatch:
+    """Seconds spent inside functions, those that they call included once."""
+
+    def __init__(self) -> None:
+        self.elapsed_s = 0.0
+        self._depth = 0
+
+    def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, timed."""
+
+        @wraps(function)
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            started = time.perf_counter()
+            self._depth += 1
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self._depth -= 1
+                if self._depth == 0:
+                    self.elapsed_s += time.perf_counter() - started
+
+        return timed
+
+
+def watch(stopwatch: Stopwatch, functions: list[Callable[..., Any]]) -> None:
+    """Time these functions wherever a module of ours has them by name."""
+    for module in list(sys.modules.values()):
+        if module.__name__.split(".")[0] in ("parity", "mirrorset"):
+            for name, value in list(vars(module).items()):
+                if any(value is function for function in functions):
+                    setattr(module, name, stopwatch.around(value))
+
+
+class Passage:
+    """When items were done."""
+
+    def __init__(self) -> None:
+        self._at: list[float] = []
+
+    def __call__(self) -> None:
+        self._at.append(time.perf_counter())
+
+    @property
+    def elapsed_s(self) -> float:
+        """Of all items: what one took between the first and the last, times their count."""
+        return (self._at[-1] - self._at[0]) * len(self._at) / (len(self._at) - 1)
+
+
+def main(folder: str, reference: str, candidate: str, scratch: str) -> None:
+    """Print the phases."""
+    intervals, reading = Stopwatch(), Stopwatch()
+    named = [value for name, value in vars(mirrorset.metrics).items() if "interval" in name]
+    watch(intervals, [value for value in named if callable(value)])
+    watch(reading, [parity.run._read])
+    started = time.perf_counter()
+    pack = open_pack(Path(folder))
+    read = time.perf_counter()
+    passages = [Passage(), Passage()]
+    runs = [
+        _ran(pack, Path(model), Path(scratch) / str(number), passages[number])
+        for number, model in enumerate((reference, candidate))
+    ]
+    ran = time.perf_counter()
+    comparison = compare(pack, runs[0], runs[1], load_gates())
+    compared = time.perf_counter()
+    phases = {
+        "imports": imported - began,
+        "reading": read - started + reading.elapsed_s,
+        "run": ran - read - reading.elapsed_s,
+        "inference": sum(each.elapsed_s for each in passages),
+        "compare": compared - ran - intervals.elapsed_s,
+        "intervals": intervals.elapsed_s,
+    }
+    print(json.dumps({**phases, "items": comparison.count}))
+
+
+def _ran(pack: Pack, model: Path, out: Path, passage: Passage) -> RunResult:
+    (net,) = pack.chain.nets
+    return parity.run.run(pack, {net: model}, "xnnpack", 1, out, on_item=passage)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:5])

@@ -1,0 +1,44 @@
+"""ai_edge_quantizer's model_validator on two models: runs in an environment of its own.
+
+    python parity_validator.py TENSORS REFERENCE CANDIDATE SCRATCH
+
+Outputs alone, one metric (mean squared error): the least that it can be asked for. It runs and
+compares image by image, so its phases cannot be told apart.
+"""
+
+import json
+import sys
+import time
+
+began = time.perf_counter()
+import numpy as np  # noqa: E402
+from ai_edge_litert.interpreter import Interpreter  # noqa: E402
+from ai_edge_quantizer import model_validator  # noqa: E402
+
+imported = time.perf_counter()
+
+
+def main(tensors: str, reference: str, candidate: str) -> None:
+    """Print the phases."""
+    fed = np.load(tensors)
+    read = time.perf_counter()
+    signatures = Interpreter(model_path=reference).get_signature_list()
+    ((name, signature),) = signatures.items()
+    (input_name,) = signature["inputs"]
+    result = model_validator.compare_model(
+        reference,
+        candidate,
+        {name: [{input_name: one} for one in fed]},
+        use_xnnpack=True,
+        num_threads=1,
+        validate_output_tensors_only=True,
+    )
+    ran = time.perf_counter()
+    if not result.get_all_tensor_results():
+        raise SystemExit("model_validator compared nothing.")
+    phases = {"imports": imported - began, "reading": read - imported}
+    print(json.dumps({**phases, "run": ran - read, "compare": 0.0, "items": len(fed)}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4])

@@ -14,6 +14,7 @@ from mirrorset.erasure import Gone, Removed
 from mirrorset.files import read_records, write_records, write_text
 from mirrorset.records import Rejected
 from parity.arrays import array_files, erase_rows
+from parity.forensics.records import Explanation
 from parity.pack import Pack, read_record, sealed, write_slices
 from parity.records import PackItem, PackRecord, RunRecord
 from parity.replay import replayed
@@ -119,16 +120,24 @@ def erase_runs(folder: Path, is_dry_run: bool = False) -> list[Removed]:
 def erase_run(
     folder: Path, versions: Container[tuple[str, str]], is_dry_run: bool
 ) -> list[Removed]:
-    """Remove a run on a pack of one of these releases (name, version); another folder stays."""
-    try:
-        ran = RunRecord.model_validate_json((folder / "run.json").read_bytes())
-    except (OSError, ValidationError):
-        return []
-    if (ran.release, ran.version) not in versions:
+    """Remove a run on a pack of one of these releases (name, version), or what explains one;
+    another folder stays.
+    """
+    made = _run_in(folder)
+    if made is None or (made.release, made.version) not in versions:
         return []
     if not is_dry_run:
         shutil.rmtree(folder)
     return [Removed(place="parity runs", name=str(folder), count=1)]
+
+
+def _run_in(folder: Path) -> RunRecord | Explanation | None:
+    for name, kind in (("run.json", RunRecord), ("explanation.json", Explanation)):
+        try:
+            return kind.model_validate_json((folder / name).read_bytes())
+        except (OSError, ValidationError):
+            continue
+    return None
 
 
 def _arrays(folder: Path) -> list[Path]:

@@ -41,7 +41,7 @@ def completed(pack: Pack, run: RunResult) -> RunResult:
     nets = [name for name in told if name in pack.chain.nets and name not in known.transforms]
     if not rules and not nets:
         return known
-    best = _best(pack, known)
+    best = best_seen(pack, known)
     everything = [
         replayed(pack.chain, known, row, pack.picture(pack.items[index]), best)
         for row, index in enumerate(rows)
@@ -111,7 +111,7 @@ def _is_told(name: str, stage: Net | Rule, run: RunResult, before: Container[str
     return name in run.outputs and is_placed
 
 
-def _best(pack: Pack, run: RunResult) -> Seen | None:
+def best_seen(pack: Pack, run: RunResult) -> Seen | None:
     """The best photo as the run saw it, or as the reference did where the run lacks it."""
     wanted = pack.record.best_image_id
     if wanted is None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, TypeVar, get_args
 
 import typer
 from rich.console import Console
@@ -10,6 +10,9 @@ from rich.console import Console
 from flows.cli.app import HERE, Home, Json, show, working
 from mirrorset.errors import GateError, SettingsError
 from mirrorset.records import Split
+
+if TYPE_CHECKING:
+    from parity.forensics.records import Explanation
 
 app = typer.Typer(
     help="Does the model on the device still do its job? Real images, never random noise.",
@@ -215,6 +218,48 @@ def compare(
         raise GateError(f"A parity gate failed: {out} says which, and by how much.")
 
 
+@app.command()
+def explain(
+    candidate: Annotated[Path, typer.Option(help="The run to explain.")],
+    pack: Pack = None,
+    model: Models = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A folder that gets explanation.json and the worst images, drawn."),
+    ] = None,
+    home: Home = HERE,
+    is_json: Json = False,
+) -> None:
+    """Say where a run departs from the reference, in which part of it, by what, on which images.
+
+    --model: the files that ran, where they are not the chain's own.
+    """
+    from mirrorset.elsewhere import note
+    from mirrorset.settings import read_settings
+    from parity.forensics.explain import explain as explain_run
+    from parity.forensics.explain import keep, open_models
+    from parity.models import model_files
+    from parity.pack import open_pack
+    from parity.run import open_run
+
+    opened = open_pack(pack or _current_pack(home))
+    ran = open_run(candidate)
+    models = open_models(
+        opened,
+        ran,
+        model_files(opened.chain, read_settings(home).models),
+        _of_nets(model, list(opened.chain.nets)),
+    )
+    explanation = explain_run(opened, ran, models)
+    if out is not None:
+        note(home, out)
+        explanation = keep(opened, ran, explanation, out)
+    if is_json:
+        show(explanation, is_json, "")
+    else:
+        _print_explanation(explanation)
+
+
 T = TypeVar("T", bound=str)
 
 
@@ -355,6 +400,14 @@ def _print_devices(devices: Path, fallback: Path) -> None:
 
     table = DeviceTable.model_validate_json(devices.read_bytes())
     Console().print(render(table, Fallback.model_validate_json(fallback.read_bytes())))
+
+
+def _print_explanation(explanation: "Explanation") -> None:
+    from parity.forensics.table import render
+
+    console = Console()
+    for part in render(explanation):
+        console.print(part)
 
 
 def _print_table(comparison: Path) -> None:

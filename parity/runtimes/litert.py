@@ -11,7 +11,7 @@ from mirrorset.errors import NotRunnableError
 from parity.kernels import Kernel
 from parity.runtimes.tensors import Array, TensorSpec, decoded, encoded
 
-_RESOLVERS = {
+RESOLVERS = {
     "reference": OpResolverType.BUILTIN_REF,
     "optimised": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     "xnnpack": OpResolverType.BUILTIN,
@@ -30,7 +30,7 @@ class LiteRtSession:
                 self._interpreter = Interpreter(
                     str(model),
                     num_threads=threads,
-                    experimental_op_resolver_type=_RESOLVERS[kernel],
+                    experimental_op_resolver_type=RESOLVERS[kernel],
                 )
                 self._interpreter.allocate_tensors()
             except (ValueError, RuntimeError, MemoryError) as error:

@@ -1,0 +1,103 @@
+"""The worst images with what reference and candidate said of them, side by side as PNG."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mirrorset.files import write_bytes
+from parity.chain import Chain
+from parity.forensics.records import Explanation
+from parity.pack import Pack
+from parity.replay import completed
+from parity.rules.rule import Value
+from parity.run import RunResult, reference_of
+
+Canvas = NDArray[np.uint8]
+
+# Of one of the two pictures.
+_SIDE_PX = 640
+_LINE_PX = 22
+# BGR, as OpenCV writes: light on dark skin and on light.
+_POINT, _BOX, _MASK, _INK, _GROUND = (
+    (255, 224, 39), (74, 225, 255), (210, 95, 255), (240, 240, 240), (24, 24, 24),
+)  # fmt: skip
+
+
+def draw_worst(pack: Pack, run: RunResult, explanation: Explanation, folder: Path) -> Explanation:
+    """Draw the worst images into `folder`, the worst as 01.png; the explanation that names them.
+
+    On the left the reference, on the right the run: face, landmarks, mask; below labels and what is
+    farthest out.
+    """
+    sides = [completed(pack, one) for one in (reference_of(pack), run)]
+    rows = [{each: row for row, each in enumerate(one.record.image_ids)} for one in sides]
+    items = {item.image_id: item for item in pack.items}
+    drawn = []
+    for number, worst in enumerate(explanation.worst, start=1):
+        picture = pack.picture(items[worst.image_id])
+        panels = []
+        for one, places, title in zip(sides, rows, ("reference", run.name), strict=True):
+            row = places[worst.image_id]
+            values = {name: rule[row] for name, rule in one.rules.items()}
+            panels.append(_panel(pack.chain, picture.rgb, values, title))
+        out = f"{number:02d}.png"
+        said = f"{worst.name}: {worst.times_tolerance:.3g} times what counts as equal"
+        write_bytes(folder / out, _png(np.vstack([np.hstack(panels), _caption(panels, said)])))
+        drawn.append(worst.model_copy(update={"picture": out}))
+    return explanation.model_copy(update={"worst": tuple(drawn)})
+
+
+def _panel(chain: Chain, rgb: Canvas, values: dict[str, Value], title: str) -> Canvas:
+    """The picture with its values, and a line of text for the title and each label."""
+    scale = _SIDE_PX / max(rgb.shape[:2])
+    size = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
+    canvas = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    canvas = np.ascontiguousarray(canvas[:, :, ::-1])
+    lines = [title]
+    for name, rule in chain.rules.items():
+        value = values.get(name)
+        if value is None:
+            if rule.labels:
+                lines.append(f"{name}: not told")
+        elif rule.gives == "mask":
+            _draw_mask(canvas, value)
+        elif rule.gives == "face" and np.isfinite(value).all():
+            corners = _pixels(value[:4].reshape(2, 2) * scale)
+            cv2.rectangle(canvas, corners[0], corners[1], _BOX, 2)
+        elif rule.gives in ("points", "ibug68"):
+            for point in _pixels(value[np.isfinite(value).all(axis=1)] * scale):
+                cv2.circle(canvas, point, 1, _POINT, -1, cv2.LINE_AA)
+        elif rule.labels:
+            lines.append(f"{name}: {rule.labels[int(value)] if value >= 0 else 'none'}")
+    return np.vstack([canvas, _text(lines, canvas.shape[1])])
+
+
+def _draw_mask(canvas: Canvas, mask: Value) -> None:
+    whole = cv2.resize(mask, (canvas.shape[1], canvas.shape[0]), interpolation=cv2.INTER_NEAREST)
+    outlines, _ = cv2.findContours(whole, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    cv2.drawContours(canvas, outlines, -1, _MASK, 2)
+
+
+def _pixels(points: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Whole px, kept near the picture: a broken model may put them anywhere."""
+    near = np.clip(points, -_SIDE_PX, 2 * _SIDE_PX)
+    return [(round(float(x)), round(float(y))) for x, y in near]
+
+
+def _caption(panels: list[Canvas], said: str) -> Canvas:
+    return _text([said], sum(panel.shape[1] for panel in panels))
+
+
+def _text(lines: list[str], width_px: int) -> Canvas:
+    block = np.full((_LINE_PX * len(lines) + 8, width_px, 3), _GROUND, np.uint8)
+    for number, line in enumerate(lines, start=1):
+        place = (8, _LINE_PX * number - 2)
+        cv2.putText(block, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, _INK, 1, cv2.LINE_AA)
+    return block
+
+
+def _png(canvas: Canvas) -> bytes:
+    _, content = cv2.imencode(".png", canvas)
+    return bytes(content.tobytes())

@@ -1,0 +1,335 @@
+"""Which step of a net departs from the one before it, and what explains that best."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mirrorset.errors import InputError
+from parity.forensics.graph import Graph
+from parity.forensics.inputs import fitted, guesses
+from parity.forensics.outputs import FITTED, Explained, best_guess, seen_in
+from parity.forensics.ranges import range_fault
+from parity.forensics.records import Cause, Deviation, Finding, Part
+from parity.forensics.spread import Floats, explained, spread_of
+from parity.forensics.steps import Look, NetReplay, Said
+from parity.kernels import Kernel
+from parity.runtimes.opening import open_session
+
+# Guesses are tried on as many images, those that are farthest out.
+_TRIED = 4
+# A guess that explains less of a deviation is none.
+_ENOUGH = 0.9
+# Guesses this close explain alike.
+_ALIKE = 0.003
+
+
+@dataclass(frozen=True)
+class Files:
+    """Model files: the chain's, and the run's where it is at hand."""
+
+    reference: Path
+    own: Path | None = None
+
+
+class NetInquiry:
+    """What happened to one net of a run. files: None where there are none to look into."""
+
+    def __init__(self, replay: NetReplay, files: Files | None) -> None:
+        self._replay, self._files = replay, files
+        self._stage = replay.pack.chain.nets[replay.net]
+        self._ids = replay.run.record.image_ids
+        self._unlike: list[int] = []
+        # By output, of each row that the net looked at: how far each step leads.
+        self._steps: dict[str, dict[int, dict[str, float]]] = {
+            output: {} for output in self._stage.outputs
+        }
+        for row in range(len(self._ids)):
+            look = replay.look(row)
+            if (look is not None) != replay.has_looked(row):
+                self._unlike.append(row)
+            elif look is not None:
+                said = replay.said(look)
+                for output, steps in self._steps.items():
+                    steps[row] = said.steps(output)
+
+    @property
+    def reference_kernel(self) -> Kernel:
+        """What the sealed outputs were made with."""
+        return self._stage.reference_kernel
+
+    def deviations(self) -> Iterator[Deviation]:
+        """Of every output."""
+        for output, steps in self._steps.items():
+            farthest = {"whole": 0.0}
+            for one in steps.values():
+                for part, value in one.items():
+                    farthest[part] = max(farthest.get(part, 0.0), value)
+            tolerance = self._tolerance(output)
+            count = sum(one["whole"] > tolerance for one in steps.values())
+            yield Deviation(
+                name=f"{self._replay.net}/{output}", tolerance=tolerance, count=count, **farthest
+            )
+
+    def times_tolerance(self) -> Iterator[tuple[str, str, float]]:
+        """Image, "net/output" and how far it is out, of every output of every image."""
+        for output, steps in self._steps.items():
+            unit = self._unit(output)
+            for row, one in steps.items():
+                yield self._ids[row], f"{self._replay.net}/{output}", one["whole"] / unit
+
+    def farthest(self) -> Look | None:
+        """The row on which the file or what computes it leads farthest; None where nothing does."""
+        rows = {**self._beyond("kernel"), **self._beyond("model")}
+        row = max(rows, key=lambda each: rows[each], default=None)
+        return None if row is None else self._replay.look(row)
+
+    def findings(self) -> Iterator[Finding]:
+        """What departs, from the input on."""
+        if self._unlike:
+            detail = "it looked where there is nothing to see, or not where there is something"
+            yield self._finding(("preprocessing",), "crop", detail, self._unlike)
+        if rows := list(self._beyond("preprocessing")):
+            yield self._of_input(rows)
+        if rows := list(self._beyond("model")):
+            yield from self._of_model(rows)
+        yield from self._of_outputs()
+
+    # --- the input --------------------------------------------------------------------------------
+
+    def _of_input(self, rows: Sequence[int]) -> Finding:
+        """By the tensors that the net got. rows: farthest first."""
+        looks = [look for look, _ in self._again(rows)]
+        found = np.stack([np.asarray(look.given, np.float64) for look in looks])
+        expected = np.stack([np.asarray(look.expected, np.float64) for look in looks])
+        parts: tuple[Part, ...] = ("preprocessing",)
+        if not np.isfinite(found).all():
+            return self._finding(parts, "not_a_number", "the input holds what is no number", rows)
+        if said := seen_in(found):
+            return self._finding(parts, said.cause, f"of the input, {said.detail}", rows)
+        tried = [
+            Explained(
+                guess.cause,
+                guess.detail,
+                explained(found, expected, np.stack([look.as_if(guess) for look in looks])),
+            )
+            for guess in guesses(self._stage.input)
+        ]
+        if all(look.placed is not None for look in looks):
+            cut = np.stack([look.as_placed(self._stage.input) for look in looks])
+            detail = "it was cut at another place than the stage before says"
+            tried.append(Explained("crop", detail, explained(found, expected, cut)))
+        detail, share = fitted(self._stage.input, found, expected)
+        tried.append(Explained("mean_or_scale", detail, share))
+        return self._explained(parts, _likeliest(tried), rows)
+
+    def _through_net(self, rows: Sequence[int]) -> Explained:
+        """Where inputs were not kept: guesses go through the net, and outputs are held together."""
+        session = self._replay.own or self._replay.reference
+        again = self._again(rows)
+        found = self._flat([said.recorded for _, said in again])
+        expected = self._flat([said.before_kernel for _, said in again])
+        tried = []
+        for guess in guesses(self._stage.input):
+            asked = [self._replay.ask(session, look.as_if(guess)) for look, _ in again]
+            share = explained(found, expected, self._flat(asked))
+            tried.append(Explained(guess.cause, guess.detail, share))
+        return _likeliest(tried)
+
+    # --- the model --------------------------------------------------------------------------------
+
+    def _of_model(self, rows: Sequence[int]) -> Iterator[Finding]:
+        """The run's file says something else than the reference's, on the same kernels."""
+        named = self._of_ranges(rows)
+        if named is not None:
+            yield self._finding(("model",), *named, rows)
+            return
+        for output in self._stage.outputs:
+            beyond = self._farthest_first(output, "model")
+            if not beyond:
+                continue
+            said = [one for _, one in self._again(beyond)]
+            found = [one.before_kernel for one in said]
+            expected = [one.given for one in said]
+            yield self._of_output(("model",), output, found, expected, beyond)
+
+    def _of_ranges(self, rows: Sequence[int]) -> tuple[Cause, str] | None:
+        """What a quantised file's ranges say; None of another file."""
+        if self._files is None or self._files.own is None:
+            return None
+        try:
+            float_graph = Graph(self._files.reference, self._stage.reference_kernel)
+            quantised = Graph(self._files.own, self._stage.reference_kernel)
+            if not quantised.ranges():
+                return None
+            given = [look.given[None] for look, _ in self._again(rows)]
+            fault = range_fault(float_graph, quantised, given)
+        except InputError:  # no .tflite, or not for these kernels
+            return None
+        if fault is None:
+            return "quantisation", "it is quantised, and its ranges hold what images bring"
+        return "calibration", fault.detail
+
+    # --- what computes it -------------------------------------------------------------------------
+
+    def _of_outputs(self) -> Iterator[Finding]:
+        """What was recorded is not what the file gives on the reference kernels."""
+        parts: tuple[Part, ...] = ("kernel",) if self._replay.own else ("model", "kernel")
+        left: dict[str, list[int]] = {}
+        for output in self._stage.outputs:
+            rows = self._farthest_first(output, "kernel")
+            recorded = self._replay.run.outputs[self._replay.net][output]
+            broken = [row for row in rows if not np.isfinite(recorded[row]).all()]
+            if broken:
+                detail = "what it says is no number where the input is"
+                yield self._finding(parts, "not_a_number", detail, broken, output)
+            if whole := [row for row in rows if row not in broken]:
+                left[output] = whole
+        if not left:
+            return
+        found = {output: self._explain(output, rows) for output, rows in left.items()}
+        is_kept = self._replay.net in self._replay.run.inputs
+        doubted = () if is_kept else FITTED
+        if all(one.share >= _ENOUGH and one.cause not in doubted for one in found.values()):
+            for output, one in found.items():
+                yield self._explained(parts, one, left[output], output)
+            return
+        # What the outputs themselves do not tell is about the net as a whole.
+        rows = max(left.values(), key=len)
+        if not is_kept:
+            guess = self._through_net(rows)
+            if guess.share >= _ENOUGH:
+                yield self._explained(("preprocessing",), guess, rows)
+                return
+            parts = ("preprocessing", *parts)
+        half = self._half_precision(rows)
+        if half.share >= _ENOUGH:
+            yield self._explained(("kernel",), half, rows)
+            return
+        for output, one in found.items():
+            is_told = one.share >= _ENOUGH
+            own = tuple(part for part in parts if not is_told or part != "preprocessing")
+            yield self._explained(own, one, left[output], output)
+
+    def _explain(self, output: str, rows: Sequence[int]) -> Explained:
+        recorded = self._replay.run.outputs[self._replay.net][output][list(rows)]
+        if said := seen_in(np.asarray(recorded, np.float64)):
+            return said
+        again = [said for _, said in self._again(rows)]
+        found = np.stack([np.asarray(said.recorded[output], np.float64) for said in again])
+        return best_guess(output, found, self._stacked([said.before_kernel for said in again]))
+
+    def _half_precision(self, rows: Sequence[int]) -> Explained:
+        """How much of the deviation the run's file shows when it is computed in half precision."""
+        share = 0.0
+        again = self._again(rows)
+        if self._files is not None and self._files.own is not None:
+            try:
+                session = open_session(self._files.own, "xnnpack_fp16", 1)
+                asked = [self._replay.ask(session, look.given) for look, _ in again]
+                share = explained(
+                    self._flat([said.recorded for _, said in again]),
+                    self._flat([said.before_kernel for _, said in again]),
+                    self._flat(asked),
+                )
+            except InputError:  # not for these kernels
+                share = 0.0
+        return Explained("half_precision", "it is computed in half precision", share)
+
+    # --- findings ---------------------------------------------------------------------------------
+
+    def _of_output(
+        self,
+        parts: tuple[Part, ...],
+        output: str,
+        found: Sequence[Mapping[str, Floats]],
+        expected: Sequence[Mapping[str, Floats]],
+        rows: Sequence[int],
+    ) -> Finding:
+        said = np.stack([np.asarray(one[output], np.float64) for one in found])
+        if not np.isfinite(said).all():
+            return self._finding(parts, "not_a_number", "what it says is no number", rows, output)
+        guess = seen_in(said) or best_guess(output, said, self._stacked(expected))
+        return self._explained(parts, guess, rows, output)
+
+    def _explained(
+        self, parts: tuple[Part, ...], one: Explained, rows: Sequence[int], output: str = ""
+    ) -> Finding:
+        share = max(one.share, 0.0)
+        if share >= _ENOUGH:
+            return self._finding(parts, one.cause, one.detail, rows, output, share)
+        detail = "nothing that was tried explains it"
+        if share > 0:
+            detail += f"; closest is that {one.detail}"
+        return self._finding(parts, "unexplained", detail, rows, output, share)
+
+    def _finding(
+        self,
+        parts: tuple[Part, ...],
+        cause: Cause,
+        detail: str,
+        rows: Sequence[int],
+        output: str = "",
+        share: float | None = None,
+    ) -> Finding:
+        return Finding(
+            stages=(self._replay.net,),
+            parts=parts,
+            cause=cause,
+            detail=detail,
+            output=f"{self._replay.net}/{output}" if output else None,
+            explained=share,
+            count=len(rows),
+            image_ids=tuple(self._ids[row] for row in rows),
+        )
+
+    # --- rows and units ---------------------------------------------------------------------------
+
+    def _again(self, rows: Sequence[int]) -> list[tuple[Look, Said]]:
+        """What was seen and said of the first of `rows`."""
+        looks = [look for row in rows[:_TRIED] if (look := self._replay.look(row))]
+        return [(look, self._replay.said(look)) for look in looks]
+
+    def _beyond(self, part: Part) -> dict[int, float]:
+        """Rows where a part adds more than an output's tolerance, farthest first, and how far."""
+        times: dict[int, float] = {}
+        for output in self._stage.outputs:
+            for row in self._farthest_first(output, part):
+                far = self._steps[output][row][part] / self._unit(output)
+                times[row] = max(times.get(row, 0.0), far)
+        return dict(sorted(times.items(), key=lambda each: -each[1]))
+
+    def _farthest_first(self, output: str, part: Part) -> list[int]:
+        """Rows where a part adds more than the output's tolerance."""
+        tolerance = self._tolerance(output)
+        added = {row: one.get(part, 0.0) for row, one in self._steps[output].items()}
+        rows = [row for row, value in added.items() if value > tolerance]
+        return sorted(rows, key=lambda row: -added[row])
+
+    def _flat(self, outputs: Sequence[Mapping[str, Floats]]) -> Floats:
+        """All outputs of each item as one row (n, …), each in its unit."""
+        units = {output: self._unit(output) for output in self._stage.outputs}
+        return np.stack(
+            [
+                np.concatenate([np.ravel(one[name]) / unit for name, unit in units.items()])
+                for one in outputs
+            ]
+        )
+
+    def _stacked(self, outputs: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
+        return {name: np.stack([one[name] for one in outputs]) for name in self._stage.outputs}
+
+    def _tolerance(self, output: str) -> float:
+        return self._stage.tolerances.get(output, 0.0)
+
+    def _unit(self, output: str) -> float:
+        """The tolerance, or without one the spread of the reference's values."""
+        sealed = self._replay.pack.reference_outputs[self._replay.net][output]
+        return self._tolerance(output) or spread_of(sealed)
+
+
+def _likeliest(tried: Sequence[Explained]) -> Explained:
+    """What explains most; of those that explain alike, the one that was tried first."""
+    most = max(each.share for each in tried)
+    return next(each for each in tried if each.share >= most - _ALIKE)

@@ -1,0 +1,69 @@
+"""An explanation for the terminal: what was found, and where each stage's deviation arises."""
+
+from collections.abc import Iterator
+
+from rich.table import Table
+
+from parity.forensics.records import Deviation, Explanation, Finding
+
+_STEPS = ("whole", "before", "preprocessing", "model", "kernel", "rule")
+_CAUSES = {
+    "image_order": "other order of images",
+    "not_a_number": "no numbers",
+    "half_pixel_shift": "half-pixel shift",
+    "mean_or_scale": "mean or scale",
+    "calibration": "calibration that does not fit",
+}
+
+
+def render(explanation: Explanation) -> Iterator[Table | str]:
+    """Findings first, then all steps, then the first tensors, then the worst images."""
+    if explanation.findings:
+        yield _findings(explanation)
+    else:
+        yield f"Nothing departs by more than its tolerance ({explanation.count} images)."
+    yield _steps(explanation.deviations)
+    for one in explanation.departures:
+        sides = f"{one.net}: {one.reference} against {one.candidate}"
+        if one.tensor is None:
+            yield f"{sides}: no tensor is {one.tolerance:g} of its spread apart"
+        else:
+            yield (
+                f"{sides}: first apart is {one.tensor}, by {one.operation}, operation "
+                f"{one.place} of {one.operation_count}, by {one.deviation:.3g} of its spread"
+            )
+    for worst in explanation.worst:
+        where = f", {worst.picture}" if worst.picture else ""
+        yield f"{worst.image_id[:12]}  {worst.times_tolerance:.3g} × {worst.name}{where}"
+
+
+def _findings(explanation: Explanation) -> Table:
+    table = Table(title=f"What departs in the {explanation.run} run")
+    for heading in ("stage", "part", "cause", "images", "explained", "in words"):
+        table.add_column(heading)
+    for one in explanation.findings:
+        table.add_row(*_cells(one, explanation.count))
+    return table
+
+
+def _cells(one: Finding, count: int) -> tuple[str, ...]:
+    return (
+        one.output or ", ".join(one.stages),
+        " or ".join(one.parts),
+        _CAUSES.get(one.cause, one.cause.replace("_", " ")),
+        f"{one.count} of {count}",
+        "" if one.explained is None else f"{one.explained:.1%}",
+        one.detail,
+    )
+
+
+def _steps(deviations: tuple[Deviation, ...]) -> Table:
+    table = Table(title="Largest deviation of any image, and what each step adds")
+    table.add_column("output or rule")
+    for heading in ("tolerance", "images", *_STEPS):
+        table.add_column(heading, justify="right")
+    for one in deviations:
+        added = [getattr(one, step) for step in _STEPS]
+        numbers = ["" if value is None else f"{value:.2g}" for value in added]
+        table.add_row(one.name, f"{one.tolerance:g}", str(one.count), *numbers)
+    return table

@@ -57,6 +57,7 @@ select: {}
 group: {}
 ledger: {seed: benchmark}
 pack: {}
+parity: {}
 """
 _MIRRORSET = "from flows.cli import main; main()"
 _SERVER = """

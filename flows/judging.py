@@ -48,8 +48,9 @@ def benchmarks_folder(workspace: Workspace) -> Path:
 
 @dataclass(frozen=True)
 class Places:
-    """Where what is told of a pack lies; verdict and metrics, which are aggregates, are kept in git. Of
-    another chain than the release's own pack has, the chain's name is added.
+    """Where what is told of a pack lies; git keeps verdict and metrics, which are aggregates. Of
+    another chain than the release's own pack has, the chain's name is added. are_of_stage: whether
+    these are the files of DVC's stage.
     """
 
     devices: Path
@@ -57,6 +58,7 @@ class Places:
     page: Path
     verdict: Path
     metrics: Path
+    are_of_stage: bool
 
 
 def places(workspace: Workspace, pack: Pack) -> Places:
@@ -74,6 +76,7 @@ def places(workspace: Workspace, pack: Pack) -> Places:
         folder / f"comparisons{suffix}.html",
         workspace.home / "data" / "verdicts" / f"{name}{suffix}.json",
         workspace.home / "data" / "metrics" / f"parity{suffix}.json",
+        is_own_chain,
     )
 
 

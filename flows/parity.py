@@ -5,14 +5,9 @@ each may run.
 from pathlib import Path
 
 from flows.engine import flow, task
-from flows.judging import (
-    current_pack,
-    judge_all,
-    places,
-    plans,
-    runs_folder,
-)
+from flows.judging import current_pack, judge_all, places, plans, runs_folder
 from flows.progress import bar
+from mirrorset.commands import dvc
 from mirrorset.records import Record
 from mirrorset.workspace import Workspace, commit, open_workspace
 from parity.devices.fallback import Fallback
@@ -101,9 +96,11 @@ def read_fleet(workspace: Workspace, pack: Pack) -> Fleet:
 
 @task(name="parity-keep")
 def keep_verdict(workspace: Workspace, pack: Pack) -> None:
-    """Commit the verdict with its release."""
+    """Commit the verdict with its release, as DVC's stage of the same work would leave it."""
     name, kept = f"{pack.record.release}-{pack.record.version}", places(workspace, pack)
-    paths = (str(kept.verdict), str(kept.metrics))
+    if kept.are_of_stage:
+        dvc(workspace.home, "commit", "--force", "parity")
+    paths = (str(kept.verdict), str(kept.metrics), "dvc.lock")
     commit(workspace.home, f"Parity verdict on {name}", paths)
 
 

@@ -35,6 +35,9 @@ _RELEASED = (
     *("params.yaml", "release.yaml", "dvc.yaml", "dvc.lock"),
     *("data/snapshot.dvc", "data/metrics", "data/plots"),
 )
+#: Those of dvc.yaml that a release runs. Not `parity`: what models do is no part of a release, and
+#: running them takes long.
+STAGES = ("select", "group", "split", "build", "measure", "pack")
 _VERSION = re.compile(r"^\d+\.\d+\.\d+$")
 
 
@@ -186,8 +189,7 @@ def choose_version(workspace: Workspace, wanted: str | None) -> ReleaseState:
 def build(workspace: Workspace) -> None:
     """Let DVC build, measure and seal the release, and keep the snapshot it came from."""
     dvc(workspace.home, "add", "data/snapshot")
-    # Not the stage `parity`: what models do is no part of a release, and running them takes long.
-    dvc(workspace.home, "repro", "measure", "pack")
+    dvc(workspace.home, "repro", *STAGES)
 
 
 @task(name="publish")

@@ -22,8 +22,8 @@ class ParityParams(Record):
     models: .tflite files by net of the pack's chain, which take and give what it says; by itself
     those that the chain names. recipes: quantised variants that are made of these and judged like
     them. kernels: judged against the models on the reference kernels, one comparison each.
-    calibration_images: of the training split, for static_int8. gates: limits, or none for those that
-    ship for the chain.
+    calibration_images: of the training split, for static_int8. gates: limits, or none for those
+    that ship for the chain.
     """
 
     models: dict[str, Path] = Field(default_factory=dict)

@@ -61,13 +61,18 @@ def comparison(one: ParityKey, outcome: Outcome | None, pack: str = PACK) -> Com
     gate = Gate(metric="nme_to_reference", limit=0.002)
     measured = None if outcome == "not_enough_evidence" else Estimate(value=1, low=1, high=1)
     said = GateVerdict(
-        gate=gate, slice="all", count=40, measured=measured, verdict=outcome or "pass"
+        gate=gate,
+        output="points",
+        slice="all",
+        count=40,
+        measured=measured,
+        verdict=outcome or "pass",
     )
     return Comparison(
         release="faces", version="1.0.0", pack_digest=pack, chain="small",
-        review_state="reviewed", count=40,
+        review_state="reviewed", count=40, reference_count=40, candidate_count=40,
         nets=(NetComparison(net="marker", reference=key("here"), candidate=one),),
-        tensors=(), slices=(), latency_ratio=None, gates=(said,) if outcome else (),
+        measures=(), slices=(), figures=(), gates=(said,) if outcome else (),
     )  # fmt: skip
 
 

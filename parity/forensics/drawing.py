@@ -53,8 +53,8 @@ def _panel(chain: Chain, rgb: Canvas, values: dict[str, Value], title: str) -> C
     """The picture with its values, and a line of text for the title and each label."""
     scale = _SIDE_PX / max(rgb.shape[:2])
     size = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
-    canvas = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    canvas = np.ascontiguousarray(canvas[:, :, ::-1])
+    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    canvas = np.ascontiguousarray(small[:, :, ::-1], dtype=np.uint8)
     lines = [title]
     for name, rule in chain.rules.items():
         value = values.get(name)
@@ -62,7 +62,7 @@ def _panel(chain: Chain, rgb: Canvas, values: dict[str, Value], title: str) -> C
             if rule.labels:
                 lines.append(f"{name}: not told")
         elif rule.gives == "mask":
-            _draw_mask(canvas, value)
+            _draw_mask(canvas, value.astype(np.uint8))
         elif rule.gives == "face" and np.isfinite(value).all():
             corners = _pixels(value[:4].reshape(2, 2) * scale)
             cv2.rectangle(canvas, corners[0], corners[1], _BOX, 2)
@@ -74,7 +74,7 @@ def _panel(chain: Chain, rgb: Canvas, values: dict[str, Value], title: str) -> C
     return np.vstack([canvas, _text(lines, canvas.shape[1])])
 
 
-def _draw_mask(canvas: Canvas, mask: Value) -> None:
+def _draw_mask(canvas: Canvas, mask: NDArray[np.uint8]) -> None:
     whole = cv2.resize(mask, (canvas.shape[1], canvas.shape[0]), interpolation=cv2.INTER_NEAREST)
     outlines, _ = cv2.findContours(whole, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     cv2.drawContours(canvas, outlines, -1, _MASK, 2)

@@ -4,7 +4,7 @@ stages before it, so that its own deviation is told from what came before.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -180,7 +180,7 @@ def _put_in_order(
     if is_one:
         findings = [_moved(tuple(nets), first, share, ids)]
         if not _are_inputs_in_place(pack, run, indices, first):
-            named = tuple(ids[row] for row in first)
+            named = tuple(ids[row] for row in first.tolist())
             record = run.record.model_copy(update={"image_ids": named})
             return replace(run, record=record), findings
     else:
@@ -205,7 +205,7 @@ def _moved(
         detail=f"row {rows[0]} holds what belongs to row {order[rows[0]]}, and so on",
         explained=share,
         count=len(rows),
-        image_ids=tuple(ids[row] for row in rows),
+        image_ids=tuple(ids[row] for row in rows.tolist()),
     )
 
 
@@ -258,10 +258,10 @@ def _departures(
 def _worst(inquiries: Sequence[NetInquiry], rules: RuleInquiry) -> tuple[WorstImage, ...]:
     """The images that are farthest out by any output or rule."""
     farthest: dict[str, tuple[float, str]] = {}
-    for one in (*inquiries, rules):
-        for image_id, name, times in one.times_tolerance():
-            if times > farthest.get(image_id, (0.0, ""))[0]:
-                farthest[image_id] = times, name
+    told = [*(one.times_tolerance() for one in inquiries), rules.times_tolerance()]
+    for image_id, name, times in chain(*told):
+        if times > farthest.get(image_id, (0.0, ""))[0]:
+            farthest[image_id] = times, name
     ranked = sorted(farthest.items(), key=lambda each: (-each[1][0], each[0]))
     return tuple(
         WorstImage(image_id=image_id, name=name, times_tolerance=times)

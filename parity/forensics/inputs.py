@@ -51,11 +51,12 @@ class Guess:
             cut = place(self.given, item.width_px, item.height_px, face)
         cut[:, 2] += self.shift_px
         seen = pixels(picture.rgb, cut, self.given)
-        made = tensor(seen, value_table(self.given), self.given.layout)[0]
+        made: Tensor = tensor(seen, value_table(self.given), self.given.layout)[0]
         if not self.is_misread:
             return made
         axes = (2, 0, 1) if self.given.layout == "nhwc" else (1, 2, 0)
-        return np.ascontiguousarray(made.transpose(axes)).reshape(made.shape)
+        misread: Tensor = np.ascontiguousarray(made.transpose(axes)).reshape(made.shape)
+        return misread
 
 
 def guesses(given: NetInput) -> Iterator[Guess]:

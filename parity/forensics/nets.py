@@ -1,6 +1,6 @@
 """Which step of a net departs from the one before it, and what explains that best."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from parity.forensics.inputs import fitted, guesses
 from parity.forensics.outputs import FITTED, Explained, best_guess, seen_in
 from parity.forensics.ranges import range_fault
 from parity.forensics.records import Cause, Deviation, Finding, Part
-from parity.forensics.spread import Floats, explained, spread_of
+from parity.forensics.spread import Floats, Named, explained, spread_of
 from parity.forensics.steps import Look, NetReplay, Said
 from parity.kernels import Kernel
 from parity.runtimes.opening import open_session
@@ -243,8 +243,8 @@ class NetInquiry:
         self,
         parts: tuple[Part, ...],
         output: str,
-        found: Sequence[Mapping[str, Floats]],
-        expected: Sequence[Mapping[str, Floats]],
+        found: Sequence[Named],
+        expected: Sequence[Named],
         rows: Sequence[int],
     ) -> Finding:
         said = np.stack([np.asarray(one[output], np.float64) for one in found])
@@ -307,7 +307,7 @@ class NetInquiry:
         rows = [row for row, value in added.items() if value > tolerance]
         return sorted(rows, key=lambda row: -added[row])
 
-    def _flat(self, outputs: Sequence[Mapping[str, Floats]]) -> Floats:
+    def _flat(self, outputs: Sequence[Named]) -> Floats:
         """All outputs of each item as one row (n, …), each in its unit."""
         units = {output: self._unit(output) for output in self._stage.outputs}
         return np.stack(
@@ -317,8 +317,11 @@ class NetInquiry:
             ]
         )
 
-    def _stacked(self, outputs: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
-        return {name: np.stack([one[name] for one in outputs]) for name in self._stage.outputs}
+    def _stacked(self, outputs: Sequence[Named]) -> dict[str, Floats]:
+        return {
+            name: np.stack([np.asarray(one[name], np.float64) for one in outputs])
+            for name in self._stage.outputs
+        }
 
     def _tolerance(self, output: str) -> float:
         return self._stage.tolerances.get(output, 0.0)

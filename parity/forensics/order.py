@@ -39,7 +39,7 @@ def is_alike(
 ) -> bool:
     """Whether a net's rows lie no farther from the sealed ones in `order` than in their places."""
     ours, theirs = _features(said, sealed), _features(sealed, sealed)
-    usable = np.isfinite(ours).all(axis=1) & np.isfinite(theirs).all(axis=1)
+    usable = np.array([np.isfinite(row).all() for row in np.hstack([ours, theirs])])
     usable &= usable[order]
     moved, in_place = (
         float(((ours - other)[usable] ** 2).sum()) for other in (theirs[order], theirs)

@@ -1,14 +1,13 @@
 """Guesses at how an output went wrong after the net had computed it, or by the net itself."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from parity.forensics.records import Cause
-from parity.forensics.spread import Floats, explained
+from parity.forensics.spread import Floats, Named, explained
 
 # Beyond it the sigmoid is 0 or 1 in single precision.
 _LARGEST_LOGIT = 100.0
@@ -35,9 +34,7 @@ def seen_in(found: Floats) -> Explained | None:
     return None
 
 
-def best_guess(
-    output: str, found: Floats, expected: Mapping[str, NDArray[np.float32]]
-) -> Explained:
+def best_guess(output: str, found: Floats, expected: Named) -> Explained:
     """What explains most of how `output` (n, …) departs from the expected; all outputs are given.
 
     A line is laid through the values only where nothing simpler explains as much.
@@ -51,9 +48,7 @@ def best_guess(
     return line if line.share > best.share + 0.01 else best
 
 
-def _guesses(
-    output: str, found: Floats, expected: Mapping[str, NDArray[np.float32]]
-) -> Iterator[tuple[Cause, str, Floats]]:
+def _guesses(output: str, found: Floats, expected: Named) -> Iterator[tuple[Cause, str, Floats]]:
     own = np.asarray(expected[output], dtype=np.float64)
     yield "unexplained", "nothing explains it", own
     for words, guess in _transposed(own):

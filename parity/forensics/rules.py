@@ -94,7 +94,11 @@ class RuleInquiry:
         if guess is None and found.ndim > 1:
             guess = best_guess(name, found, {name: own})
         if guess is None or guess.share < _ENOUGH:
-            return "unexplained", "nothing that was tried explains it", guess and guess.share
+            return (
+                "unexplained",
+                "nothing that was tried explains it",
+                guess.share if guess else None,
+            )
         return guess.cause, guess.detail, guess.share
 
     def _apart(self, name: str, theirs: NDArray[Any]) -> list[float]:

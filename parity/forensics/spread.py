@@ -1,9 +1,14 @@
 """How far arrays are apart, row by row, and how much of that a guess explains."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+#: By name.
+Named = Mapping[str, NDArray[np.floating[Any]]]
 
 
 def apart(ours: ArrayLike, theirs: ArrayLike) -> float:

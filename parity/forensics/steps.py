@@ -51,7 +51,8 @@ class Look:
     def as_placed(self, given: NetInput) -> Tensor:
         """The tensor at the place that the run kept."""
         seen = pixels(self.picture.rgb, self.where if self.placed is None else self.placed, given)
-        return tensor(seen, value_table(given), given.layout)[0]
+        made: Tensor = tensor(seen, value_table(given), given.layout)[0]
+        return made
 
 
 @dataclass(frozen=True)

@@ -22,4 +22,5 @@ def columns(both: Both, rule: str) -> Iterator[Column]:
 def _ious(a: Floats, b: Floats) -> Floats:
     """Of each pair of boxes (N, 4); 0 where one is no box."""
     pairs = [float(iou(one, other)[0, 0]) for one, other in zip(a, b, strict=True)]
-    return np.nan_to_num(np.array(pairs), nan=0.0)
+    ious: Floats = np.nan_to_num(np.array(pairs), nan=0.0)
+    return ious

@@ -30,7 +30,7 @@ from flows.annotate import push
 from flows.asked import Asked
 from flows.crawl import crawl
 from flows.erase import dry_run
-from flows.release import release
+from flows.release import STAGES, release
 from mirrorset.catalogue.tables import batches
 from mirrorset.commands import dvc, git
 from mirrorset.erasure import Removed
@@ -101,7 +101,7 @@ def test_nothing_is_left_of_an_erased_image_and_all_else_is_as_it_was(root: Path
         fetched = mirrorset.load(str(workspace.home), VERSIONS[0], home=workspace.home)
     assert fetched.card.version == SUCCESSORS[0]
     assert git(workspace.home, "status", "--porcelain") == ""
-    assert "up to date" in dvc(workspace.home, "status")
+    assert "up to date" in dvc(workspace.home, "status", *STAGES)
 
     # Whoever comes new gets the successors from the remote.
     clone = root / "clone"
@@ -257,7 +257,7 @@ def assert_completed(
         held = {one: place for one, place in before[version].items() if one != sought.image_id}
         assert places(workspace, successor) == held
     assert git(workspace.home, "status", "--porcelain") == ""
-    assert "up to date" in dvc(workspace.home, "status")
+    assert "up to date" in dvc(workspace.home, "status", *STAGES)
 
 
 def test_a_whole_erasure_makes_so_many_changes(root: Path) -> None:

@@ -25,6 +25,7 @@ from erasure_room import (
 )
 
 import mirrorset
+from flows.release import STAGES
 from mirrorset.commands import dvc, git
 from mirrorset.load import WithdrawnWarning, open_release
 from mirrorset.workspace import Workspace, open_workspace
@@ -65,7 +66,7 @@ def assert_completed(root: Path, sought: Traces, held: dict[str, dict[str, objec
         kept = {one: place for one, place in held[version].items() if one != sought.image_id}
         assert places(workspace, successor) == kept
     assert git(workspace.home, "status", "--porcelain") == ""
-    assert "up to date" in dvc(workspace.home, "status")
+    assert "up to date" in dvc(workspace.home, "status", *STAGES)
 
 
 # --- no room ------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ select: {}
 group: {}
 ledger: {seed: faces, train: 0.4, val: 0.3, test: 0.3, images_per_shard: 3}
 pack: {}
+parity: {}
 """
 DESCRIBED = {"release.json", "croissant.json", "labels.json", "DATASHEET.md", "ATTRIBUTION.csv"}
 

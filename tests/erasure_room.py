@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import io
-import multiprocessing
 import os
 import shutil
 import signal
@@ -20,7 +19,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from forked import forked
+from forked import forked_clean
 from loopback import Answer, Site, page, serving, sitemap
 from PIL import Image
 
@@ -170,21 +169,25 @@ def command(
     number: a file opened to be written, renamed or removed, or a program started. full_at: from
     that change on there is no room for the files that it opens to write.
     """
-    changes = multiprocessing.get_context("fork").Value("i", 0)
 
-    def watch(event: str, arguments: tuple[object, ...]) -> None:
-        is_written = event == "open" and _is_to_write(*arguments)
-        if is_written or event in _CHANGES:
-            changes.value += 1
-            if changes.value == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            if is_written and 0 < full_at <= changes.value:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    def child(out: int) -> None:
+    def child(said: Path, counted: Path) -> None:
+        out = os.open(said, os.O_WRONLY | os.O_CREAT)
         os.dup2(out, 1)
         os.dup2(out, 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+        count, changes = os.open(counted, os.O_WRONLY | os.O_CREAT), 0
+
+        def watch(event: str, arguments: tuple[object, ...]) -> None:
+            nonlocal changes
+            is_written = event == "open" and _is_to_write(*arguments)
+            if is_written or event in _CHANGES:
+                changes += 1
+                os.pwrite(count, str(changes).encode(), 0)
+                if changes == kill_at:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                if is_written and 0 < full_at <= changes:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
         patch = pytest.MonkeyPatch()
         without_engine(patch)
         patch.setattr("flows.guard.start", lambda: None)
@@ -193,12 +196,12 @@ def command(
         sys.addaudithook(watch)
         flows.cli.main()
 
-    with tempfile.TemporaryFile("w+") as said:
-        process = forked(partial(child, said.fileno()))
+    with tempfile.TemporaryDirectory() as scratch:
+        said, counted = Path(scratch) / "said", Path(scratch) / "counted"
+        process = forked_clean(partial(child, said, counted))
         process.join(300)
         assert process.exitcode is not None
-        said.seek(0)
-        return Ended(process.exitcode, said.read(), changes.value)
+        return Ended(process.exitcode, said.read_text(), int(counted.read_text() or 0))
 
 
 _CHANGES = {

@@ -1,4 +1,4 @@
-"""Work in a forked process, which has all that is imported here and ends with its work."""
+"""Work in a forked process, which has all that is imported and ends with its work."""
 
 import faulthandler
 import multiprocessing
@@ -7,8 +7,14 @@ import sys
 import traceback
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import cloudpickle
 
 _PATIENCE_S = 240
+_TESTS = str(Path(__file__).parent)
+_CLEAN = multiprocessing.get_context("forkserver")
+_CLEAN.set_forkserver_preload(["flows.cli", "flows.erase", "dvc.repo", "pytest"])
 
 
 def forked(work: Callable[[], object]) -> BaseProcess:
@@ -22,9 +28,32 @@ def forked(work: Callable[[], object]) -> BaseProcess:
     return child
 
 
+def forked_clean(work: Callable[[], object]) -> BaseProcess:
+    """As `forked`, from a process that has imported and done nothing else: no lock that a thread of
+    other tests happens to hold is held in it for ever.
+
+    The work must pickle; environment and folder are this process's own.
+    """
+    for module in list(sys.modules.values()):
+        # Modules of tests are not there to be imported by name.
+        if (getattr(module, "__file__", None) or "").startswith(_TESTS):
+            cloudpickle.register_pickle_by_value(module)
+    arguments = (cloudpickle.dumps(work), dict(os.environ), Path.cwd())
+    child = _CLEAN.Process(target=_unpickled, args=arguments)
+    child.start()
+    return child
+
+
+def _unpickled(work: bytes, environment: dict[str, str], folder: Path) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    _ending(cloudpickle.loads(work))
+
+
 def _ending(work: Callable[[], object]) -> None:
     exit_code: object = 0
-    # A lock that another thread held when this was forked is never released here: where, is said.
+    # Where it hangs, is said.
     faulthandler.dump_traceback_later(_PATIENCE_S, exit=True, file=2)
     try:
         work()

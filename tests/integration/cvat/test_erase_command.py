@@ -10,7 +10,7 @@ import pytest
 import yaml
 from cvat_annotator import Annotator
 from cvat_room import Json, seen, without
-from erasure_room import Traces, command, erased, found_in
+from erasure_room import Ended, Traces, command, erased, found_in
 from standin.faults import Kind
 from standin.server import Cvat
 
@@ -87,10 +87,25 @@ class Office:
 def office(root: Path, cvat: Cvat, monkeypatch: pytest.MonkeyPatch) -> Office:
     monkeypatch.setenv("MIRRORSET_CVAT_URL", cvat.url)
     monkeypatch.setenv("MIRRORSET_CVAT_TOKEN", cvat.token)
-    monkeypatch.setattr(connection_module, "PATIENCE_S", 0.5)
-    for step in ("push_batch", "pull_batch", "hide"):
-        monkeypatch.setattr(flow, step, getattr(flow, step).fn)
+    prepare(monkeypatch)
     return Office(root / "faces", cvat)
+
+
+def prepare(patch: pytest.MonkeyPatch) -> None:
+    """Steps without Prefect's engine, and little patience with a server that is down."""
+    patch.setattr(connection_module, "PATIENCE_S", 0.5)
+    for step in ("push_batch", "pull_batch", "hide"):
+        patch.setattr(flow, step, getattr(flow, step).fn)
+
+
+def ended(office: Office, gone: str, before: Callable[[], None] = lambda: None) -> Ended:
+    """`mirrorset erase` of an image, in a process of its own; `before` is done in it first."""
+
+    def prepared() -> None:
+        prepare(pytest.MonkeyPatch())
+        before()
+
+    return command(office.home, "--image-id", gone, before=prepared)
 
 
 def name_of(image_id: str) -> str:
@@ -128,9 +143,9 @@ def test_a_server_that_is_down_is_named_and_reached_the_next_time(
     gone = batch.image_ids[1]
     sought = office.traces(gone)
     office.cvat.faults.at_random(1.0, seed=0, kinds=(Kind.RESET,))
-    ended = command(office.home, "--image-id", gone)
-    assert ended.exit_code == 4, ended
-    *_, last = ended.said.strip().splitlines()
+    said = ended(office, gone)
+    assert said.exit_code == 4, said
+    *_, last = said.said.strip().splitlines()
     assert last.startswith("mirrorset: 1 places could not be reached, ")
     certificate = Path(last.partition("reached, ")[2].partition(" names")[0]).read_text()
     (unreached,) = [one for one in certificate.splitlines() if one.startswith("- CVAT ")]
@@ -141,8 +156,8 @@ def test_a_server_that_is_down_is_named_and_reached_the_next_time(
     left = {path.name for path in found_in([root], sought)}
     assert {name.split("-")[0] for name in left} <= {"catalogue.sqlite", "order"}, left
 
-    ended = command(office.home, "--image-id", gone)
-    assert ended.exit_code == 0, ended
+    said = ended(office, gone)
+    assert said.exit_code == 0, said
     assert office.seen() == without(before, name_of(gone))
     assert list(found_in([root], sought)) == []
     assert sought.content not in office.pictures()
@@ -182,10 +197,10 @@ def test_killed_while_the_task_is_made_anew_there_is_one_in_the_end(
         before, batch = office.seen(), office.batch
         gone = batch.image_ids[2]
         sought = office.traces(gone)
-        ended = command(office.home, "--image-id", gone, before=dies_at(is_it))
-        assert ended.is_killed, (number, ended)
-        ended = command(office.home, "--image-id", gone)
-        assert ended.exit_code == 0, (number, ended)
+        killed = ended(office, gone, dies_at(is_it))
+        assert killed.is_killed, (number, killed)
+        said = ended(office, gone)
+        assert said.exit_code == 0, (number, said)
         (task,) = office.tasks()
         assert task["bug_tracker"] == mark(batch.batch_id)
         assert str(task["id"]) == office.batch.task

@@ -12,8 +12,9 @@ from ai_edge_litert.interpreter import Interpreter
 
 from faces.quiet import native_notes_withheld
 from mirrorset.errors import NotRunnableError
+from parity.forensics.weights import with_weights_within
 from parity.kernels import Kernel
-from parity.normalise import normalise, read_model, written
+from parity.normalise import normalised, read_model, written
 from parity.runtimes.litert import RESOLVERS, tensor_spec
 from parity.runtimes.opening import open_session
 from parity.runtimes.tensors import Array, decoded, encoded
@@ -21,6 +22,8 @@ from parity.runtimes.tensors import Array, decoded, encoded
 PLAIN: tuple[Kernel, ...] = ("reference", "optimised")
 # Of quantised values, by the type that holds them.
 _LIMITS = {schema.TensorType.INT8: (-128, 127), schema.TensorType.UINT8: (0, 255)}
+# A spread of this share of the values' size is of rounding rather than of what they say.
+_HARDLY = 1e-3
 _OPERATIONS = {
     code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
 }
@@ -42,7 +45,7 @@ class Graph:
     def __init__(self, file: Path, kernel: Kernel) -> None:
         """Raises InputError where the file is no .tflite model."""
         self.file, self.kernel = file, kernel
-        self._content = normalise(file)
+        self._content = normalised(with_weights_within(file.read_bytes(), str(file)), str(file))
         self._graph = read_model(self._content, str(file)).subgraphs[0]
         self._index = {self._name(index): index for index in range(len(self._graph.tensors))}
         self.made = tuple(self._made())
@@ -141,7 +144,8 @@ class Graph:
 
 
 def departs_by(reference: Array, candidate: Array) -> float:
-    """Root mean square of the deviation over the spread of the reference's values.
+    """Root mean square of the deviation over the spread of the reference's values, or over their
+    size where they hardly spread, as a single one does not.
 
     Infinite where one alone holds what is no number.
     """
@@ -152,8 +156,15 @@ def departs_by(reference: Array, candidate: Array) -> float:
     with np.errstate(invalid="ignore", over="ignore"):
         differences = np.where(is_alike, 0.0, after - before)
         rms = float(np.sqrt((differences**2).mean())) if differences.size else 0.0
-    spread: Any = before[np.isfinite(before)]
-    scale = float(spread.std()) if spread.size else 0.0
     if rms == 0:
         return 0.0
+    scale = _scale(before[np.isfinite(before)])
     return rms / scale if np.isfinite(rms) and scale > 0 else float(np.inf)
+
+
+def _scale(values: Any) -> float:
+    """The spread of values, or their root mean square where they spread by less than a share."""
+    if not values.size:
+        return 0.0
+    spread, size = float(values.std()), float(np.sqrt((values**2).mean()))
+    return spread if spread > _HARDLY * size else size

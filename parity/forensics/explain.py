@@ -29,8 +29,6 @@ from parity.runtimes.opening import open_session
 from parity.runtimes.session import Session
 from parity.seals import file_sha256
 
-# An order of rows that explains less is none.
-_ENOUGH = 0.9
 _WORST = 12
 _FILE = "explanation.json"
 
@@ -167,7 +165,7 @@ def _put_in_order(
     }
     for net, (said, sealed) in outputs_of.items():
         order, share = order_of(said, sealed)
-        if share >= _ENOUGH:
+        if share > 0:
             orders[net] = order, share
     if not orders:
         return run, []

@@ -6,7 +6,15 @@ from rich.table import Table
 
 from parity.forensics.records import Deviation, Explanation, Finding
 
-_STEPS = ("whole", "before", "preprocessing", "model", "kernel", "rule")
+# Headings by step, broken where all would not fit a terminal of 80 columns.
+_STEPS = {
+    "whole": "whole",
+    "before": "before",
+    "preprocessing": "pre-\nprocessing",
+    "model": "model",
+    "kernel": "kernel",
+    "rule": "rule",
+}
 _CAUSES = {
     "image_order": "other order of images",
     "not_a_number": "no numbers",
@@ -19,9 +27,10 @@ _CAUSES = {
 def render(explanation: Explanation) -> Iterator[Table | str]:
     """Findings first, then all steps, then the first tensors, then the worst images."""
     if explanation.findings:
-        yield _findings(explanation)
+        yield f"What departs in the {explanation.run} run ({explanation.count} images):"
     else:
         yield f"Nothing departs by more than its tolerance ({explanation.count} images)."
+    yield from map(_told, explanation.findings)
     yield _steps(explanation.deviations)
     for one in explanation.departures:
         sides = f"{one.net}: {one.reference} against {one.candidate}"
@@ -37,31 +46,22 @@ def render(explanation: Explanation) -> Iterator[Table | str]:
         yield f"{worst.image_id[:12]}  {worst.times_tolerance:.3g} × {worst.name}{where}"
 
 
-def _findings(explanation: Explanation) -> Table:
-    table = Table(title=f"What departs in the {explanation.run} run")
-    for heading in ("stage", "part", "cause", "images", "explained", "in words"):
-        table.add_column(heading)
-    for one in explanation.findings:
-        table.add_row(*_cells(one, explanation.count))
-    return table
-
-
-def _cells(one: Finding, count: int) -> tuple[str, ...]:
-    return (
-        one.output or ", ".join(one.stages),
-        " or ".join(one.parts),
-        _CAUSES.get(one.cause, one.cause.replace("_", " ")),
-        f"{one.count} of {count}",
-        "" if one.explained is None else f"{one.explained:.1%}",
-        one.detail,
-    )
+def _told(one: Finding) -> str:
+    """Stage, part and cause first: a line that is too long for the terminal breaks after them."""
+    where = f"{one.output or ', '.join(one.stages)}, {' or '.join(one.parts)}"
+    cause = _CAUSES.get(one.cause, one.cause.replace("_", " "))
+    share = "" if one.explained is None else f", {one.explained:.1%} explained"
+    return f"{where}: {cause} ({one.count} images{share}): {one.detail}"
 
 
 def _steps(deviations: tuple[Deviation, ...]) -> Table:
-    table = Table(title="Largest deviation of any image, and what each step adds")
-    table.add_column("output or rule")
-    for heading in ("tolerance", "images", *_STEPS):
-        table.add_column(heading, justify="right")
+    table = Table(
+        title="Largest deviation of any image, and what each step adds",
+        box=None, padding=(0, 1), collapse_padding=True, pad_edge=False,
+    )  # fmt: skip
+    table.add_column("output or rule", overflow="fold")
+    for heading in ("toler-\nance", "images", *_STEPS.values()):
+        table.add_column(heading, justify="right", no_wrap=True)
     for one in deviations:
         added = [getattr(one, step) for step in _STEPS]
         numbers = ["" if value is None else f"{value:.2g}" for value in added]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_models
 from hypothesis import given
 from hypothesis import strategies as st
 from small_pack import make_pack, sessions
@@ -12,9 +13,12 @@ from small_pack import make_pack, sessions
 from mirrorset.errors import InputError
 from parity.erase import erase_run
 from parity.forensics.explain import Models, explain, keep
+from parity.forensics.graph import departs_by
 from parity.forensics.order import order_of
 from parity.forensics.outputs import best_guess, seen_in
 from parity.forensics.spread import apart, explained, spread_of
+from parity.forensics.weights import with_weights_within
+from parity.normalise import normalised, read_model, written
 from parity.pack import Pack
 from parity.run import RunResult, reference_of
 
@@ -86,6 +90,51 @@ def test_outputs_in_another_order_of_axes_are_told(shape: tuple[int, ...]) -> No
     found = flat.transpose(axes).reshape(shape)
     guess = best_guess("points", found, {"points": expected})
     assert (guess.cause, guess.share) == ("transposed", 1)
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_more_rows_than_are_assigned_at_once_find_their_order(repeats: int) -> None:
+    rng = np.random.default_rng(2)
+    sealed = np.float32(rng.normal(size=(2400 // repeats, 6))).repeat(repeats, axis=0)
+    order = rng.permutation(len(sealed))
+    said = sealed[order] + np.float32(1e-3) * np.float32(rng.normal(size=sealed.shape))
+    found, share = order_of([said], [sealed])
+    assert share > 0.999
+    assert sorted(found.tolist()) == list(range(len(sealed)))
+    np.testing.assert_array_equal(sealed[found], sealed[order])
+    # One answer to all images is in no order, which is seen without an assignment.
+    assert order_of([sealed[:1].repeat(len(sealed), axis=0)], [sealed])[1] == 0
+
+
+def test_a_single_value_is_held_against_its_size() -> None:
+    one = np.float32([[24.640137]])
+    assert departs_by(one, one + np.float32(2e-6)) < 1e-6
+    assert departs_by(one, one * 0) == 1
+    assert departs_by(one * 0, one) == np.inf
+    assert departs_by(one, one * np.nan) == np.inf
+    assert departs_by(np.array([99.0, 101.0]), np.array([100.0, 100.0])) == 1
+
+
+def test_weights_behind_the_tables_are_brought_within() -> None:
+    content = normalised(tiny_models.old_widened(np.float16([[0.1, -2.5, 6, 7]])), "a.tflite")
+    assert with_weights_within(content, "a.tflite") is content
+    assert with_weights_within(b"no model", "a.tflite") == b"no model"
+    model = read_model(content, "a.tflite")
+    weights = [bytes(each.data) if each.data is not None else b"" for each in model.buffers]
+    (place,) = (number for number, each in enumerate(weights) if each)
+    model.buffers[place].data = None
+    model.buffers[place].offset, model.buffers[place].size = 2, len(weights[place])
+    # Whatever the offset is, it takes as many bytes.
+    model.buffers[place].offset = len(written(model))
+    outside = written(model) + weights[place]
+    with pytest.raises(InputError, match="behind its tables"):
+        read_model(outside, "a.tflite")
+    within = read_model(with_weights_within(outside, "a.tflite"), "a.tflite")
+    assert bytes(within.buffers[place].data) == weights[place]
+    with pytest.raises(InputError, match="is cut off"):
+        with_weights_within(outside[:-1], "a.tflite")
+    with pytest.raises(InputError, match="is damaged"):
+        with_weights_within(b"\xff\xff\xff\x7fTFL3" + b"\0" * 40, "a.tflite")
 
 
 def test_what_is_nothing_is_seen() -> None:

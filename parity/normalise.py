@@ -18,16 +18,15 @@ from mirrorset.errors import InputError
 
 SIGNATURE = "serving_default"
 _IDENTIFIER = b"TFL3"
-# Files over 2 GB keep their weights behind the tables.
-_IS_OUTSIDE = 1
+# Smaller offsets are none.
+_IS_BEHIND = 1
 
 
 def normalised(content: bytes, name: str) -> bytes:
     """The file's content with builtin codes, float32 weights, a signature and no dangling tensors.
 
     Whatever kernel runs it gives the same bits as before, and the same content gives the same
-    bytes. name: the file's, for messages. Raises InputError where the content is no .tflite model,
-    or keeps its weights outside of its tables.
+    bytes. name: the file's, for messages. Raises InputError where the content is no .tflite model.
     """
     model = read_model(content, name)
     with _damage_named(name):
@@ -42,14 +41,20 @@ def normalised(content: bytes, name: str) -> bytes:
 
 
 def read_model(content: bytes, name: str) -> Any:
-    """The tables of a .tflite file, as `schema.ModelT`; raises what `normalised` does."""
+    """The tables of a .tflite file, as `schema.ModelT`, its weights within them.
+
+    Larger files, and ai-edge-quantizer, put them behind the tables. Raises what `normalised` does.
+    """
     if content[4:8] != _IDENTIFIER:
         raise InputError(f"{name} is no .tflite file: give a model of LiteRT's format.")
     with _damage_named(name):
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-        is_outside = any(buffer.offset > _IS_OUTSIDE for buffer in model.buffers)
-    if is_outside:
-        raise InputError(f"{name} keeps its weights behind its tables: give a file under 2 GB.")
+        behind = [buffer for buffer in model.buffers if buffer.offset > _IS_BEHIND]
+    for buffer in behind:
+        data = content[buffer.offset : buffer.offset + buffer.size]
+        if len(data) < buffer.size:
+            raise InputError(f"{name} is cut off: copy or convert it again.")
+        buffer.data, buffer.offset, buffer.size = np.frombuffer(data, np.uint8), 0, 0
     return model
 
 

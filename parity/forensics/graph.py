@@ -12,7 +12,6 @@ from ai_edge_litert.interpreter import Interpreter
 
 from faces.quiet import native_notes_withheld
 from mirrorset.errors import NotRunnableError
-from parity.forensics.weights import with_weights_within
 from parity.kernels import Kernel
 from parity.normalise import normalised, read_model, written
 from parity.runtimes.litert import RESOLVERS, tensor_spec
@@ -45,7 +44,7 @@ class Graph:
     def __init__(self, file: Path, kernel: Kernel) -> None:
         """Raises InputError where the file is no .tflite model."""
         self.file, self.kernel = file, kernel
-        self._content = normalised(with_weights_within(file.read_bytes(), str(file)), str(file))
+        self._content = normalised(file.read_bytes(), str(file))
         self._graph = read_model(self._content, str(file)).subgraphs[0]
         self._index = {self._name(index): index for index in range(len(self._graph.tensors))}
         self.made = tuple(self._made())

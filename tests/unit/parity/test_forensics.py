@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_models
 from hypothesis import given
 from hypothesis import strategies as st
 from small_pack import make_pack, sessions
@@ -17,8 +16,6 @@ from parity.forensics.graph import departs_by
 from parity.forensics.order import order_of
 from parity.forensics.outputs import best_guess, seen_in
 from parity.forensics.spread import apart, explained, spread_of
-from parity.forensics.weights import with_weights_within
-from parity.normalise import normalised, read_model, written
 from parity.pack import Pack
 from parity.run import RunResult, reference_of
 
@@ -113,28 +110,6 @@ def test_a_single_value_is_held_against_its_size() -> None:
     assert departs_by(one * 0, one) == np.inf
     assert departs_by(one, one * np.nan) == np.inf
     assert departs_by(np.array([99.0, 101.0]), np.array([100.0, 100.0])) == 1
-
-
-def test_weights_behind_the_tables_are_brought_within() -> None:
-    content = normalised(tiny_models.old_widened(np.float16([[0.1, -2.5, 6, 7]])), "a.tflite")
-    assert with_weights_within(content, "a.tflite") is content
-    assert with_weights_within(b"no model", "a.tflite") == b"no model"
-    model = read_model(content, "a.tflite")
-    weights = [bytes(each.data) if each.data is not None else b"" for each in model.buffers]
-    (place,) = (number for number, each in enumerate(weights) if each)
-    model.buffers[place].data = None
-    model.buffers[place].offset, model.buffers[place].size = 2, len(weights[place])
-    # Whatever the offset is, it takes as many bytes.
-    model.buffers[place].offset = len(written(model))
-    outside = written(model) + weights[place]
-    with pytest.raises(InputError, match="behind its tables"):
-        read_model(outside, "a.tflite")
-    within = read_model(with_weights_within(outside, "a.tflite"), "a.tflite")
-    assert bytes(within.buffers[place].data) == weights[place]
-    with pytest.raises(InputError, match="is cut off"):
-        with_weights_within(outside[:-1], "a.tflite")
-    with pytest.raises(InputError, match="is damaged"):
-        with_weights_within(b"\xff\xff\xff\x7fTFL3" + b"\0" * 40, "a.tflite")
 
 
 def test_what_is_nothing_is_seen() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mirrorset.errors import InputError
 from parity.kernels import Kernel
-from parity.normalise import SIGNATURE, normalise, normalised, read_model
+from parity.normalise import SIGNATURE, normalise, normalised, read_model, written
 from parity.runtimes.opening import open_session
 
 WEIGHTS = np.float16([[0.1, -2.5, 6e-8, 65504.0]])
@@ -87,3 +87,19 @@ def test_damage_is_an_error_for_people_or_none_at_all(damage: list[tuple[int, in
         content[place] = byte
     with suppress(InputError):
         normalised(bytes(content), "damaged")
+
+
+def test_weights_behind_the_tables_are_brought_within() -> None:
+    content = normalised(OLD, "old")
+    model = read_model(content, "a.tflite")
+    weights = [bytes(each.data) if each.data is not None else b"" for each in model.buffers]
+    place = max(range(len(weights)), key=lambda number: len(weights[number]))
+    model.buffers[place].data = None
+    model.buffers[place].offset, model.buffers[place].size = 2, len(weights[place])
+    # Whatever the offset is, it takes as many bytes.
+    model.buffers[place].offset = len(written(model))
+    behind = written(model) + weights[place]
+    assert bytes(read_model(behind, "a.tflite").buffers[place].data) == weights[place]
+    assert normalised(behind, "a.tflite") == content
+    with pytest.raises(InputError, match="is cut off"):
+        read_model(behind[:-1], "a.tflite")

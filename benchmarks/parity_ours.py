@@ -2,8 +2,10 @@
 
     python parity_ours.py PACK REFERENCE CANDIDATE SCRATCH
 
-imports, reading (the pack's files with their checksums, and the runs' arrays) and intervals
-(whatever of mirrorset.metrics gives one) are phases of their own. inference is the stage of a run
+imports, reading (the pack's files with their checksums, and the runs' arrays), trial (each file is
+run once in a process of its own, which spends its time on imports: a damaged file must not take
+this one down) and intervals (whatever of mirrorset.metrics gives one) are phases of their own.
+inference is the stage of a run
 that looks at the items, rules and the writing of rows included, from its first item to its last.
 """
 
@@ -18,6 +20,7 @@ from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 import mirrorset.metrics  # noqa: E402
+import parity.host  # noqa: E402
 import parity.run  # noqa: E402
 from parity.compare import compare  # noqa: E402
 from parity.gates import load_gates  # noqa: E402
@@ -77,10 +80,11 @@ class Passage:
 
 def main(folder: str, reference: str, candidate: str, scratch: str) -> None:
     """Print the phases."""
-    intervals, reading = Stopwatch(), Stopwatch()
+    intervals, reading, trial = Stopwatch(), Stopwatch(), Stopwatch()
     named = [value for name, value in vars(mirrorset.metrics).items() if "interval" in name]
     watch(intervals, [value for value in named if callable(value)])
     watch(reading, [parity.run._read])
+    watch(trial, [parity.host.probe])
     started = time.perf_counter()
     pack = open_pack(Path(folder))
     read = time.perf_counter()
@@ -95,7 +99,8 @@ def main(folder: str, reference: str, candidate: str, scratch: str) -> None:
     phases = {
         "imports": imported - began,
         "reading": read - started + reading.elapsed_s,
-        "run": ran - read - reading.elapsed_s,
+        "trial": trial.elapsed_s,
+        "run": ran - read - reading.elapsed_s - trial.elapsed_s,
         "inference": sum(each.elapsed_s for each in passages),
         "compare": compared - ran - intervals.elapsed_s,
         "intervals": intervals.elapsed_s,

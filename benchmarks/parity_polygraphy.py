@@ -68,7 +68,7 @@ def main(tensors: str, reference: str, candidate: str) -> None:
     given = [{"input": one} for one in fed]
     results = Comparator.run([LiteRt(reference), LiteRt(candidate)], data_loader=given, warm_up=3)
     ran = time.perf_counter()
-    accuracy = Comparator.compare_accuracy(results, compare_func=CompareFunc.simple(atol=0.05))
+    (accuracy,) = Comparator.compare_accuracy(results, compare_func=CompareFunc.simple(atol=0.05))
     compared = time.perf_counter()
     phases = {
         "imports": imported - began,

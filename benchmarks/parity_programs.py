@@ -57,7 +57,8 @@ class Programs:
         polygraphy = environment(cache, POLYGRAPHY)
         validator = environment(cache, VALIDATOR)
         self._commands = {
-            "ours": [sys.executable, _HERE / "parity_ours.py"],
+            # Without this folder, whose parity.py is not the package.
+            "ours": [sys.executable, "-P", _HERE / "parity_ours.py"],
             "bare": [sys.executable, _HERE / "parity_bare.py"],
             "polygraphy": [polygraphy, _HERE / "parity_polygraphy.py"],
             "validator": [validator, _HERE / "parity_validator.py"],

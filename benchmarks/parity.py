@@ -9,8 +9,9 @@ environment of its own, in turn, and is fed the same tensors: mirrorset, polygra
 written for it, ai_edge_quantizer's model_validator, and a bare loop around two interpreters.
 
 Prints a table and, as its last line, JSON. `ratio` is polygraphy's seconds for run and compare over
-ours, medians of the repetitions; imports, intervals, the reading of files and the
-process in which each file is tried first stand apart; `ratio_whole` has them all.
+ours, medians of the repetitions, on one processor; `ratio_untimed` that of a run without times,
+which uses all. Imports, intervals, the reading of files and the process in which each file is tried
+first stand apart; `ratio_whole` has them all.
 """
 
 import argparse
@@ -53,6 +54,7 @@ LABELS = {36: 0, 45: 1, 30: 2, 48: 3, 54: 4}
 PHASES = ("imports", "reading", "trial", "run", "inference", "compare", "intervals")
 TITLES = {
     "ours": "mirrorset",
+    "untimed": "mirrorset, untimed",
     "polygraphy": "polygraphy 0.53",
     "validator": "model_validator 0.10",
     "bare": "bare loop",
@@ -167,6 +169,7 @@ def ratios(figures: dict[str, dict[str, float]]) -> dict[str, float]:
     everything = "imports", "reading", "trial", "run", "compare", "intervals"
     return {
         "ratio": seconds("polygraphy", *work) / seconds("ours", *work),
+        "ratio_untimed": seconds("polygraphy", *work) / seconds("untimed", *work),
         "ratio_with_intervals": seconds("polygraphy", *work) / seconds("ours", *work, "intervals"),
         "ratio_whole": seconds("polygraphy", *everything) / seconds("ours", *everything),
         "ratio_validator": seconds("validator", *work) / seconds("ours", *work),

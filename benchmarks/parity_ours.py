@@ -1,6 +1,6 @@
 """Both models on the pack, and their comparison: slices, intervals and gates included.
 
-    python parity_ours.py PACK REFERENCE CANDIDATE SCRATCH
+    python parity_ours.py PACK REFERENCE CANDIDATE SCRATCH [--untimed]
 
 imports, reading (the pack's files with their checksums, and the runs' arrays), trial (each file is
 run once in a process of its own, which spends its time on imports: a damaged file must not take
@@ -78,7 +78,7 @@ class Passage:
         return (self._at[-1] - self._at[0]) * len(self._at) / (len(self._at) - 1)
 
 
-def main(folder: str, reference: str, candidate: str, scratch: str) -> None:
+def main(folder: str, reference: str, candidate: str, scratch: str, is_timed: bool) -> None:
     """Print the phases."""
     intervals, reading, trial = Stopwatch(), Stopwatch(), Stopwatch()
     named = [value for name, value in vars(mirrorset.metrics).items() if "interval" in name]
@@ -90,7 +90,7 @@ def main(folder: str, reference: str, candidate: str, scratch: str) -> None:
     read = time.perf_counter()
     passages = [Passage(), Passage()]
     runs = [
-        _ran(pack, Path(model), Path(scratch) / str(number), passages[number])
+        _ran(pack, Path(model), Path(scratch) / str(number), passages[number], is_timed)
         for number, model in enumerate((reference, candidate))
     ]
     ran = time.perf_counter()
@@ -108,10 +108,10 @@ def main(folder: str, reference: str, candidate: str, scratch: str) -> None:
     print(json.dumps({**phases, "items": comparison.count}))
 
 
-def _ran(pack: Pack, model: Path, out: Path, passage: Passage) -> RunResult:
+def _ran(pack: Pack, model: Path, out: Path, passage: Passage, is_timed: bool) -> RunResult:
     (net,) = pack.chain.nets
-    return parity.run.run(pack, {net: model}, "xnnpack", 1, out, on_item=passage)
+    return parity.run.run(pack, {net: model}, "xnnpack", 1, out, is_timed=is_timed, on_item=passage)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:5])
+    main(*sys.argv[1:5], is_timed=sys.argv[5:] != ["--untimed"])

@@ -15,6 +15,7 @@ from typing import Any
 from duplicates_peers import environment
 
 _HERE = Path(__file__).parent
+_OURS = ("ours", "untimed")
 _LITERT = (
     "ai-edge-litert==2.3.0",
     "backports.strenum==1.3.1",
@@ -59,6 +60,7 @@ class Programs:
         self._commands = {
             # Without this folder, whose parity.py is not the package.
             "ours": [sys.executable, "-P", _HERE / "parity_ours.py"],
+            "untimed": [sys.executable, "-P", _HERE / "parity_ours.py"],
             "bare": [sys.executable, _HERE / "parity_bare.py"],
             "polygraphy": [polygraphy, _HERE / "parity_polygraphy.py"],
             "validator": [validator, _HERE / "parity_validator.py"],
@@ -66,10 +68,11 @@ class Programs:
 
     def run(self, name: str, given: Compared, scratch: Path) -> dict[str, Any]:
         """What the program took. SystemExit in one sentence where it fails."""
-        data = given.pack if name == "ours" else given.tensors
+        data = given.pack if name in _OURS else given.tensors
         command = [*self._commands[name], data, given.reference, given.candidate, scratch]
+        command += ["--untimed"] if name == "untimed" else []
         env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-        if name == "ours":
+        if name in _OURS:
             env["PYTHONPATH"] = str(_HERE.parent)
         done = subprocess.run(
             [str(word) for word in command], capture_output=True, text=True, check=False, env=env

@@ -11,11 +11,13 @@ T = TypeVar("T")
 class Lending(Generic[T]):
     """As many equal things as threads have wanted at once: made when none is free, then kept."""
 
-    def __init__(self, make: Callable[[], T]) -> None:
-        """One is made at once, so that what `make` raises is raised here."""
+    def __init__(self, make: Callable[[], T], first: T | None = None) -> None:
+        """first: one that is there already. Without it one is made at once, so that what `make`
+        raises is raised here.
+        """
         self._make = make
         self._free: LifoQueue[T] = LifoQueue()
-        self._free.put(make())
+        self._free.put(make() if first is None else first)
 
     @contextmanager
     def borrowed(self) -> Iterator[T]:

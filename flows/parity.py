@@ -62,7 +62,7 @@ def parity(home: Path) -> ParitySummary:
         progress = bar("parity", total=len(wanted) + 1)
         for number, planned in enumerate(wanted, start=1):
             out = runs_folder(workspace, pack) / planned.name(pack.chain, params.threads)
-            made(pack, planned, params.threads, out)
+            made(pack, planned, params, out)
             progress.to(number)
         judged = judged_all(workspace, pack, params)
         progress.to(len(wanted) + 1)

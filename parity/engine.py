@@ -153,7 +153,7 @@ def net_transform(net: Net, picture: Picture, stages: Mapping[str, Answer | Valu
 
 
 def look_at_all(
-    make: Callable[[], Engine],
+    engines: Lending[Engine],
     given: Iterable[Given],
     *,
     best: Given | None = None,
@@ -164,7 +164,6 @@ def look_at_all(
     best: the best photo, which is looked at first. at_once: engines at work at a time; their
     outputs are the same, the times are not.
     """
-    engines = Lending(make)
     chosen = None
     if best is not None:
         with engines.borrowed() as engine:

@@ -13,7 +13,7 @@ from parity.devices.rows import Evidence, table_of
 from parity.ingest import read_ingest
 from parity.markdown import write_markdown
 from parity.pack import Pack, open_pack, read_record
-from parity.plan import Planned
+from parity.plan import ParityParams, Planned
 from parity.records import Comparison, Gate, RunRecord
 from parity.run import RunResult, open_run, read_run_record, reference_of, run
 from parity.seals import file_sha256
@@ -28,16 +28,22 @@ class Judged:
     unjudged: dict[str, str]
 
 
-def run_once(pack: Pack, planned: Planned, threads: int, out: Path) -> RunResult:
+def run_once(pack: Pack, planned: Planned, params: ParityParams, out: Path) -> RunResult:
     """The run of these models on this pack, made if it is not there yet."""
     try:
         result = open_run(out)
     except MirrorsetError:
-        return run(pack, planned.files, planned.kernel, threads, out)
+        return _run(pack, planned, params, out)
     ran = {net: key.model_sha256 for net, key in result.record.tried.items()}
     wanted = {net: file_sha256(file) for net, file in planned.files.items()}
     is_same = (result.record.pack_digest, ran) == (pack.record.digest, wanted)
-    return result if is_same else run(pack, planned.files, planned.kernel, threads, out)
+    is_same &= not params.is_timed or any(net.latency for net in result.record.nets.values())
+    return result if is_same else _run(pack, planned, params, out)
+
+
+def _run(pack: Pack, planned: Planned, params: ParityParams, out: Path) -> RunResult:
+    files, threads = planned.files, params.threads
+    return run(pack, files, planned.kernel, threads, out, is_timed=params.is_timed)
 
 
 def runs_in(folder: Path) -> dict[str, RunRecord]:

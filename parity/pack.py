@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain as one_after_another
 from itertools import groupby
-from os import cpu_count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from faces.engine import processors
+from faces.lending import Lending
 from mirrorset.errors import InputError, IntegrityError, SettingsError
 from mirrorset.files import (
     folder_written_aside,
@@ -211,10 +212,10 @@ def seal(
             return Picture(item, (aside / item.file).read_bytes)
 
         looks = look_at_all(
-            lambda: open_engine(chain, files, _REFERENCE, threads=1)[0],
+            Lending(lambda: open_engine(chain, files, _REFERENCE, threads=1)[0], engine),
             (Given(picture(item)) for item in items),
             best=Given(picture(best)) if best else None,
-            at_once=cpu_count() or 1,
+            at_once=processors(),
         )
         _write_arrays(aside, subjects, looks, nothing, on_item)
         record = PackRecord(

@@ -22,6 +22,7 @@ class ParityParams(Record):
     models: .tflite files by net of the pack's chain, which take and give what it says; by itself
     those that the chain names. recipes: quantised variants that are made of these and judged like
     them. kernels: judged against the models on the reference kernels, one comparison each.
+    is_timed: False for all processors at once, without times.
     calibration_images: of the training split, for static_int8. gates: limits, or none for those
     that ship for the chain.
     """
@@ -30,6 +31,7 @@ class ParityParams(Record):
     recipes: tuple[Recipe, ...] = ()
     kernels: tuple[Kernel, ...] = ("xnnpack",)
     threads: int = Field(default=1, ge=1)
+    is_timed: bool = True
     calibration_images: int = Field(default=100, ge=1)
     gates: tuple[Gate, ...] = ()
 

@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from faces.engine import processors
+from faces.lending import Lending
 from mirrorset.errors import InputError
 from mirrorset.files import folder_written_aside, write_text
 from parity.arrays import RowWriter
 from parity.chain import Chain
-from parity.engine import Given, look_at_all
-from parity.host import open_what_runs
+from parity.engine import Engine, Given, look_at_all
+from parity.host import open_engine, open_what_runs
 from parity.kernels import Kernel
 from parity.pack import Pack
 from parity.recording import run_rows
@@ -60,6 +62,7 @@ def run(
     fed: Fed = "tensors",
     chain: Chain | None = None,
     is_input_kept: bool = False,
+    is_timed: bool = True,
     on_item: Callable[[], None] = lambda: None,
 ) -> RunResult:
     """Run the model files `files`, one for each net, on `pack`, and keep it as the folder `out`.
@@ -69,7 +72,8 @@ def run(
     fed: "tensors" shows each net the inputs that the pack holds; "images" lets the chain see the
     pictures. chain: of the same stages, which preprocesses in its own way; by itself the pack's.
     is_input_kept: keep the tensors that the nets got, too. `on_item` is called once per item.
-    Times are of the inference alone, item by item, after warm-up. Raises InputError where a model
+    is_timed: times are of the inference alone, item by item, after warm-up; without them items are
+    run on as many processors as there are, and say the same. Raises InputError where a model
     does not take and give what the chain says, where the pack holds no face, or where `out` is a
     folder that is no run; SettingsError for an unknown kernel or fewer than one thread.
     """
@@ -77,16 +81,23 @@ def run(
     if out.exists() and not (out / "run.json").is_file():
         raise InputError(f"{out} exists and is no run: choose another folder for the run.")
     opened = open_what_runs(chain or pack.chain, files, kernel, threads, fed)
-    opened.engine.warm_up()
+    if is_timed:
+        opened.engine.warm_up()
     elapsed_ms: dict[str, list[float]] = {name: [] for name in opened.keys}
+
+    def another() -> Engine:
+        return open_engine(opened.engine.chain, files, kernel, threads)[0]
+
+    engines = Lending(another, opened.engine)
+    at_once = 1 if is_timed else processors()
     with folder_written_aside(out) as aside:
         writer = RowWriter(lambda array: aside / f"{array}.npy", len(pack.items))
         for row, stages in enumerate(
-            look_at_all(lambda: opened.engine, _given(pack, fed), best=_best(pack, fed))
+            look_at_all(engines, _given(pack, fed), best=_best(pack, fed), at_once=at_once)
         ):
             for array, value in run_rows(stages, fed == "images", is_input_kept):
                 writer.put(array, row, value)
-            for name in opened.keys:
+            for name in opened.keys if is_timed else ():
                 elapsed_ms[name].append(answer_of(stages, name).elapsed_ms)
             on_item()
         writer.close()

@@ -12,6 +12,7 @@ from drawn_face import SIDE, drawn_points
 from numpy.typing import NDArray
 from PIL import Image
 
+from faces.lending import Lending
 from mirrorset.files import write_records, write_text
 from mirrorset.geometry import transform
 from mirrorset.records import ModelRef, ParityKey, Pose, Reason, Rejected
@@ -181,7 +182,7 @@ def make_pack(
     for one, light in zip(items, lights, strict=True):
         (folder / one.file).write_bytes(picture_bytes(light))
     pictures = [Picture(one, (folder / one.file).read_bytes) for one in items]
-    looks = list(look_at_all(engine, map(Given, pictures), best=Given(pictures[0])))
+    looks = list(look_at_all(Lending(engine), map(Given, pictures), best=Given(pictures[0])))
     for shard in sorted(set(shards)):
         own = [row for row, each in enumerate(shards) if each == shard]
         writer = RowWriter(lambda array, own=shard: array_file(folder / array, own), len(own))

@@ -129,6 +129,10 @@ def run(
     is_input_kept: Annotated[
         bool, typer.Option("--keep-inputs", help="Keep the tensors that the nets got, too.")
     ] = False,
+    is_untimed: Annotated[
+        bool,
+        typer.Option("--untimed", help="Use all processors at once: the same outputs, no times."),
+    ] = False,
     home: Home = HERE,
     is_json: Json = False,
 ) -> None:
@@ -155,6 +159,7 @@ def run(
             out,
             fed=_chosen("fed", fed, get_args(Fed)),
             is_input_kept=is_input_kept,
+            is_timed=not is_untimed,
             on_item=progress.step,
         )
     record = result.record

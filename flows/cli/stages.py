@@ -117,5 +117,5 @@ def parity() -> None:
     opened = current_pack(workspace)
     for planned in plans(workspace, opened, params):
         out = runs_folder(workspace, opened) / planned.name(opened.chain, params.threads)
-        run_once(opened, planned, params.threads, out)
+        run_once(opened, planned, params, out)
     judge_all(workspace, opened, params)

@@ -264,6 +264,16 @@ def test_sealing_again_gives_the_same_bytes(
     assert folder_sha256(again.path) == folder_sha256(pack.path)
 
 
+def test_all_processors_say_the_same_without_times(
+    pack: Pack, model: Path, xnnpack: RunResult, tmp_path: Path
+) -> None:
+    untimed = run(pack, {"landmarks": model}, "xnnpack", 1, tmp_path / "run", is_timed=False)
+    for name, values in xnnpack.outputs["landmarks"].items():
+        np.testing.assert_array_equal(untimed.outputs["landmarks"][name], values)
+    assert untimed.record.nets["landmarks"].latency is None
+    assert xnnpack.record.nets["landmarks"].latency is not None
+
+
 def test_a_run_read_back_is_the_run(pack: Pack, model: Path, tmp_path: Path) -> None:
     written = run_on(pack, model, "optimised", tmp_path / "run")
     read = open_run(tmp_path / "run")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from small_pack import CHAIN, FACE, POINTS, PlayedSession, item, picture_bytes, sessions, specs
 
+from faces.lending import Lending
 from mirrorset.errors import InputError
 from parity.engine import Engine, Fed, Given, Picture, look_at_all
 from parity.preprocess import pixels, place
@@ -85,21 +86,24 @@ def test_relative_rules_compare_with_the_best_photo() -> None:
 
     looks = list(
         look_at_all(
-            engine, [Given(picture(80)), Given(picture(250))], best=Given(picture(80)), at_once=2
+            Lending(engine),
+            [Given(picture(80)), Given(picture(250))],
+            best=Given(picture(80)),
+            at_once=2,
         )
     )
     labels = CHAIN.rules["hint"].labels
     assert [labels[value_of(stages, "hint")] for stages in looks] == ["stay", "relax the mouth"]
     assert (value_of(looks[0], "from_best") == 0).all()
     # Without one, everybody is their own best.
-    (alone,) = look_at_all(engine, [Given(picture(250))])
+    (alone,) = look_at_all(Lending(engine), [Given(picture(250))])
     assert labels[value_of(alone, "hint")] == "stay"
 
 
 def test_answers_do_not_depend_on_how_many_work_at_once() -> None:
     given = [Given(picture(light)) for light in (30, 10, 120, 250, 60)]
     one, three = (
-        list(look_at_all(lambda: Engine(CHAIN, sessions()), given, at_once=count))
+        list(look_at_all(Lending(lambda: Engine(CHAIN, sessions())), given, at_once=count))
         for count in (1, 3)
     )
     for first, second in zip(one, three, strict=True):

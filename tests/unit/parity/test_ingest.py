@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from small_pack import CHAIN, engine, key, make_pack
 
+from faces.lending import Lending
 from mirrorset.errors import InputError
 from parity.compare import compare
 from parity.engine import Given, look_at_all
@@ -61,7 +62,7 @@ def device(tmp_path: Path, pack: Pack) -> Device:
     folder = tmp_path / "run"
     rows = list(
         look_at_all(
-            engine,
+            Lending(engine),
             (Given(picture, fed) for picture, fed in zip(pack.pictures(), pack.fed(), strict=True)),
             best=Given(pack.picture(pack.items[0]), next(iter(pack.fed()))),
         )

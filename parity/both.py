@@ -42,8 +42,8 @@ class Both:
         ]
         if not self.items or not (self.nets or self.rules or candidate.record.not_runnable):
             raise InputError(
-                f"The runs {reference.name} and {candidate.name} have no image or no net in "
-                "common: run both on the same pack."
+                f"The reference run ({reference.name}) and the candidate ({candidate.name}) have "
+                "no image or no net in common: run both on the same pack."
             )
         self._rows = []
         for names in ids:

@@ -84,7 +84,8 @@ def caption(comparison: Comparison) -> list[str]:
     other = comparison.other_pack
     if other is not None:
         said.append(
-            f"the candidate ran on another pack, of {other.release} {other.version} with "
+            f"the candidate ran on another pack ({other.pack_digest[:8]}, not "
+            f"{comparison.pack_digest[:8]}), of {other.release} {other.version} with "
             f"{other.count} images ({REVIEW[other.review_state]})"
         )
         said += [f"{stage} is not compared: {why}" for stage, why in other.left_out.items()]

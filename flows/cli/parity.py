@@ -200,6 +200,11 @@ def compare(
     from parity.run import open_run, reference_of
     from reports.parity_page import render_parity
 
+    asked = [path.resolve() for path in (out, markdown, html, metrics) if path]
+    if len(set(asked)) < len(asked):
+        raise SettingsError(
+            "--out, --markdown, --html and --metrics are four files: name each once."
+        )
     opened = open_pack(pack or _current_pack(home))
     comparison = compare_runs(
         opened,

@@ -21,6 +21,7 @@ from parity.runtimes.opening import open_session
 _TRIED = 4
 # A guess that explains less of a deviation is none.
 _ENOUGH = 0.9
+_CUT_ELSEWHERE = "it was cut at another place than the stage before says"
 # Guesses this close explain alike.
 _ALIKE = 0.003
 
@@ -118,8 +119,7 @@ class NetInquiry:
         ]
         if all(look.placed is not None for look in looks):
             cut = np.stack([look.as_placed(self._stage.input) for look in looks])
-            detail = "it was cut at another place than the stage before says"
-            tried.append(Explained("crop", detail, explained(found, expected, cut)))
+            tried.append(Explained("crop", _CUT_ELSEWHERE, explained(found, expected, cut)))
         detail, share = fitted(self._stage.input, found, expected)
         tried.append(Explained("mean_or_scale", detail, share))
         return self._explained(parts, _likeliest(tried), rows)
@@ -135,6 +135,12 @@ class NetInquiry:
             asked = [self._replay.ask(session, look.as_if(guess)) for look, _ in again]
             share = explained(found, expected, self._flat(asked))
             tried.append(Explained(guess.cause, guess.detail, share))
+        if all(look.placed is not None for look, _ in again):
+            asked = [
+                self._replay.ask(session, look.as_placed(self._stage.input)) for look, _ in again
+            ]
+            share = explained(found, expected, self._flat(asked))
+            tried.append(Explained("crop", _CUT_ELSEWHERE, share))
         return _likeliest(tried)
 
     # --- the model --------------------------------------------------------------------------------

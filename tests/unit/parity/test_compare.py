@@ -302,7 +302,8 @@ def test_runs_of_two_packs_are_compared_on_the_images_of_both(pack: Pack, tmp_pa
     assert (other.pack_digest, other.count, other.left_out) == (longer.record.digest, 30, {})
     said = shown(comparison)
     assert "20 images that both runs hold, of 24 and 26" in said
-    assert "the candidate ran on another pack, of faces 1.0.0 with 30 images" in said
+    digests = f"{longer.record.digest[:8]}, not {pack.record.digest[:8]}"
+    assert f"another pack ({digests}), of faces 1.0.0 with 30 images" in said
     with pytest.raises(InputError, match="is of another pack than"):
         compare(pack, reference_of(pack), kept, gates)
     assert compare(pack, reference_of(pack), result(pack, "x"), (), pack).other_pack is None

@@ -9,12 +9,13 @@ import numpy as np
 from mirrorset.errors import InputError
 from parity.forensics.graph import Graph
 from parity.forensics.inputs import fitted, guesses
-from parity.forensics.outputs import FITTED, Explained, best_guess, seen_in
+from parity.forensics.outputs import FITTED, Explained, PointsAs, seen_in, told_of
 from parity.forensics.ranges import range_fault
 from parity.forensics.records import Cause, Deviation, Finding, Part
 from parity.forensics.spread import Floats, Named, explained, spread_of
 from parity.forensics.steps import Look, NetReplay, Said
 from parity.kernels import Kernel
+from parity.rules.points import ImagePoints
 from parity.runtimes.opening import open_session
 
 # Guesses are tried on as many images, those that are farthest out.
@@ -196,14 +197,16 @@ class NetInquiry:
             return
         found = {output: self._explain(output, rows) for output, rows in left.items()}
         is_kept = self._replay.net in self._replay.run.inputs
-        doubted = () if is_kept else FITTED
+        # What was fed the pack's tensors was not preprocessed: only kept ones can say otherwise.
+        is_input_sure = is_kept or self._replay.run.record.fed == "tensors"
+        doubted = () if is_input_sure else FITTED
         if all(one.share >= _ENOUGH and one.cause not in doubted for one in found.values()):
             for output, one in found.items():
                 yield self._explained(parts, one, left[output], output)
             return
         # What the outputs themselves do not tell is about the net as a whole.
         rows = max(left.values(), key=len)
-        if not is_kept:
+        if not is_input_sure:
             guess = self._through_net(rows)
             if guess.share >= _ENOUGH:
                 yield self._explained(("preprocessing",), guess, rows)
@@ -220,11 +223,11 @@ class NetInquiry:
 
     def _explain(self, output: str, rows: Sequence[int]) -> Explained:
         recorded = self._replay.run.outputs[self._replay.net][output][list(rows)]
-        if said := seen_in(np.asarray(recorded, np.float64)):
-            return said
+        seen = seen_in(np.asarray(recorded, np.float64))
         again = [said for _, said in self._again(rows)]
         found = np.stack([np.asarray(said.recorded[output], np.float64) for said in again])
-        return best_guess(output, found, self._stacked([said.before_kernel for said in again]))
+        expected = self._stacked([said.before_kernel for said in again])
+        return told_of(seen, output, found, expected, self._points_of(output))
 
     def _half_precision(self, rows: Sequence[int]) -> Explained:
         """How much of the deviation the run's file shows when it is computed in half precision."""
@@ -256,7 +259,8 @@ class NetInquiry:
         said = np.stack([np.asarray(one[output], np.float64) for one in found])
         if not np.isfinite(said).all():
             return self._finding(parts, "not_a_number", "what it says is no number", rows, output)
-        guess = seen_in(said) or best_guess(output, said, self._stacked(expected))
+        points = self._points_of(output)
+        guess = told_of(seen_in(said), output, said, self._stacked(expected), points)
         return self._explained(parts, guess, rows, output)
 
     def _explained(
@@ -328,6 +332,17 @@ class NetInquiry:
             name: np.stack([np.asarray(one[name], np.float64) for one in outputs])
             for name in self._stage.outputs
         }
+
+    def _points_of(self, output: str) -> PointsAs | None:
+        """How an output holds points, by the rule that reads them from it."""
+        for rule in self._replay.pack.chain.rules.values():
+            if isinstance(rule, ImagePoints) and (rule.of[0], rule.output) == (
+                self._replay.net,
+                output,
+            ):
+                side = self._stage.input.width_px / (rule.side_px if rule.unit == "share" else 1)
+                return PointsAs(rule.count, rule.values, side)
+        return None
 
     def _tolerance(self, output: str) -> float:
         return self._stage.tolerances.get(output, 0.0)

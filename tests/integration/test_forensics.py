@@ -116,8 +116,13 @@ def with_output(ran: RunResult, name: str, change: Callable[[np.ndarray], np.nda
     """The run with one output changed, and with nothing kept that was worked out from it."""
     net, output = name.split("/")
     outputs = {each: dict(values) for each, values in ran.outputs.items()}
-    outputs[net][output] = change(outputs[net][output].copy())
+    values = outputs[net][output]
+    outputs[net][output] = change(values.copy()).reshape(values.shape)
     return replace(ran, outputs=outputs, rules={})
+
+
+def at_points(rows: np.ndarray) -> np.ndarray:
+    return rows.reshape(len(rows), 468, 3)
 
 
 def only(explanation: Explanation) -> Finding:
@@ -252,7 +257,7 @@ def test_another_file_than_the_runs_is_refused(
         (
             "landmarks/points",
             "transposed",
-            lambda rows: rows.reshape(len(rows), 468, 3).transpose(0, 2, 1).reshape(rows.shape),
+            lambda rows: at_points(rows).transpose(0, 2, 1),
         ),
         (
             "detector/regressors",
@@ -266,6 +271,17 @@ def test_another_file_than_the_runs_is_refused(
         ),
         ("landmarks/points", "constant", lambda rows: np.repeat(rows[:1], len(rows), axis=0)),
         ("detector/scores", "sigmoid", lambda rows: 1 / (1 + np.exp(-np.clip(rows, -80, 80)))),
+        ("landmarks/presence", "sigmoid", lambda rows: 1 / (1 + np.exp(-rows))),
+        ("landmarks/points", "scale_or_offset", lambda rows: rows / 192),
+        ("landmarks/points", "swapped_axes", lambda rows: at_points(rows)[..., [1, 0, 2]]),
+        (
+            "landmarks/points",
+            "mirrored",
+            lambda rows: at_points(rows) * np.float32([-1, 1, 1]) + np.float32([192, 0, 0]),
+        ),
+        ("segmenter/probability", "inverted", lambda rows: 1 - rows),
+        # Nothing explains it; it is no fault of the preprocessing where tensors were fed.
+        ("landmarks/points", "unexplained", lambda rows: np.roll(at_points(rows), 1, 1)),
     ],
 )
 @pytest.mark.parametrize("is_file_known", [True, False], ids=["its file", "another file"])

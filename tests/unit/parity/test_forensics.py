@@ -14,7 +14,7 @@ from parity.erase import erase_run
 from parity.forensics.explain import Models, explain, keep
 from parity.forensics.graph import departs_by
 from parity.forensics.order import order_of
-from parity.forensics.outputs import best_guess, seen_in
+from parity.forensics.outputs import PointsAs, best_guess, seen_in, told_of
 from parity.forensics.spread import apart, explained, spread_of
 from parity.pack import Pack
 from parity.run import RunResult, reference_of
@@ -134,6 +134,35 @@ def test_simple_changes_are_named_and_noise_is_not() -> None:
     # Two numbers fitted to a handful of values explain nothing.
     few = best_guess("c", a[:, :1] * 2, {"c": a[:, :1]})
     assert (few.cause, few.share) == ("unexplained", 0)
+
+
+def test_values_in_another_unit_are_scaled_and_not_clipped() -> None:
+    px = RNG.uniform(-20, 190, size=(4, 90))
+    guess = best_guess("points", px / 192, {"points": px})
+    assert (guess.cause, round(guess.share, 6)) == ("scale_or_offset", 1)
+    # Saturated values lie at both ends of their own.
+    mask = RNG.uniform(-1, 2, size=(4, 90)).clip(0, 1)
+    assert best_guess("mask", mask / 255, {"mask": mask}).cause == "scale_or_offset"
+    assert best_guess("mask", 1 - mask, {"mask": mask}).cause == "inverted"
+
+
+@pytest.mark.parametrize("values", [2, 3])
+def test_points_the_other_way_round_are_told(values: int) -> None:
+    points = RNG.uniform(20, 60, size=(4, 30, values))
+    swapped, mirrored = points.copy(), points.copy()
+    swapped[..., 0], swapped[..., 1] = points[..., 1], points[..., 0]
+    mirrored[..., 0] = 192 - points[..., 0]
+    for cause, found in (("swapped_axes", swapped), ("mirrored", mirrored)):
+        flat, own = found.reshape(4, -1), {"points": points.reshape(4, -1)}
+        guess = best_guess("points", flat, own, PointsAs(30, values, 192.0))
+        assert (guess.cause, guess.share) == (cause, 1)
+
+
+def test_a_constant_that_rounding_leaves_is_what_it_was_rounded_by() -> None:
+    logits = {"presence": np.array([[36.1], [35.2], [36.9]])}
+    for value, cause in ((1.0, "sigmoid"), (0.9, "constant"), (36.1, "constant")):
+        found = np.full((3, 1), value)
+        assert told_of(seen_in(found), "presence", found, logits).cause == cause
 
 
 # --- a played chain -------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from parity.aggregates import aggregates
 from parity.devices.records import DeviceTable
 from parity.devices.rows import Evidence
 from parity.fleet import Judged, judge_runs, related, runs_in, tell
+from parity.ingest import read_ingest
 from parity.logs.store import kept_runs
 from parity.models import model_files
 from parity.pack import Pack, PackParams, open_pack, read_record
@@ -180,6 +181,12 @@ def _sizes(files: Iterable[Path]) -> dict[str, int]:
 
 
 def _metrics(judged: Judged, table: DeviceTable) -> dict[str, dict[str, Any]]:
-    """For `dvc metrics`: lines of the table by standing, and the aggregates of each run."""
-    figures = {run: aggregates(comparison) for run, comparison in judged.comparisons.items()}
+    """For `dvc metrics`: lines of the table by standing, and the aggregates of each run that was
+    made here: those have the same names from release to release.
+    """
+    figures = {
+        run: aggregates(comparison)
+        for run, comparison in judged.comparisons.items()
+        if read_ingest(judged.paths[run].with_name(run)) is None
+    }
     return {"lines": dict(Counter(row.standing for row in table.rows)), **figures}

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Xy = tuple[float, float]
@@ -521,6 +521,21 @@ class DatasetItem(Record):
     series_images: int = 0
 
 
+def one_line(text: str) -> str:
+    """Words of others as they may be shown: one line, and nothing that steers a terminal."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _named_device(text: str) -> str:
+    parts = [one_line(part) for part in text.split(",")]
+    if not any(parts):
+        raise ValueError('name the device, as in "Pixel 8, Android 15, Tensor G3"')
+    return ", ".join(parts)
+
+
+OneLine = Annotated[str, AfterValidator(one_line)]
+
+
 class ParityKey(Record):
     """What ran where. Two results with different keys come from different models.
 
@@ -528,10 +543,10 @@ class ParityKey(Record):
     """
 
     model_sha256: Sha256
-    runtime: str
-    runtime_version: str
-    kernel: str
-    delegate: str
-    device: str
-    threads: int
-    delegated_share: float | None = None
+    runtime: OneLine
+    runtime_version: OneLine
+    kernel: OneLine
+    delegate: OneLine
+    device: Annotated[str, AfterValidator(_named_device)]
+    threads: Annotated[int, Field(ge=0, lt=2**16)]
+    delegated_share: Annotated[float | None, Field(ge=0, le=1)] = None

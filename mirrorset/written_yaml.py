@@ -19,6 +19,8 @@ def read_yaml(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
         return yaml.load(text, _Loader)  # noqa: S506  (it is a SafeLoader)
+    except RecursionError:
+        raise SettingsError(f"{path} is not valid YAML: it is nested too deeply.") from None
     except (yaml.YAMLError, ValueError) as error:
         # Python refuses numbers of thousands of digits with a ValueError, as it does wrong bytes.
         words = " ".join(str(error).split()).rstrip(".")

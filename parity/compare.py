@@ -79,7 +79,7 @@ def write_comparison(path: Path, comparison: Comparison) -> None:
 def read_comparison(path: Path) -> Comparison:
     """The comparison in `path`. Raises InputError where it is none."""
     try:
-        return Comparison.model_validate_json(path.read_text(encoding="utf-8"))
+        return Comparison.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         raise InputError(
             f"{path} is no comparison of this version: make one with `mirrorset parity compare`."

@@ -214,6 +214,10 @@ def _net_faults(record: RunRecord, pack: Pack) -> Iterator[Fault]:
         yield Fault(kind="unknown_net", count=0, detail="it has no nets")
 
 
+def _told(dtype: "np.dtype[Any]") -> str:
+    return dtype.name if dtype.isnative else f"{dtype.name} with its bytes swapped"
+
+
 def _array_faults(record: RunRecord, folder: Path, pack: Pack) -> Iterator[Fault]:
     wanted = _wanted(record, pack)
     names = _arrays(record, folder)
@@ -230,12 +234,12 @@ def _array_faults(record: RunRecord, folder: Path, pack: Pack) -> Iterator[Fault
             continue
         try:
             values = np.load(folder / name, mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError, EOFError, SyntaxError):
+        except (ValueError, OSError, EOFError, SyntaxError, OverflowError):
             yield Fault(kind="unreadable", count=1, detail=f"{name} cannot be read as .npy")
             continue
         dtype, shape = wanted[name]
         if values.dtype != np.dtype(dtype):
-            detail = f"{name} holds {values.dtype.name}, not {dtype}"
+            detail = f"{name} holds {_told(values.dtype)}, not {dtype}"
             yield Fault(kind="dtype", count=1, detail=detail)
         elif values.shape != (len(record.image_ids), *shape):
             expected = (len(record.image_ids), *shape)
@@ -272,7 +276,7 @@ def _value_faults(
 def _is_transforms(path: Path, count: int) -> bool:
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError):
+    except (ValueError, OSError, EOFError, SyntaxError, OverflowError):
         return False
     return bool(found.shape == (count, 2, 3) and found.dtype == np.float64)
 

@@ -261,7 +261,7 @@ def open_pack(path: Path) -> Pack:
 def read_record(path: Path) -> PackRecord:
     """What the pack at `path` says of itself, unverified. Raises InputError where it is no pack."""
     try:
-        return PackRecord.model_validate_json((path / "pack.json").read_text(encoding="utf-8"))
+        return PackRecord.model_validate_json((path / "pack.json").read_bytes())
     except (OSError, ValidationError):
         raise InputError(
             f"{path} is no pack of this version: make one with `mirrorset parity pack`."

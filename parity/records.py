@@ -11,6 +11,7 @@ from mirrorset.records import (
     LightSide,
     Mask,
     ModelRef,
+    OneLine,
     Origin,
     ParityKey,
     Pose,
@@ -128,7 +129,7 @@ class RunNet(Record):
     """What ran as one net of the chain. model_file: its name. latency: None where not timed."""
 
     key: ParityKey
-    model_file: str
+    model_file: OneLine
     latency: Latency | None = None
 
 
@@ -138,9 +139,9 @@ class NotRunnable(Record):
     reason: a clause, in the runtime's words or the way its process died.
     """
 
-    model_file: str
+    model_file: OneLine
     key: ParityKey
-    reason: str
+    reason: OneLine
 
 
 class RunRecord(Record):

@@ -134,7 +134,7 @@ def open_run(path: Path) -> RunResult:
 def read_run_record(path: Path) -> RunRecord:
     """What the run at `path` says of itself, unverified. Raises InputError where it is no run."""
     try:
-        return RunRecord.model_validate_json((path / "run.json").read_text(encoding="utf-8"))
+        return RunRecord.model_validate_json((path / "run.json").read_bytes())
     except (OSError, ValidationError):
         raise InputError(
             f"{path} is no run of this version: make one with `mirrorset parity run`."

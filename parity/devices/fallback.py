@@ -7,11 +7,13 @@ The rules, which docs/devices.md states for people:
 - A chip's entries need a pass on a device with it, and any CPU's a pass on some CPU; and no device
   with the chip, or no CPU at all, on which the same files on the same kernels failed.
 - Only kernels that every CPU has are for any CPU; half-precision arithmetic is not.
-- Among entries for the same place: those with a believable time first, then the faster, times
-  rounded to two digits; then the smaller; then by name.
+- Among entries for the same place: those with a believable time first; then the faster on the
+  devices that all of these passed on, times rounded to two digits, or where there is no such device
+  those that passed on more, and then the faster; then the smaller; then by name.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Literal
 
 from mirrorset.records import Record, Sha256
@@ -125,8 +127,11 @@ def _entries(
             same = groups.setdefault(place.casefold(), {})
             same.setdefault(_identity(row), []).append(row)
     for place in sorted(groups):
-        found = [_entry(same, basis) for same in groups[place].values() if _may_ship(same)]
-        yield from sorted(found, key=_preference)
+        shipped = [same for same in groups[place].values() if _may_ship(same)]
+        timed = [times for same in shipped if (times := _times(same))]
+        shared = set.intersection(*map(set, timed)) if timed else set()
+        entries = [(_speed(_times(same), shared), _entry(same, basis)) for same in shipped]
+        yield from (entry for _, entry in sorted(entries, key=lambda one: _preference(*one)))
 
 
 def _identity(row: DeviceRow) -> str:
@@ -167,15 +172,32 @@ def _entry(rows: Sequence[DeviceRow], basis: Basis) -> Entry:
     )
 
 
-def _preference(entry: Entry) -> tuple[object, ...]:
+def _times(rows: Sequence[DeviceRow]) -> dict[str, float]:
+    """By device on which they passed, of several times the slowest that is believed."""
+    found: dict[str, float] = {}
+    for row in rows:
+        if row.standing == "pass" and row.is_believable and row.latency_ms is not None:
+            device = row.device.casefold()
+            found[device] = max(row.latency_ms, found.get(device, 0.0))
+    return found
+
+
+def _speed(times: Mapping[str, float], shared: Set[str]) -> tuple[float, ...]:
+    """What sorts by speed: times on other devices do not tell which of two is faster."""
+    if not times:
+        return (math.inf,)
+    count = 0 if shared else -len(times)
+    return count, float(f"{max(times[each] for each in shared or times):.1e}")
+
+
+def _preference(speed: tuple[float, ...], entry: Entry) -> tuple[object, ...]:
     sizes = [net.size_bytes for net in entry.nets.values()]
     known = [size for size in sizes if size is not None]
     has_sizes = len(known) == len(sizes)
-    time = 0.0 if entry.latency_ms is None else float(f"{entry.latency_ms:.1e}")
     named = sorted((name, net.model_file, net.kernel) for name, net in entry.nets.items())
     hashes = sorted(net.model_sha256 for net in entry.nets.values())
     size = sum(known) if has_sizes else 0
-    return entry.latency_ms is None, time, not has_sizes, size, named, hashes
+    return entry.latency_ms is None, speed, not has_sizes, size, named, hashes
 
 
 def _is_portable(row: DeviceRow) -> bool:

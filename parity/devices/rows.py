@@ -110,7 +110,7 @@ def _lines(evidence: Evidence) -> list[_Line]:
 def _identity(keys: Mapping[str, ParityKey]) -> str:
     """Two with the same ran the same in the same place; what share was delegated is a result."""
     told = (f"{net} {keys[net].model_dump_json(exclude={'delegated_share'})}" for net in keys)
-    return "\n".join(sorted(told))
+    return "\n".join(sorted(told)).casefold()
 
 
 def _joined(log: BenchmarkRun, lines: Iterable[_Line]) -> bool:
@@ -186,7 +186,8 @@ def _net_row(
     shares = [run.tried[net].delegated_share for run in runs.values()]
     logs = line.logs.get(net, [])
     shares += [key.delegated_share, *(log.delegation.share for log in logs)]
-    share = next((each for each in shares if each is not None), None)
+    # One that took no node once is not counted on.
+    share = min((each for each in shares if each is not None), default=None)
     place = runs_on(key.delegate, share)
     size = sizes.get(key.model_sha256)
     if size is None:

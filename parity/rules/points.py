@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from faces.schema import load_schema
+from mirrorset.errors import InputError
 from mirrorset.geometry import invert, transform
 from parity.rules.rule import NO_LABEL, Floats, Kind, Rule, Seen, Value, label
 
@@ -16,7 +17,8 @@ class ImagePoints(Rule):
     output: the net's, count × values numbers, x and y first. unit: "px" of the input or "share" of
     its sides; then side_px is needed.
 
-    Value: (count, 2) float64, xy px of the image; NaN where the net had no face to look at.
+    Value: (count, 2) float64, xy px of the image; NaN where the net had no face to look at. Raises
+    InputError where the output holds another number of values.
     """
 
     takes: ClassVar[tuple[Kind, ...]] = ("net",)
@@ -33,6 +35,12 @@ class ImagePoints(Rule):
         """See the class."""
         answer = seen.answer(self.of[0])
         rows = np.asarray(answer.outputs[self.output], dtype=np.float64)
+        if rows.size != self.count * self.values:
+            raise InputError(
+                f"The output {self.output} of {self.of[0]} holds {rows.size} values, not "
+                f"{self.count} × {self.values}: correct count and values where the chain says "
+                "image_points."
+            )
         points = rows.reshape(self.count, self.values)[:, :2]
         if not answer.has_run:
             return np.full_like(points, np.nan)

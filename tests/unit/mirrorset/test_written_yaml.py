@@ -49,6 +49,11 @@ def test_bytes_of_another_encoding_are_no_text(tmp_path: Path) -> None:
         read_yaml(path)
 
 
+def test_what_is_nested_too_deeply_is_said(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="nested too deeply"):
+        read_yaml(written(tmp_path, "[" * 20_000))
+
+
 def test_what_is_right_is_read_as_it_stands(tmp_path: Path) -> None:
     text = "base: &base {a: 1, b: 2.5}\nother: {<<: *base, b: 3}\nnone:\nlist: [{a: 1}, {a: 2}]\n"
     assert read_yaml(written(tmp_path, text)) == {

@@ -20,9 +20,9 @@ from mirrorset.errors import InputError
 from parity.aggregates import write_aggregates
 from parity.compare import compare, read_comparison, write_comparison
 from parity.markdown import write_markdown
-from parity.pack import Pack
+from parity.pack import Pack, open_pack
 from parity.records import Comparison, Gate, Latency, NotRunnable, RunNet
-from parity.run import RunResult, reference_of
+from parity.run import RunResult, open_run, reference_of
 from parity.table import render
 
 COUNT = 24
@@ -345,9 +345,19 @@ def test_stages_that_mean_something_else_are_left_out_and_named(pack: Pack) -> N
 
 def test_a_file_that_is_no_comparison_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "comparison.json"
-    path.write_text("{}")
-    with pytest.raises(InputError, match="no comparison"):
-        read_comparison(path)
+    for content in (b"{}", b"\xff\xfe\x80"):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="no comparison"):
+            read_comparison(path)
+
+
+def test_bytes_that_are_no_text_are_no_pack_and_no_run(tmp_path: Path) -> None:
+    for name in ("pack.json", "run.json"):
+        (tmp_path / name).write_bytes(b"\xff\xfe\x80")
+    with pytest.raises(InputError, match="is no pack of this version"):
+        open_pack(tmp_path)
+    with pytest.raises(InputError, match="is no run of this version"):
+        open_run(tmp_path)
 
 
 def test_the_table_says_verdicts_and_the_state_of_the_labels(pack: Pack) -> None:

@@ -302,6 +302,12 @@ def test_a_changed_or_missing_file_is_refused(tmp_path: Path, pack: Pack, device
         ("{", "Invalid JSON"),
         ("{}", "pack_digest: Field required; release: Field required"),
         ('{"format_version": 1}', "format_version: Input should be 2"),
+        ('{"nets": {"marker": {"key": {"device": " , "}}}}', "name the device, as in"),
+        ('{"nets": {"marker": {"key": {"threads": -1}}}}', "key.threads: Input should be greater"),
+        (
+            '{"nets": {"marker": {"key": {"delegated_share": 7}}}}',
+            "delegated_share: Input should be",
+        ),
     ],
 )
 def test_a_run_json_that_is_none_is_said_field_by_field(

@@ -132,6 +132,19 @@ def test_for_any_cpu_the_slowest_pass_tells_the_time(pack: PackRecord) -> None:
     assert found.entries[-1].judged_on == (LAPTOP, PIXEL)
 
 
+def test_times_on_other_devices_do_not_tell_which_is_faster(pack: PackRecord) -> None:
+    """The float file is the faster one where both ran, and slow on a phone that it passed on."""
+    alike = [(key(LAPTOP), "pass", 2.0), (key(LAPTOP, sha256=INT8), "pass", 3.0)]
+    found = order(pack, *alike, (key(), "pass", 9.0))  # type: ignore[arg-type]
+    first, second = found.entries[-2:]
+    assert [each.nets["marker"].model_sha256 for each in (first, second)] == [FLOAT32, INT8]
+    assert (first.latency_ms, second.latency_ms) == (9.0, 3.0)
+    # Where no device ran both, what passed on more goes first.
+    apart = order(pack, (key(LAPTOP, sha256=INT8), "pass", 3.0), (key(), "pass", 9.0),
+                  (key(GALAXY), "pass", 9.0))  # fmt: skip
+    assert apart.entries[-2].nets["marker"].model_sha256 == FLOAT32
+
+
 def test_the_order_is_the_same_whatever_came_first(pack: PackRecord) -> None:
     said = [(key(), "pass", 8.0), (gpu(), "pass", 8.0), (key(LAPTOP), "pass", None)]
     assert order(pack, *said) == order(pack, *reversed(said))  # type: ignore[arg-type]

@@ -52,6 +52,22 @@ def test_of_several_comparisons_the_worst_holds(pack: PackRecord) -> None:
     assert row.standing == "fail"
 
 
+def test_a_delegate_that_took_no_node_once_is_not_counted_on(pack: PackRecord) -> None:
+    (row,) = rows(pack, {"a": run(gpu(share=1.0), 4.0), "b": run(gpu(share=0.0), 4.0)})
+    (net,) = row.nets
+    assert (net.delegated_share, net.runs_on, net.has_refused) == (0.0, "CPU", True)
+
+
+def test_a_device_is_the_same_however_it_is_spelled(pack: PackRecord) -> None:
+    other = key("pixel 8,Android 15 , Tensor  G3")
+    (row,) = rows(pack, {"a": run(key(), 4.0), "b": run(other, 4.0)})
+    assert row.device == PIXEL
+
+
+def test_what_steers_a_terminal_is_no_part_of_a_name() -> None:
+    assert key("Pixel\x1b[31m 8").device == "Pixel [31m 8"
+
+
 def test_what_cannot_run_or_was_not_judged_is_a_line(pack: PackRecord) -> None:
     found = rows(pack, {"a": run(gpu(), reason="no OpenCL"), "b": run(key(), 4.0)})
     standings: dict[Standing, DeviceRow] = {row.standing: row for row in found}

@@ -58,7 +58,8 @@ def _net(net: NetRow) -> str:
     model = net.model_file or "not named"
     sha256 = "" if net.model_sha256 is None else f" {net.model_sha256[:8]}"
     kernel = f" on {net.kernel}" if net.kernel else ""
-    share = "" if net.delegated_share is None else f", delegated {net.delegated_share:.0%}"
+    is_told = net.delegated_share is not None and net.delegated_share < 1
+    share = f", delegated {net.delegated_share:.0%}" if is_told else ""
     name = f"{net.net}: " if net.net else ""
     return f"{name}{model}{sha256}{kernel}, {_runs_on(net)}{share}"
 

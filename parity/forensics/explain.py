@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mirrorset.errors import InputError, NotRunnableError
 from mirrorset.files import folder_written_aside, write_text
 from parity.chain import Net
+from parity.forensics.copies import copies
 from parity.forensics.departure import first_departure
 from parity.forensics.drawing import draw_worst
 from parity.forensics.graph import Graph
@@ -97,24 +98,25 @@ def explain(pack: Pack, run: RunResult, models: Models) -> Explanation:
     if not run.record.image_ids or not nets:
         raise InputError(f"The {run.name} run holds no image or no net: run the model again.")
     findings: list[Finding] = []
-    run, moved = _put_in_order(pack, run, nets)
-    findings += moved
+    for put_right in (_put_in_order, _without_copies):
+        run, moved = put_right(pack, run, nets)
+        findings += moved
     whole = completed(pack, run)
     indices = rows_in_pack(pack, run)
     rules = RuleInquiry(pack, whole, indices)
-    inquiries = {
-        net: NetInquiry(
-            NetReplay(pack, whole, indices, net, models.reference[net], models.own.get(net)),
-            models.files.get(net),
-        )
-        for net in nets
-    }
+    inquiries: dict[str, NetInquiry] = {}
+    misread: frozenset[int] = frozenset()
     deviations: list[Deviation] = []
     for name, stage in pack.chain.stages.items():
         if isinstance(stage, Net):
-            if name in inquiries:
-                deviations += inquiries[name].deviations()
-                findings += inquiries[name].findings()
+            if name in nets:
+                reference, own = models.reference[name], models.own.get(name)
+                replay = NetReplay(pack, whole, indices, name, reference, own, misread)
+                inquiry = inquiries[name] = NetInquiry(replay, models.files.get(name))
+                deviations += inquiry.deviations()
+                found = list(inquiry.findings())
+                misread |= _misread(run, found)
+                findings += found
             continue
         if deviation := rules.deviation(name):
             deviations.append(deviation)
@@ -176,13 +178,16 @@ def _put_in_order(
         for net, both in outputs_of.items()
     )
     if is_one:
-        findings = [_moved(tuple(nets), first, share, ids)]
-        if not _are_inputs_in_place(pack, run, indices, first):
+        findings = [_moved(tuple(nets), np.arange(len(first)), first, share, ids)]
+        if not _are_inputs_in_place(pack, run, indices, np.arange(len(first)), first):
             named = tuple(ids[row] for row in first.tolist())
             record = run.record.model_copy(update={"image_ids": named})
             return replace(run, record=record), findings
     else:
-        findings = [_moved((net,), *found, ids) for net, found in orders.items()]
+        findings = [
+            _moved((net,), np.arange(len(order)), order, share, ids)
+            for net, (order, share) in orders.items()
+        ]
     back = {net: _back(order) for net, (order, _) in orders.items()}
     outputs = {
         net: {name: values[back[net]] if net in back else values for name, values in named.items()}
@@ -192,15 +197,52 @@ def _put_in_order(
     return replace(run, outputs=outputs, rules={}), findings
 
 
+def _without_copies(
+    pack: Pack, run: RunResult, nets: Sequence[str]
+) -> tuple[RunResult, list[Finding]]:
+    """The run with what is sealed in place of rows that hold another image's, and those."""
+    indices, ids = rows_in_pack(pack, run), run.record.image_ids
+    names = {net: pack.chain.nets[net].outputs for net in nets}
+    said = {net: {name: run.outputs[net][name] for name in names[net]} for net in nets}
+    sealed = {
+        net: {name: pack.reference_outputs[net][name][indices] for name in names[net]}
+        for net in nets
+    }
+    findings = []
+    for found in copies(said, sealed):
+        rows, sources = np.array(found.rows), np.array(found.sources)
+        stages = tuple(dict.fromkeys(net for net, _ in found.outputs))
+        output = "/".join(found.outputs[0]) if len(found.outputs) == 1 else None
+        findings.append(_moved(stages, rows, sources, found.share, ids, output))
+        for net, name in found.outputs:
+            values = said[net][name] = said[net][name].copy()
+            values[rows] = sealed[net][name][rows]
+        if not _are_inputs_in_place(pack, run, indices, rows, sources):
+            # Inputs and places went with the rows, and tell nothing of the images they stand at.
+            run = replace(run, inputs={}, transforms={})
+    if not findings:
+        return run, []
+    outputs = {net: dict(named) | said.get(net, {}) for net, named in run.outputs.items()}
+    return replace(run, outputs=outputs, rules={}), findings
+
+
 def _moved(
-    nets: tuple[str, ...], order: NDArray[np.int64], share: float, ids: Sequence[str]
+    nets: tuple[str, ...],
+    rows: NDArray[np.int64],
+    sources: NDArray[np.int64],
+    share: float,
+    ids: Sequence[str],
+    output: str | None = None,
 ) -> Finding:
-    rows = np.flatnonzero(order != np.arange(len(order)))
+    """Of the rows that hold what belongs to another, which `sources` names for each."""
+    rows, sources = rows[rows != sources], sources[rows != sources]
+    detail = f"row {rows[0]} holds what belongs to row {sources[0]}"
     return Finding(
         stages=nets,
         parts=("order",),
         cause="image_order",
-        detail=f"row {rows[0]} holds what belongs to row {order[rows[0]]}, and so on",
+        detail=f"{detail}, and so on" if len(rows) > 1 else detail,
+        output=output,
         explained=share,
         count=len(rows),
         image_ids=tuple(ids[row] for row in rows.tolist()),
@@ -208,13 +250,18 @@ def _moved(
 
 
 def _are_inputs_in_place(
-    pack: Pack, run: RunResult, indices: Sequence[int], order: NDArray[np.int64]
+    pack: Pack,
+    run: RunResult,
+    indices: Sequence[int],
+    rows: NDArray[np.int64],
+    sources: NDArray[np.int64],
 ) -> bool:
     """Whether inputs were kept and are of the images that the run names: outputs alone moved."""
-    row = int(np.flatnonzero(order != np.arange(len(order)))[0])
+    first = int(np.flatnonzero(rows != sources)[0])
+    row, source = int(rows[first]), int(sources[first])
     for net, kept in run.inputs.items():
         named, assigned = (
-            next(islice(pack.tensors(net), indices[each], None))[0] for each in (row, order[row])
+            next(islice(pack.tensors(net), indices[each], None))[0] for each in (row, source)
         )
         given = np.asarray(kept[row], np.float64)
         return float(np.abs(given - named).mean()) < float(np.abs(given - assigned).mean())
@@ -226,6 +273,12 @@ def _back(order: NDArray[np.int64]) -> NDArray[np.int64]:
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
     return back
+
+
+def _misread(run: RunResult, findings: Sequence[Finding]) -> frozenset[int]:
+    """Rows of images whose outputs are not what their net gave."""
+    ids = {each for one in findings if "kernel" in one.parts for each in one.image_ids}
+    return frozenset(row for row, each in enumerate(run.record.image_ids) if each in ids)
 
 
 def _departures(

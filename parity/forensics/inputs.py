@@ -25,8 +25,6 @@ _CONVENTIONS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 }
 # Half a pixel of the input, to each side.
 _SHIFTS_PX = [(x, y) for x in (-0.5, 0.0, 0.5) for y in (-0.5, 0.0, 0.5) if x or y]
-# How much of a deviation a fit has to explain beyond a guess that fits nothing.
-_FIT_GAIN = 0.002
 
 
 @dataclass(frozen=True)
@@ -59,18 +57,20 @@ class Guess:
         return misread
 
 
+def swapped_channels(given: NetInput) -> Guess:
+    """Red and blue in each other's place."""
+    other = "bgr" if given.colour == "rgb" else "rgb"
+    detail = f"channels come as {other}, not {given.colour}"
+    return Guess("swapped_channels", detail, given.model_copy(update={"colour": other}))
+
+
 def guesses(given: NetInput) -> Iterator[Guess]:
     """All that is tried of a net's preprocessing, what is likeliest first."""
 
     def changed(cause: Cause, detail: str, **update: object) -> Guess:
         return Guess(cause, detail, given.model_copy(update=update))
 
-    other_colour = "bgr" if given.colour == "rgb" else "rgb"
-    yield changed(
-        "swapped_channels",
-        f"channels come as {other_colour}, not {given.colour}",
-        colour=other_colour,
-    )
+    yield swapped_channels(given)
     other_grid = "asymmetric" if given.grid == "half_pixel" else "half_pixel"
     yield changed(
         "half_pixel_shift",

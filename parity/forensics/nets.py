@@ -8,7 +8,7 @@ import numpy as np
 
 from mirrorset.errors import InputError
 from parity.forensics.graph import Graph
-from parity.forensics.inputs import fitted, guesses
+from parity.forensics.inputs import fitted, guesses, swapped_channels
 from parity.forensics.outputs import FITTED, Explained, PointsAs, seen_in, told_of
 from parity.forensics.ranges import range_fault
 from parity.forensics.records import Cause, Deviation, Finding, Part
@@ -22,6 +22,10 @@ from parity.runtimes.opening import open_session
 _TRIED = 4
 # A guess that explains less of a deviation is none.
 _ENOUGH = 0.9
+# Nor one that fits mean and scale, which go some way with any other fault.
+_FIT_ENOUGH = 0.97
+# Two faults are named where one is not as good as right, and they leave so much less open.
+_CLOSE, _LEAVES = 0.999, 0.1
 _CUT_ELSEWHERE = "it was cut at another place than the stage before says"
 # Guesses this close explain alike.
 _ALIKE = 0.003
@@ -47,6 +51,8 @@ class NetInquiry:
         self._steps: dict[str, dict[int, dict[str, float]]] = {
             output: {} for output in self._stage.outputs
         }
+        # By output and row: what the kernels may add.
+        self._rounding: dict[str, dict[int, float]] = {output: {} for output in self._stage.outputs}
         for row in range(len(self._ids)):
             look = replay.look(row)
             if (look is not None) != replay.has_looked(row):
@@ -55,6 +61,7 @@ class NetInquiry:
                 said = replay.said(look)
                 for output, steps in self._steps.items():
                     steps[row] = said.steps(output)
+                    self._rounding[output][row] = said.rounding(output)
 
     @property
     def reference_kernel(self) -> Kernel:
@@ -93,23 +100,25 @@ class NetInquiry:
             detail = "it looked where there is nothing to see, or not where there is something"
             yield self._finding(("preprocessing",), "crop", detail, self._unlike)
         if rows := list(self._beyond("preprocessing")):
-            yield self._of_input(rows)
+            yield from self._of_input(rows)
         if rows := list(self._beyond("model")):
             yield from self._of_model(rows)
         yield from self._of_outputs()
 
     # --- the input --------------------------------------------------------------------------------
 
-    def _of_input(self, rows: Sequence[int]) -> Finding:
+    def _of_input(self, rows: Sequence[int]) -> Iterator[Finding]:
         """By the tensors that the net got. rows: farthest first."""
         looks = [look for look, _ in self._again(rows)]
         found = np.stack([np.asarray(look.given, np.float64) for look in looks])
         expected = np.stack([np.asarray(look.expected, np.float64) for look in looks])
         parts: tuple[Part, ...] = ("preprocessing",)
         if not np.isfinite(found).all():
-            return self._finding(parts, "not_a_number", "the input holds what is no number", rows)
+            yield self._finding(parts, "not_a_number", "the input holds what is no number", rows)
+            return
         if said := seen_in(found):
-            return self._finding(parts, said.cause, f"of the input, {said.detail}", rows)
+            yield self._finding(parts, said.cause, f"of the input, {said.detail}", rows)
+            return
         tried = [
             Explained(
                 guess.cause,
@@ -123,7 +132,27 @@ class NetInquiry:
             tried.append(Explained("crop", _CUT_ELSEWHERE, explained(found, expected, cut)))
         detail, share = fitted(self._stage.input, found, expected)
         tried.append(Explained("mean_or_scale", detail, share))
-        return self._explained(parts, _likeliest(tried), rows)
+        likeliest = _likeliest(tried)
+        both = self._swapped_and_fitted(looks, found, expected)
+        is_both = all(map(_is_told, both)) and likeliest.share < _CLOSE
+        if is_both and 1 - both[0].share < _LEAVES * (1 - likeliest.share):
+            for one in both:
+                yield self._explained(parts, one, rows)
+            return
+        yield self._explained(parts, likeliest, rows)
+
+    def _swapped_and_fitted(
+        self, looks: Sequence[Look], found: Floats, expected: Floats
+    ) -> tuple[Explained, Explained]:
+        """Swapped channels, and mean and scale; the share of each is that of both together."""
+        swap = swapped_channels(self._stage.input)
+        swapped = np.stack([np.asarray(look.as_if(swap), np.float64) for look in looks])
+        detail, fit = fitted(self._stage.input, found, swapped)
+        share = 1 - (1 - fit) * (1 - explained(found, expected, swapped))
+        return (
+            Explained(swap.cause, swap.detail, share),
+            Explained("mean_or_scale", detail, share),
+        )
 
     def _through_net(self, rows: Sequence[int]) -> Explained:
         """Where inputs were not kept: guesses go through the net, and outputs are held together."""
@@ -208,7 +237,7 @@ class NetInquiry:
         rows = max(left.values(), key=len)
         if not is_input_sure:
             guess = self._through_net(rows)
-            if guess.share >= _ENOUGH:
+            if _is_told(guess):
                 yield self._explained(("preprocessing",), guess, rows)
                 return
             parts = ("preprocessing", *parts)
@@ -267,7 +296,7 @@ class NetInquiry:
         self, parts: tuple[Part, ...], one: Explained, rows: Sequence[int], output: str = ""
     ) -> Finding:
         share = max(one.share, 0.0)
-        if share >= _ENOUGH:
+        if _is_told(one):
             return self._finding(parts, one.cause, one.detail, rows, output, share)
         detail = "nothing that was tried explains it"
         if share > 0:
@@ -311,10 +340,14 @@ class NetInquiry:
         return dict(sorted(times.items(), key=lambda each: -each[1]))
 
     def _farthest_first(self, output: str, part: Part) -> list[int]:
-        """Rows where a part adds more than the output's tolerance."""
+        """Rows where a part adds more than the output's tolerance, the kernel more than it rounds
+        by."""
         tolerance = self._tolerance(output)
+        rounding = self._rounding[output] if part == "kernel" else {}
         added = {row: one.get(part, 0.0) for row, one in self._steps[output].items()}
-        rows = [row for row, value in added.items() if value > tolerance]
+        rows = [
+            row for row, value in added.items() if value > max(tolerance, rounding.get(row, 0.0))
+        ]
         return sorted(rows, key=lambda row: -added[row])
 
     def _flat(self, outputs: Sequence[Named]) -> Floats:
@@ -351,6 +384,10 @@ class NetInquiry:
         """The tolerance, or without one the spread of the reference's values."""
         sealed = self._replay.pack.reference_outputs[self._replay.net][output]
         return self._tolerance(output) or spread_of(sealed)
+
+
+def _is_told(one: Explained) -> bool:
+    return one.share >= (_FIT_ENOUGH if one.cause == "mean_or_scale" else _ENOUGH)
 
 
 def _likeliest(tried: Sequence[Explained]) -> Explained:

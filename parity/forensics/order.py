@@ -29,7 +29,7 @@ def order_of(
     Rows that are no numbers stay where they are. The share is of the squared deviation, 0 where all
     rows are in place, or where no order explains nine tenths of it.
     """
-    ours, theirs = _features(said, sealed), _features(sealed, sealed)
+    ours, theirs = features(said, sealed), features(sealed, sealed)
     in_place = np.arange(len(ours))
     usable = np.flatnonzero(np.isfinite(ours).all(axis=1) & np.isfinite(theirs).all(axis=1))
     if len(usable) < 2:
@@ -54,7 +54,7 @@ def is_alike(
     said: list[NDArray[np.float32]], sealed: list[NDArray[np.float32]], order: NDArray[np.int64]
 ) -> bool:
     """Whether a net's rows lie no farther from the sealed ones in `order` than in their places."""
-    ours, theirs = _features(said, sealed), _features(sealed, sealed)
+    ours, theirs = features(said, sealed), features(sealed, sealed)
     usable = np.array([np.isfinite(row).all() for row in np.hstack([ours, theirs])])
     usable &= usable[order]
     moved, in_place = (
@@ -89,6 +89,12 @@ def _nearest(ours: Floats, theirs: Floats) -> _Near:
     return _Near(sealed, to_sealed, said, to_said)
 
 
+def next_to(ours: Floats, theirs: Floats) -> NDArray[np.int64]:
+    """The nearest row of `theirs` (M, F) to each of `ours` (N, F)."""
+    blocks = (ours[start : start + _BLOCK] for start in range(0, len(ours), _BLOCK))
+    return np.concatenate([_distances(block, theirs).argmin(axis=1) for block in blocks])
+
+
 def _assigned(ours: Floats, theirs: Floats) -> NDArray[np.int64]:
     """The sealed row of each row: those that are next to each other, round by round, until few
     enough are left to be assigned all together."""
@@ -117,7 +123,7 @@ def _distances(ours: Floats, theirs: Floats) -> Floats:
     return squared.clip(min=0.0)
 
 
-def _features(outputs: list[NDArray[np.float32]], sealed: list[NDArray[np.float32]]) -> Floats:
+def features(outputs: list[NDArray[np.float32]], sealed: list[NDArray[np.float32]]) -> Floats:
     """Every so many values of an item (N, F), in spreads of the reference's."""
     parts = []
     for values, reference in zip(outputs, sealed, strict=True):

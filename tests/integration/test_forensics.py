@@ -187,6 +187,56 @@ def test_preprocessing_is_named_at_its_net(
         assert points.before == pytest.approx(points.whole, rel=0.05)
 
 
+def test_two_faults_of_one_input_are_both_named(
+    pack: Pack, files: dict[str, Path], tmp_path: Path
+) -> None:
+    chain = spoilt(pack.chain, "landmarks", SWAPPED | FROM_MINUS_1)
+    ran = run(
+        pack, files, "xnnpack", 1, tmp_path / "run",
+        fed="images", chain=chain, is_input_kept=True,
+    )  # fmt: skip
+    swapped, scaled = explain(pack, ran, open_models(pack, ran, files, {})).findings
+    for finding, cause in ((swapped, "swapped_channels"), (scaled, "mean_or_scale")):
+        assert (finding.stages, finding.parts) == (("landmarks",), ("preprocessing",))
+        assert finding.cause == cause
+    assert "mean 127.5 and scale 0.007843" in scaled.detail
+
+
+def test_what_kernels_round_far_out_is_no_fault_of_theirs(
+    pack: Pack, files: dict[str, Path], tmp_path: Path
+) -> None:
+    chain = spoilt(pack.chain, "detector", {"mean": (0.0,) * 3, "scale": (1.0,) * 3})
+    ran = run(
+        pack, files, "xnnpack", 1, tmp_path / "run",
+        fed="images", chain=chain, is_input_kept=True,
+    )  # fmt: skip
+    explanation = explain(pack, ran, open_models(pack, ran, files, {}))
+    finding = only(explanation)
+    assert (finding.stages, finding.cause) == (("detector",), "mean_or_scale")
+    (regressors,) = (each for each in explanation.deviations if each.name == "detector/regressors")
+    assert regressors.kernel is not None
+    assert regressors.kernel > regressors.tolerance
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["kept", "not kept"])
+@pytest.mark.parametrize("value", [0, np.nan])
+def test_what_an_app_misreads_of_the_face_is_not_where_it_looked(
+    pack: Pack, files: dict[str, Path], value: float, is_kept: bool, tmp_path: Path
+) -> None:
+    ran = run(
+        pack, files, "xnnpack", 1, tmp_path / "run", fed="images", is_input_kept=is_kept
+    )  # fmt: skip
+
+    def misread(rows: np.ndarray) -> np.ndarray:
+        rows[3:] = value
+        return rows
+
+    broken = with_output(ran, "detector/regressors", misread)
+    finding = only(explain(pack, broken, open_models(pack, ran, files, {})))
+    assert (finding.output, finding.parts) == ("detector/regressors", ("kernel",))
+    assert finding.cause == ("not_a_number" if np.isnan(value) else "zeros")
+
+
 # --- in the file ----------------------------------------------------------------------------------
 
 
@@ -362,6 +412,39 @@ def test_one_nets_rows_in_another_order_are_told_from_all(
     )
     finding = only(explain(pack, moved, models))
     assert (finding.stages, finding.cause) == (("landmarks",), "image_order")
+
+
+def lagged(rows: np.ndarray) -> np.ndarray:
+    """Each row where the next belongs, as of a reader that does not wait."""
+    late = np.roll(rows, 1, 0)
+    late[0] = 0
+    return late
+
+
+def test_a_reader_that_lags_is_told_from_an_order(
+    pack: Pack, fed: RunResult, models: Models
+) -> None:
+    late = {
+        net: {name: lagged(rows) for name, rows in named.items()}
+        for net, named in fed.outputs.items()
+    }
+    order, *others = explain(pack, replace(fed, outputs=late, rules={}), models).findings
+    assert (order.stages, order.parts, order.cause) == (NETS, ("order",), "image_order")
+    assert (order.output, order.count) == (None, PEOPLE - 1)
+    assert order.detail == "row 1 holds what belongs to row 0, and so on"
+    # Nothing had been read yet for the first image.
+    assert {each.cause for each in others} == {"zeros"}
+    assert {each.image_ids for each in others} == {fed.record.image_ids[:1]}
+
+
+def test_a_row_that_was_read_twice_is_told(pack: Pack, fed: RunResult, models: Models) -> None:
+    def twice(rows: np.ndarray) -> np.ndarray:
+        rows[5] = rows[6]
+        return rows
+
+    finding = only(explain(pack, with_output(fed, "landmarks/points", twice), models))
+    assert (finding.output, finding.cause) == ("landmarks/points", "image_order")
+    assert finding.detail == "row 5 holds what belongs to row 6"
 
 
 def test_two_faults_are_both_found(pack: Pack, fed: RunResult, models: Models) -> None:

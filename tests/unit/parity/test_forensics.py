@@ -11,6 +11,7 @@ from small_pack import make_pack, sessions
 
 from mirrorset.errors import InputError
 from parity.erase import erase_run
+from parity.forensics.copies import copied_rows
 from parity.forensics.explain import Models, explain, keep
 from parity.forensics.graph import departs_by
 from parity.forensics.order import order_of
@@ -77,6 +78,22 @@ def test_rows_without_numbers_stay_and_nothing_has_no_order() -> None:
     assert order_of([said], [sealed])[0].tolist() == [1, 0, 2, 3, 4]
     assert order_of([np.zeros_like(sealed)], [sealed])[1] == pytest.approx(0, abs=1e-9)
     assert order_of([sealed[:1]], [sealed[:1]])[1] == 0
+
+
+def test_rows_of_other_images_are_told_from_what_is_merely_near() -> None:
+    sealed = np.float32(RNG.normal(size=(7, 100)))
+    said = sealed + np.float32(1e-5) * np.float32(RNG.normal(size=sealed.shape))
+    assert copied_rows(said, sealed) is None
+    said[2], said[4] = said[3], np.nan
+    assert copied_rows(said, sealed) == ((2,), (3,))
+    said[2] += np.float32(0.1)
+    assert copied_rows(said, sealed) is None
+    # Of two sealed rows that are alike, either may be the row's own.
+    twins = sealed[[0, 0, 1, 2, 3, 4, 5]]
+    assert copied_rows(twins[[1, 0, 2, 3, 4, 5, 6]], twins) is None
+    # One answer to all is no order, and a single score is always near some other.
+    assert copied_rows(sealed[:1].repeat(7, 0), sealed) is None
+    assert copied_rows(sealed[[1, 0, 2, 3, 4, 5, 6], :1], sealed[:, :1]) is None
 
 
 @pytest.mark.parametrize("shape", [(4, 30), (4, 6, 5), (4, 3, 5, 2), (4, 60)])

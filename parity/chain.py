@@ -1,12 +1,22 @@
 """A chain: which networks run, what feeds what, and what follows from their outputs, as data."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
+from itertools import chain as chain_of
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
+from faces.schema import load_schema
 from mirrorset.errors import SettingsError, first_fault
 from mirrorset.records import Record
 from mirrorset.written_yaml import read_yaml
@@ -31,6 +41,12 @@ def _three(value: Any) -> Any:
     return (value,) * 3 if isinstance(value, int | float) else value
 
 
+def _none_is_zero(scale: tuple[float, float, float]) -> tuple[float, float, float]:
+    if 0 in scale:
+        raise ValueError("a scale of 0 makes all pictures alike")
+    return scale
+
+
 PerChannel = Annotated[tuple[float, float, float], BeforeValidator(_three)]
 Side = Annotated[int, Field(gt=0)]
 
@@ -52,7 +68,7 @@ class NetInput(Record):
 
     region: str
     fit: Literal["stretch", "letterbox"] = "stretch"
-    factor: Annotated[float, Field(gt=0)] = 1.0
+    factor: Annotated[float, Field(ge=0.1, le=10)] = 1.0
     align: Literal["none", "eyes"] = "none"
     width_px: Side
     height_px: Side
@@ -61,7 +77,7 @@ class NetInput(Record):
     grid: Literal["half_pixel", "asymmetric"] = "half_pixel"
     border: Literal["edge", "black"] = "edge"
     mean: PerChannel = (0.0, 0.0, 0.0)
-    scale: PerChannel = (1.0, 1.0, 1.0)
+    scale: Annotated[PerChannel, AfterValidator(_none_is_zero)] = (1.0, 1.0, 1.0)
     layout: Literal["nhwc", "nchw"] = "nhwc"
     dtype: Literal["float32", "uint8", "int8"] = "float32"
 
@@ -210,7 +226,7 @@ class Chain(Record):
         _refuse_names(tuple(self.stages), (IMAGE, WHOLE, LABELS))
         kinds: dict[str, Kind] = {IMAGE: "image"}
         for name, stage in self.stages.items():
-            for fault in _faults(stage, kinds):
+            for fault in _faults(stage, kinds, self.stages):
                 raise ValueError(f"stage {name}: {fault}")
             kinds[name] = "net" if isinstance(stage, Net) else stage.gives
         if not self.nets:
@@ -219,6 +235,8 @@ class Chain(Record):
             wanted = getattr(self.truth, field)
             if wanted is not None and kinds.get(wanted) != kind:
                 raise ValueError(f"truth.{field}: no stage {wanted} gives {kind}")
+        for fault in _truth_faults(self.truth, self.stages):
+            raise ValueError(f"truth.{fault}")
         return self
 
 
@@ -249,7 +267,28 @@ def shipped_chains() -> list[str]:
     return sorted(file.stem for file in CHAINS.glob("*.yaml"))
 
 
-def _faults(stage: Net | Rule, kinds: dict[str, Kind]) -> Iterator[str]:
+def _truth_faults(truth: Truth, stages: Mapping[str, Stage]) -> Iterator[str]:
+    """Points that neither scheme has."""
+    try:
+        count = len(load_schema(truth.label_schema).names)
+    except SettingsError as error:
+        yield f"label_schema: {str(error).rstrip('.')}"
+        return
+    left, right = truth.eye_corners
+    if left == right or not {left, right} <= set(range(count)):
+        yield f"eye_corners: name two of the {count} points of {truth.label_schema}"
+    points = stages.get(truth.points or "")
+    known = points.count if isinstance(points, ImagePoints) else None
+    for label, index in truth.label_points.items():
+        if not 0 <= label < count:
+            yield f"label_points.{label}: {truth.label_schema} has {count} points"
+        elif index < 0 or (known is not None and index >= known):
+            yield f"label_points.{label}: {truth.points} gives {known} points, and none is {index}"
+
+
+def _faults(
+    stage: Net | Rule, kinds: dict[str, Kind], stages: Mapping[str, Stage]
+) -> Iterator[str]:
     """What does not fit a stage whose predecessors give `kinds`."""
     if isinstance(stage, Net):
         region = stage.input.region
@@ -262,6 +301,15 @@ def _faults(stage: Net | Rule, kinds: dict[str, Kind]) -> Iterator[str]:
     for name, kind in zip(stage.of, stage.takes, strict=True):
         if kinds.get(name) != kind:
             yield f"of: no stage {name} before it gives {kind}"
+            return
+    read = stages.get(stage.of[0]) if stage.of else None
+    for output in stage.outputs_read:
+        if isinstance(read, Net) and output not in read.outputs:
+            yield f"it reads {output}, and {stage.of[0]} gives {' and '.join(read.outputs)}"
+    if isinstance(stage, Ibug68) and isinstance(read, ImagePoints) and stage.source != "ibug68":
+        needed = chain_of(*load_schema("ibug68").derived_from[stage.source])
+        if max(needed) >= read.count:
+            yield f"source: {stage.source} has more than the {read.count} points of {stage.of[0]}"
 
 
 def _refuse_names(names: tuple[str, ...], taken: tuple[str, ...]) -> None:

@@ -189,6 +189,12 @@ def _check_fit(name: str, net: Net, session: Session) -> None:
         raise InputError(
             f"The model for {name} takes {_shapes(taken)}, not {_shapes(wanted)}: {advice}."
         )
+    for spec in session.inputs:
+        # A quantised file takes real numbers; whole numbers are for one that takes them as such.
+        if net.input.dtype not in ("float32", spec.dtype):
+            raise InputError(
+                f"The model for {name} takes {spec.dtype}, not {net.input.dtype}: {advice}."
+            )
     if len(session.outputs) != len(net.outputs):
         raise InputError(
             f"The model for {name} has {len(session.outputs)} outputs, not {len(net.outputs)}: "

@@ -117,12 +117,15 @@ class PackRecord(Record):
 # --- a run ------------------------------------------------------------------------------------
 
 
+Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class Latency(Record):
     """Time of one inference over the run's items, after warm-up, in ms."""
 
-    median_ms: float
-    mean_ms: float
-    p95_ms: float
+    median_ms: Milliseconds
+    mean_ms: Milliseconds
+    p95_ms: Milliseconds
 
 
 class RunNet(Record):

@@ -1,8 +1,9 @@
 """The mirror's advice: how a look differs from the best photo, and what to do about it first."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from faces.expression import change_between
 from parity.rules.rule import NO_LABEL, Floats, Kind, Rule, Seen, Value, label
@@ -35,6 +36,9 @@ class FromBest(Rule):
         return np.array([*turn, *change, is_other_light])
 
 
+Limit = Annotated[float, Field(gt=0)]
+
+
 class Hint(Rule):
     """What to tell the person, who is to look as on the best photo; left and right are theirs.
 
@@ -65,12 +69,12 @@ class Hint(Rule):
     )
 
     rule: Literal["hint"]
-    yaw_deg: float = 8.0
-    pitch_deg: float = 8.0
-    roll_deg: float = 6.0
-    mouth: float = 0.02
-    eyes: float = 0.02
-    brows: float = 0.02
+    yaw_deg: Limit = 8.0
+    pitch_deg: Limit = 8.0
+    roll_deg: Limit = 6.0
+    mouth: Limit = 0.02
+    eyes: Limit = 0.02
+    brows: Limit = 0.02
 
     def work_out(self, seen: Seen, best: Seen) -> Value:
         """See the class."""

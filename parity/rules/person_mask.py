@@ -18,6 +18,11 @@ class PersonMask(Rule):
     output: str = "probability"
     min_probability: float = 0.5
 
+    @property
+    def outputs_read(self) -> tuple[str, ...]:
+        """See the base."""
+        return (self.output,)
+
     def work_out(self, seen: Seen, best: Seen) -> NDArray[np.uint8]:
         """See the class."""
         probability = seen.answer(self.of[0]).outputs[self.output]

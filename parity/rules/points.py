@@ -31,6 +31,11 @@ class ImagePoints(Rule):
     unit: Literal["px", "share"] = "px"
     side_px: Annotated[int, Field(gt=0)] = 1
 
+    @property
+    def outputs_read(self) -> tuple[str, ...]:
+        """See the base."""
+        return (self.output,)
+
     def work_out(self, seen: Seen, best: Seen) -> Floats:
         """See the class."""
         answer = seen.answer(self.of[0])
@@ -52,6 +57,7 @@ class Presence(Rule):
     """Whether a net says that it sees a face: its raw output is above `threshold`.
 
     Value: int64, "no" where the net had nothing to look at, -1 where its answer is no number.
+    Raises InputError where the output is not one number.
     """
 
     takes: ClassVar[tuple[Kind, ...]] = ("net",)
@@ -62,10 +68,21 @@ class Presence(Rule):
     output: str = "presence"
     threshold: float = 0.0
 
+    @property
+    def outputs_read(self) -> tuple[str, ...]:
+        """See the base."""
+        return (self.output,)
+
     def work_out(self, seen: Seen, best: Seen) -> Value:
         """See the class."""
         answer = seen.answer(self.of[0])
-        score = float(np.asarray(answer.outputs[self.output]).reshape(-1)[0])
+        said = np.asarray(answer.outputs[self.output])
+        if said.size != 1:
+            raise InputError(
+                f"The output {self.output} of {self.of[0]} holds {said.size} values, and presence "
+                "is one: name another output where the chain says presence."
+            )
+        score = float(said.reshape(()))
         if not answer.has_run:
             return label(0)
         return label(score > self.threshold if np.isfinite(score) else NO_LABEL)

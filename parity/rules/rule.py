@@ -109,6 +109,11 @@ class Rule(Record, ABC):
     of: tuple[str, ...]
     tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
+    @property
+    def outputs_read(self) -> tuple[str, ...]:
+        """Names of the outputs that it reads, where it reads a net."""
+        return ()
+
     def __call__(self, seen: Seen, best: Seen) -> Value:
         """As `work_out`; a broken model's infinities are judged, not warned of."""
         with np.errstate(invalid="ignore", over="ignore"):

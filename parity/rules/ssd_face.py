@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mirrorset.errors import InputError
 from mirrorset.geometry import area, invert, iou, transform
 from parity.rules.rule import Floats, Kind, Rule, Seen
 
@@ -22,6 +23,7 @@ class SsdFace(Rule):
     strides, anchors_per_cell: of each feature map. regressors, scores: the net's outputs: (A, 16)
     offsets from the anchor in px of the input, x, y, width, height and six points, and (A, 1)
     logits. min_score: below it there is no face. min_overlap: IoU from which boxes are one face.
+    Raises InputError where the outputs hold other numbers of values.
 
     Value: (17,) float64 px of the image: box xyxy, score, then x and y of the eyes on the image's
     left and right, the nose, the mouth, the ears. NaN where no face is found.
@@ -39,9 +41,22 @@ class SsdFace(Rule):
     min_score: float = 0.5
     min_overlap: float = 0.3
 
+    @property
+    def outputs_read(self) -> tuple[str, ...]:
+        """See the base."""
+        return self.regressors, self.scores
+
     def work_out(self, seen: Seen, best: Seen) -> Floats:
         """See the class."""
         answer = seen.answer(self.of[0])
+        anchors = _anchors(self.side_px, self.strides, self.anchors_per_cell)
+        for name, each in ((self.scores, 1), (self.regressors, 4 + 2 * KEYPOINTS)):
+            if answer.outputs[name].size != len(anchors) * each:
+                raise InputError(
+                    f"The output {name} of {self.of[0]} holds {answer.outputs[name].size} values, "
+                    f"not {each} for each of {len(anchors)} anchors: correct side_px, strides, "
+                    "anchors_per_cell and the names of outputs where the chain says ssd_face."
+                )
         logits = np.asarray(answer.outputs[self.scores], dtype=np.float64).reshape(-1)
         with np.errstate(invalid="ignore"):
             scores = 1 / (1 + np.exp(-np.clip(logits, -_LARGEST_LOGIT, _LARGEST_LOGIT)))
@@ -52,7 +67,7 @@ class SsdFace(Rule):
         likely, offsets = likely[is_whole], offsets[is_whole]
         if not likely.size or not answer.has_run:
             return np.full(5 + 2 * KEYPOINTS, np.nan)
-        places = _anchors(self.side_px, self.strides, self.anchors_per_cell)[likely]
+        places = anchors[likely]
         centres, half = places + offsets[:, :2], np.abs(offsets[:, 2:4]) / 2
         points = offsets[:, 4 : 4 + 2 * KEYPOINTS] + np.tile(places, KEYPOINTS)
         rows = np.hstack([centres - half, centres + half, scores[likely, None], points])

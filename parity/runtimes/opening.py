@@ -9,6 +9,9 @@ from parity.runtimes.litert_fp16 import HalfSession
 from parity.runtimes.onnx import OnnxSession
 from parity.runtimes.session import Session
 
+# More only take the machine's memory.
+_MOST_THREADS = 256
+
 
 def open_session(model: Path, kernel: Kernel, threads: int) -> Session:
     """Load the file `model` for `kernel`.
@@ -26,12 +29,14 @@ def open_session(model: Path, kernel: Kernel, threads: int) -> Session:
 
 
 def check(model: Path, kernel: Kernel, threads: int) -> None:
-    """Raise InputError where there is no file `model`, SettingsError for an unknown kernel or fewer
-    than one thread.
+    """Raise InputError where there is no file `model`, SettingsError for an unknown kernel, and for
+    a number of threads that none has.
     """
     if kernel not in KERNELS:
         raise SettingsError(f"Kernel {kernel} is unknown: choose one of {', '.join(KERNELS)}.")
-    if threads < 1:
-        raise SettingsError(f"{threads} threads cannot run a model: give one or more.")
+    if not 1 <= threads <= _MOST_THREADS:
+        raise SettingsError(
+            f"{threads} threads cannot run a model: give one or more, {_MOST_THREADS} at most."
+        )
     if not model.is_file():
         raise InputError(f"{model} does not exist: give a model file.")

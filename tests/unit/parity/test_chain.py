@@ -49,6 +49,32 @@ def changed(change: Callable[[dict[str, Any]], object], folder: Path) -> Path:
         ),
         (lambda c: c["stages"].update(face=3), "stage face: is neither a net nor"),
         (
+            lambda c: c["stages"]["points"].update(output="nope"),
+            "stage points: it reads nope, and landmarks gives points and presence",
+        ),
+        (
+            lambda c: c["stages"]["mask"].update(of=["landmarks"]),
+            "stage mask: it reads probability, and landmarks gives points and presence",
+        ),
+        (
+            lambda c: c["stages"]["points"].update(count=100),
+            "stage ibug68: source: mesh478 has more than the 100 points of points",
+        ),
+        (
+            lambda c: c["truth"]["label_points"].update({99: 33}),
+            r"truth\.label_points\.99: ibug68 has 68 points",
+        ),
+        (
+            lambda c: c["truth"]["label_points"].update({36: 4000}),
+            r"truth\.label_points\.36: points gives 468 points, and none is 4000",
+        ),
+        (lambda c: c["truth"].update(eye_corners=[36, 36]), r"truth\.eye_corners: name two of"),
+        (
+            lambda c: c["stages"]["detector"]["input"].update(scale=0),
+            r"stage detector: input\.scale: .*a scale of 0 makes all pictures alike",
+        ),
+        (lambda c: c["stages"]["hint"].update(yaw_deg=-1), "stage hint: yaw_deg: Input should be"),
+        (
             lambda c: c["stages"]["face"].update(min_score="high"),
             r"stage face: min_score: Input should be a valid number",
         ),

@@ -217,7 +217,8 @@ def _without_copies(
         for net, name in found.outputs:
             values = said[net][name] = said[net][name].copy()
             values[rows] = sealed[net][name][rows]
-        if not _are_inputs_in_place(pack, run, indices, rows, sources):
+        is_whole = len(stages) == len(nets)
+        if is_whole and not _are_inputs_in_place(pack, run, indices, rows, sources):
             # Inputs and places went with the rows, and tell nothing of the images they stand at.
             run = replace(run, inputs={}, transforms={})
     if not findings:

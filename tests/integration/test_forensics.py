@@ -437,6 +437,26 @@ def test_a_reader_that_lags_is_told_from_an_order(
     assert {each.image_ids for each in others} == {fed.record.image_ids[:1]}
 
 
+def test_inputs_and_places_that_lag_with_the_outputs_are_no_faults(
+    pack: Pack, files: dict[str, Path], tmp_path: Path
+) -> None:
+    ran = run(
+        pack, files, "xnnpack", 1, tmp_path / "run", fed="images", is_input_kept=True
+    )  # fmt: skip
+    late = {
+        net: {name: lagged(rows) for name, rows in named.items()}
+        for net, named in ran.outputs.items()
+    }
+    inputs, transforms, rules = (
+        {name: lagged(np.asarray(rows)) for name, rows in kept.items()}
+        for kept in (ran.inputs, ran.transforms, ran.rules)
+    )
+    whole = replace(ran, outputs=late, inputs=inputs, transforms=transforms, rules=rules)
+    order, *others = explain(pack, whole, open_models(pack, ran, files, {})).findings
+    assert (order.stages, order.cause, order.count) == (NETS, "image_order", PEOPLE - 1)
+    assert {(each.parts, each.cause) for each in others} == {(("kernel",), "zeros")}
+
+
 def test_a_row_that_was_read_twice_is_told(pack: Pack, fed: RunResult, models: Models) -> None:
     def twice(rows: np.ndarray) -> np.ndarray:
         rows[5] = rows[6]

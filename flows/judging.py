@@ -124,7 +124,7 @@ def judge_all(workspace: Workspace, pack: Pack, params: ParityParams) -> Judged:
     )
     kept = places(workspace, pack)
     table = tell(pack, evidence, kept.devices, kept.fallback)
-    write_verdict(kept.verdict, verdict_of(table, gates))
+    write_verdict(kept.verdict, verdict_of(table, gates, evidence.runs))
     write_text(kept.metrics, json.dumps(_metrics(judged, table), indent=2) + "\n")
     render_parity(sorted(judged.paths.values()), kept.page, f"Parity on {folder.name}")
     return judged
@@ -162,6 +162,7 @@ def standing_verdict(workspace: Workspace, pack: Pack, own: Mapping[str, Path]) 
         pack_digest=pack.record.digest,
         gates=params.gates_for(pack.chain),
         models=models,
+        runs=runs_in(runs_folder(workspace, pack)),
     )
     return Held(
         release=verdict.release,

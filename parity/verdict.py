@@ -36,7 +36,8 @@ class JudgedModels(Record):
 class Verdict(Record):
     """What parity said of models on a release.
 
-    gates: as they were set, in JSON; gates_sha256: of these. review_state: of the labels.
+    gates: as they were set, in JSON; gates_sha256: of these. review_state: of the labels. runs: all
+    that there were, by name.
     """
 
     format_version: Literal[1] = 1
@@ -48,6 +49,7 @@ class Verdict(Record):
     review_state: ReviewState
     gates: tuple[dict[str, Any], ...]
     gates_sha256: Sha256
+    runs: tuple[str, ...]
     judged: tuple[JudgedModels, ...]
 
     def of(self, models: Mapping[str, str]) -> tuple[JudgedModels, ...]:
@@ -55,8 +57,10 @@ class Verdict(Record):
         return tuple(one for one in self.judged if models.items() <= one.models.items())
 
 
-def verdict_of(table: DeviceTable, gates: Iterable[Gate]) -> Verdict:
-    """The verdict that the device table holds; lines that nothing judged are left out."""
+def verdict_of(table: DeviceTable, gates: Iterable[Gate], runs: Iterable[str]) -> Verdict:
+    """The verdict that the device table of these runs holds; lines that nothing judged are left
+    out.
+    """
     set_gates = _as_json(gates)
     return Verdict(
         release=table.release,
@@ -67,6 +71,7 @@ def verdict_of(table: DeviceTable, gates: Iterable[Gate]) -> Verdict:
         review_state=table.review_state,
         gates=set_gates,
         gates_sha256=_sha256(set_gates),
+        runs=tuple(sorted(runs)),
         judged=tuple(_judged(row) for row in table.rows if row.standing in _JUDGED),
     )
 
@@ -96,10 +101,11 @@ def staleness(
     pack_digest: str,
     gates: Iterable[Gate],
     models: Mapping[str, str],
+    runs: Iterable[str],
 ) -> tuple[str, ...]:
     """Why the verdict does not hold for these, a clause each; () where it does.
 
-    models: sha256 by net, which must have been judged together.
+    models: sha256 by net, which must have been judged together. runs: all that there are, by name.
     """
     name = f"{verdict.release} {verdict.version}"
     found = []
@@ -109,6 +115,8 @@ def staleness(
         found.append(f"the test set of {name} was sealed anew")
     if verdict.gates_sha256 != _sha256(_as_json(gates)):
         found.append("the gates were changed")
+    if came := sorted(set(runs) - set(verdict.runs)):
+        found.append(f"{len(came)} runs came since ({came[0]})")
     if not verdict.of(models):
         found.append(f"{_named(models, verdict)} was not judged")
     return tuple(found)

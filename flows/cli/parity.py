@@ -291,6 +291,8 @@ def _of_nets(given: Sequence[str] | None, nets: Sequence[str]) -> dict[str, Path
                 f"--model {one} does not say which net it is: give NET={one} with NET one of "
                 f"{', '.join(nets)}."
             )
+        if equals and net not in nets:
+            raise SettingsError(f"--model {one} names no net: there are {', '.join(nets)}.")
         files[net if equals else nets[0]] = Path(file or net)
     return files
 
@@ -385,7 +387,8 @@ def verdict(
             typer.echo(f"  {one.device}, {kernels}: {said}")
     if held.stale:
         raise GateError(
-            f"The verdict is stale, for {' and '.join(held.stale)}: run `mirrorset parity`."
+            f"The verdict is stale, for {' and '.join(held.stale)}: run `mirrorset parity`, or `mirrorset parity devices` where runs "
+            "came alone."
         )
     failed = [one for one in held.judged if one.standing in ("fail", "not_runnable")]
     if failed:

@@ -21,7 +21,7 @@ def verdict(tmp_path_factory: pytest.TempPathFactory) -> Verdict:
     runs = {"a": run(key()), "b": run(gpu()), "c": run(key(sha256=INT8))}
     comparisons = {"a": comparison(key(), "pass"), "b": comparison(gpu(), "fail")}
     evidence = Evidence(runs, comparisons, frozenset([PACK]))
-    return verdict_of(table_of(pack, evidence), GATES)
+    return verdict_of(table_of(pack, evidence), GATES, runs)
 
 
 def why(verdict: Verdict, **changed: Any) -> tuple[str, ...]:
@@ -30,6 +30,7 @@ def why(verdict: Verdict, **changed: Any) -> tuple[str, ...]:
         "pack_digest": verdict.pack_digest,
         "gates": GATES,
         "models": {"marker": FLOAT32},
+        "runs": ("a", "b", "c"),
     }
     return staleness(verdict, **{**known, **changed})
 
@@ -48,6 +49,7 @@ def test_it_says_of_a_model_what_each_place_said(verdict: Verdict) -> None:
         ({"pack_digest": "9" * 64}, "the test set of faces 1.0.0 was sealed anew"),
         ({"gates": (Gate(metric="nme_to_reference", limit=0.003),)}, "the gates were changed"),
         ({"gates": ()}, "the gates were changed"),
+        ({"runs": ("a", "b", "c", "z")}, "1 runs came since (z)"),
         ({"models": {"marker": INT8}}, "marker (bbbbbbbb) was not judged"),
         ({"models": {"marker": FLOAT32, "finder": INT8}}, "finder (bbbbbbbb) was not judged"),
     ],

@@ -387,8 +387,8 @@ def verdict(
             typer.echo(f"  {one.device}, {kernels}: {said}")
     if held.stale:
         raise GateError(
-            f"The verdict is stale, for {' and '.join(held.stale)}: run `mirrorset parity`, or `mirrorset parity devices` where runs "
-            "came alone."
+            f"The verdict is stale, for {' and '.join(held.stale)}: run `mirrorset parity`, or "
+            "where devices sent runs `mirrorset parity devices`."
         )
     failed = [one for one in held.judged if one.standing in ("fail", "not_runnable")]
     if failed:

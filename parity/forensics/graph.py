@@ -38,6 +38,18 @@ class Made:
     is_quantised: bool
 
 
+@dataclass(frozen=True)
+class Int8Weights:
+    """count: operations that compute with int8 weights, of operation_count, those that only widen
+    weights left out. is_hybrid: whether any takes floats beside them and gives floats, and so
+    quantises what it takes by itself.
+    """
+
+    count: int
+    operation_count: int
+    is_hybrid: bool
+
+
 class Graph:
     """A .tflite file, normalised, on one kind of kernel."""
 
@@ -45,7 +57,8 @@ class Graph:
         """Raises InputError where the file is no .tflite model."""
         self.file, self.kernel = file, kernel
         self._content = normalised(file.read_bytes(), str(file))
-        self._graph = read_model(self._content, str(file)).subgraphs[0]
+        model = read_model(self._content, str(file))
+        self._graph, self._codes = model.subgraphs[0], model.operatorCodes
         self._index = {self._name(index): index for index in range(len(self._graph.tensors))}
         self.made = tuple(self._made())
         self.operation_count = len(self._graph.operators)
@@ -75,6 +88,30 @@ class Graph:
                     zero = int(tensor.quantization.zeroPoint[0])
                     found[one.name] = ((limits[0] - zero) * scale, (limits[1] - zero) * scale)
         return found
+
+    def int8_weights(self) -> Int8Weights | None:
+        """None where no operation reads constants in int8."""
+        made = {int(index) for operator in self._graph.operators for index in operator.outputs}
+        constants = {
+            index
+            for index, tensor in enumerate(self._graph.tensors)
+            if index not in made | set(self._graph.inputs) and _is_int8(tensor)
+        }
+        widened: set[int] = set()
+        count, widening_count, is_hybrid = 0, 0, False
+        for operator in self._graph.operators:
+            read = set(operator.inputs)
+            if self._operation(operator) == "DEQUANTIZE" and read <= constants:
+                widened |= set(operator.outputs)
+                widening_count += 1
+                continue
+            count += not read.isdisjoint(constants | widened)
+            gives = (self._graph.tensors[index].type for index in operator.outputs)
+            is_float = all(each == schema.TensorType.FLOAT32 for each in gives)
+            is_hybrid |= is_float and not read.isdisjoint(constants)
+        if not count:
+            return None
+        return Int8Weights(count, self.operation_count - widening_count, is_hybrid)
 
     def all_values(self, given: Array) -> dict[str, Array]:
         """Every tensor that an operation makes of the input (1, …), by name.
@@ -124,22 +161,29 @@ class Graph:
         return dict(zip(names, said, strict=True))
 
     def _made(self) -> Iterator[Made]:
-        model = read_model(self._content, str(self.file))
         for place, operator in enumerate(self._graph.operators):
-            code = model.operatorCodes[operator.opcodeIndex]
-            custom = code.customCode.decode() if code.customCode else ""
             for index in operator.outputs:
                 tensor = self._graph.tensors[int(index)]
                 scales = tensor.quantization.scale if tensor.quantization else None
                 yield Made(
                     name=self._name(int(index)),
                     place=place,
-                    operation=custom or _OPERATIONS[code.builtinCode],
+                    operation=self._operation(operator),
                     is_quantised=scales is not None and len(scales) == 1,
                 )
 
+    def _operation(self, operator: Any) -> str:
+        code = self._codes[operator.opcodeIndex]
+        custom: str = code.customCode.decode() if code.customCode else ""
+        return custom or _OPERATIONS[code.builtinCode]
+
     def _name(self, index: int) -> str:
         return str(self._graph.tensors[index].name.decode())
+
+
+def _is_int8(tensor: Any) -> bool:
+    scales = tensor.quantization.scale if tensor.quantization else None
+    return tensor.type == schema.TensorType.INT8 and scales is not None and len(scales) > 0
 
 
 def departs_by(reference: Array, candidate: Array) -> float:

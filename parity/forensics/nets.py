@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from mirrorset.errors import InputError
-from parity.forensics.graph import Graph
+from parity.forensics.graph import Graph, Int8Weights
 from parity.forensics.inputs import fitted, guesses, swapped_channels
 from parity.forensics.outputs import FITTED, Explained, PointsAs, seen_in, told_of
 from parity.forensics.ranges import range_fault
 from parity.forensics.records import Cause, Deviation, Finding, Part
 from parity.forensics.spread import Floats, Named, explained, spread_of
 from parity.forensics.steps import Look, NetReplay, Said
-from parity.kernels import Kernel
+from parity.kernels import KERNELS, Kernel
 from parity.rules.points import ImagePoints
 from parity.runtimes.opening import open_session
 
@@ -26,7 +26,10 @@ _ENOUGH = 0.9
 _FIT_ENOUGH = 0.97
 # Two faults are named where one is not as good as right, and they leave so much less open.
 _CLOSE, _LEAVES = 0.999, 0.1
+_OWN_WAY = "its weights are int8, and every kernel quantises activations its own way"
 _CUT_ELSEWHERE = "it was cut at another place than the stage before says"
+# Kernels elsewhere quantise activations their own way, but about as finely as those here.
+_KERNELS_APART = 3.0
 # Guesses this close explain alike.
 _ALIKE = 0.003
 
@@ -181,6 +184,8 @@ class NetInquiry:
         if named is not None:
             yield self._finding(("model",), *named, rows)
             return
+        weights = self._int8_weights()
+        rounded: set[int] = set()
         for output in self._stage.outputs:
             beyond = self._farthest_first(output, "model")
             if not beyond:
@@ -188,7 +193,30 @@ class NetInquiry:
             said = [one for _, one in self._again(beyond)]
             found = [one.before_kernel for one in said]
             expected = [one.given for one in said]
-            yield self._of_output(("model",), output, found, expected, beyond)
+            finding = self._of_output(("model",), output, found, expected, beyond)
+            if weights is not None and finding.cause == "unexplained":
+                rounded.update(beyond)
+            else:
+                yield finding
+        if weights is not None and rounded:
+            count = f"{weights.count} of {weights.operation_count} operations"
+            detail = f"its weights are int8, {count}"
+            ordered = [row for row in rows if row in rounded]
+            yield self._finding(("model",), "quantisation", detail, ordered)
+
+    def _int8_weights(self) -> Int8Weights | None:
+        """Of the run's file; None where it has none, where the reference's has them too, or where
+        it is not at hand."""
+        if self._files is None or self._files.own is None:
+            return None
+        try:
+            own, reference = (
+                Graph(file, self._stage.reference_kernel).int8_weights()
+                for file in (self._files.own, self._files.reference)
+            )
+        except InputError:  # no .tflite
+            return None
+        return own if reference is None else None
 
     def _of_ranges(self, rows: Sequence[int]) -> tuple[Cause, str] | None:
         """What a quantised file's ranges say; None of another file."""
@@ -245,6 +273,13 @@ class NetInquiry:
         if half.share >= _ENOUGH:
             yield self._explained(("kernel",), half, rows)
             return
+        if self._is_of_kernels(rows):
+            told = {output: one for output, one in found.items() if one.share >= _ENOUGH}
+            rounded = {row for output in left.keys() - told for row in left[output]}
+            if rounded:
+                ordered = [row for row in self._beyond("kernel") if row in rounded]
+                yield self._finding(("kernel",), "quantisation", _OWN_WAY, ordered)
+            found = told
         for output, one in found.items():
             is_told = one.share >= _ENOUGH
             own = tuple(part for part in parts if not is_told or part != "preprocessing")
@@ -262,18 +297,37 @@ class NetInquiry:
         """How much of the deviation the run's file shows when it is computed in half precision."""
         share = 0.0
         again = self._again(rows)
-        if self._files is not None and self._files.own is not None:
-            try:
-                session = open_session(self._files.own, "xnnpack_fp16", 1)
-                asked = [self._replay.ask(session, look.given) for look, _ in again]
-                share = explained(
-                    self._flat([said.recorded for _, said in again]),
-                    self._flat([said.before_kernel for _, said in again]),
-                    self._flat(asked),
-                )
-            except InputError:  # not for these kernels
-                share = 0.0
+        asked = self._on_kernel("xnnpack_fp16", again)
+        if asked is not None:
+            share = explained(
+                self._flat([said.recorded for _, said in again]),
+                self._flat([said.before_kernel for _, said in again]),
+                asked,
+            )
         return Explained("half_precision", "it is computed in half precision", share)
+
+    def _on_kernel(self, kernel: Kernel, again: Sequence[tuple[Look, Said]]) -> Floats | None:
+        """What the run's file says there of what was given, flat; None where it cannot be asked."""
+        if self._files is None or self._files.own is None:
+            return None
+        try:
+            session = open_session(self._files.own, kernel, 1)
+            return self._flat([self._replay.ask(session, look.given) for look, _ in again])
+        except InputError:  # not for these kernels
+            return None
+
+    def _is_of_kernels(self, rows: Sequence[int]) -> bool:
+        """Whether the file leaves it to the kernels to quantise activations, and what was recorded
+        is not much farther out than those here are from each other."""
+        weights = self._int8_weights()
+        if weights is None or not weights.is_hybrid or self._replay.own is None:
+            return False
+        again = self._again(rows)
+        before = self._flat([said.before_kernel for _, said in again])
+        recorded = self._flat([said.recorded for _, said in again])
+        asked = [self._on_kernel(kernel, again) for kernel in KERNELS]
+        apart = max(_rms(one - before) for one in asked if one is not None)
+        return _rms(recorded - before) <= _KERNELS_APART * apart
 
     # --- findings ---------------------------------------------------------------------------------
 
@@ -384,6 +438,10 @@ class NetInquiry:
         """The tolerance, or without one the spread of the reference's values."""
         sealed = self._replay.pack.reference_outputs[self._replay.net][output]
         return self._tolerance(output) or spread_of(sealed)
+
+
+def _rms(values: Floats) -> float:
+    return float(np.sqrt((values**2).mean()))
 
 
 def _is_told(one: Explained) -> bool:

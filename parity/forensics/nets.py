@@ -325,9 +325,10 @@ class NetInquiry:
         again = self._again(rows)
         before = self._flat([said.before_kernel for _, said in again])
         recorded = self._flat([said.recorded for _, said in again])
-        asked = [self._on_kernel(kernel, again) for kernel in KERNELS]
-        apart = max(_rms(one - before) for one in asked if one is not None)
-        return _rms(recorded - before) <= _KERNELS_APART * apart
+        others = (kernel for kernel in KERNELS if kernel != self._stage.reference_kernel)
+        asked = [self._on_kernel(kernel, again) for kernel in others]
+        apart = max((_rms_apart(one, before) for one in asked if one is not None), default=0.0)
+        return _rms_apart(recorded, before) <= _KERNELS_APART * apart
 
     # --- findings ---------------------------------------------------------------------------------
 
@@ -440,8 +441,10 @@ class NetInquiry:
         return self._tolerance(output) or spread_of(sealed)
 
 
-def _rms(values: Floats) -> float:
-    return float(np.sqrt((values**2).mean()))
+def _rms_apart(ours: Floats, theirs: Floats) -> float:
+    """Root mean square of the difference; no number where one of them holds what is none."""
+    with np.errstate(invalid="ignore"):
+        return float(np.sqrt(((np.float64(ours) - theirs) ** 2).mean()))
 
 
 def _is_told(one: Explained) -> bool:

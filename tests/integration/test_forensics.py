@@ -26,7 +26,7 @@ from parity.kernels import Kernel
 from parity.models import model_files
 from parity.normalise import normalise, read_model, written
 from parity.pack import Pack, PackParams, open_pack, seal
-from parity.quantise import Calibration, quantise
+from parity.quantise import Calibration, Recipe, quantise
 from parity.run import RunResult, open_run, reference_of, run
 
 SCALE = 0.4
@@ -287,6 +287,55 @@ def test_a_bad_calibration_is_told_from_a_good_one(
     # Kernels of whole numbers may differ by a step, which is said of them, not of the file.
     assert {each.stages for each in explanation.findings} == {("landmarks",)}
     assert any(each.net == "landmarks" and each.tensor for each in explanation.departures)
+
+
+@pytest.fixture
+def of_int8_weights(
+    pack: Pack, files: dict[str, Path], tmp_path: Path
+) -> Callable[[Recipe], tuple[RunResult, Models]]:
+    """XNNPACK's run of the landmark net by a recipe that leaves activations as floats."""
+    pytest.importorskip(
+        "ai_edge_quantizer", reason="the extra of requirements-quantise.lock is not installed"
+    )
+
+    def made(recipe: Recipe) -> tuple[RunResult, Models]:
+        own = tmp_path / f"{recipe}.tflite"
+        quantise(files["landmarks"], recipe, own)
+        ran = run(pack, files | {"landmarks": own}, "xnnpack", 1, tmp_path / "run", fed="images")
+        return ran, open_models(pack, ran, files, {"landmarks": own})
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("recipe", "parts"),
+    [("dynamic_int8", [("model",), ("kernel",)]), ("weight_only_int8", [("model",)])],
+)
+def test_int8_weights_are_named_once_for_the_file_and_once_for_kernels_that_quantise(
+    pack: Pack,
+    of_int8_weights: Callable[[Recipe], tuple[RunResult, Models]],
+    recipe: Recipe,
+    parts: list[tuple[str, ...]],
+) -> None:
+    explanation = explain(pack, *of_int8_weights(recipe))
+    assert [each.parts for each in explanation.findings] == parts
+    for finding in explanation.findings:
+        assert (finding.stages, finding.cause) == (("landmarks",), "quantisation")
+    # 25 convolutions and 20 depthwise; what widens weights is not counted.
+    assert explanation.findings[0].detail == "its weights are int8, 45 of 97 operations"
+
+
+def test_int8_weights_hide_no_other_fault(
+    pack: Pack, of_int8_weights: Callable[[Recipe], tuple[RunResult, Models]]
+) -> None:
+    ran, models = of_int8_weights("dynamic_int8")
+    noise = np.random.default_rng(0).normal(0, 20, (PEOPLE, 468 * 3)).astype(np.float32)
+    noisy = with_output(ran, "landmarks/points", lambda rows: rows + noise.reshape(rows.shape))
+    zero = with_output(ran, "landmarks/points", np.zeros_like)
+    for faulty, cause in ((noisy, "unexplained"), (zero, "zeros")):
+        causes = {each.output: each.cause for each in explain(pack, faulty, models).findings}
+        assert causes[None] == "quantisation"  # of the file
+        assert causes["landmarks/points"] == cause
 
 
 def test_another_file_than_the_runs_is_refused(

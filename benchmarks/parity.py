@@ -1,17 +1,19 @@
-"""Runs two variants of a landmark model on 360 images and compares them, beside two peers.
+"""Runs two variants of each of the mirror's networks on 360 images and compares them, beside two
+peers.
 
-    .venv/bin/python benchmarks/parity.py [--repetitions 3] [--photos DIR]
+    .venv/bin/python benchmarks/parity.py [--repetitions 3] [--photos DIR] [--net NAME …]
 
-The models are face_landmark.tflite in float32 (normalised) and its half-precision variant, both on
-XNNPACK and one thread; the images are the photographs in ../shared/data/photos that show a face,
-and mirror images of the first until there are 360. Each program runs in a process and an
-environment of its own, in turn, and is fed the same tensors: mirrorset, polygraphy with a runner
-written for it, ai_edge_quantizer's model_validator, and a bare loop around two interpreters.
+The models are the networks that find the face, its landmarks and the person, each in float32
+(normalised) and as its half-precision variant, both on XNNPACK and one thread; the images are the
+photographs in ../shared/data/photos that show a face, and mirror images of the first until there
+are 360. Each program runs in a process and an environment of its own, in turn, and is fed the same
+tensors: mirrorset, polygraphy with a runner written for it, ai_edge_quantizer's model_validator,
+and a bare loop around two interpreters.
 
-Prints a table and, as its last line, JSON. `ratio` is polygraphy's seconds for run and compare over
-ours, medians of the repetitions, on one processor; `ratio_untimed` that of a run without times,
-which uses all. Imports, intervals, the reading of files and the process in which each file is tried
-first stand apart; `ratio_whole` has them all.
+Prints a table a network and, as its last line, JSON. `ratio` is polygraphy's seconds for run and
+compare over ours, medians of the repetitions, all networks together, on one processor;
+`ratio_untimed` that of runs without times, which use all. Imports, intervals, the reading of files
+and the process in which each file is tried first stand apart; `ratio_whole` has them all.
 """
 
 import argparse
@@ -49,6 +51,8 @@ from parity.pack import Pack, PackParams, open_pack, seal  # noqa: E402
 from parity.quantise import quantise  # noqa: E402
 
 IMAGES = 360
+#: The mirror's networks, with the rules that read each.
+NETS = {"detector": ("face",), "landmarks": ("points", "presence"), "segmenter": ("mask",)}
 #: ibug68 → YuNet's points; the eyes stand for their outer corners: speed asks for no better labels.
 LABELS = {36: 0, 45: 1, 30: 2, 48: 3, 54: 4}
 PHASES = ("imports", "reading", "trial", "run", "inference", "compare", "intervals")
@@ -105,33 +109,29 @@ def _labelled(face: Detection) -> Face:
     )
 
 
-def sealed(found: list[Portrait], scratch: Path, cache: Path) -> Pack:
-    """A pack of all of them: the mirror's landmark net by itself, on the labelled face."""
+def sealed(net: str, release: Path, scratch: Path, cache: Path) -> Pack:
+    """A pack of all of them, of one of the mirror's networks with the rules that read it."""
     values = yaml.safe_load((CHAINS / "smart_mirror.yaml").read_text())
-    kept = ("landmarks", "points", "presence")
-    values["stages"] = {name: values["stages"][name] for name in kept}
-    values["stages"]["landmarks"]["input"]["region"] = "labels"
+    values["stages"] = {name: values["stages"][name] for name in (net, *NETS[net])}
     truth = values["truth"]
-    truth["label_points"] = {index: truth["label_points"][index] for index in LABELS}
-    values["truth"] = {
-        name: truth[name]
-        for name in ("label_schema", "eye_corners", "points", "label_points", "presence")
-    }
+    values["truth"] = {name: truth[name] for name in ("label_schema", "eye_corners")}
+    if net == "landmarks":
+        values["stages"]["landmarks"]["input"]["region"] = "labels"
+        values["truth"] |= {name: truth[name] for name in ("points", "presence")}
+        values["truth"]["label_points"] = {index: truth["label_points"][index] for index in LABELS}
     chain = scratch / "chain.yaml"
     chain.write_text(yaml.safe_dump(values, sort_keys=False))
-    release = make_release(found, scratch / "release", "human")
     params = PackParams(chain=str(chain), min_interocular_px=1)
     return open_pack(seal(release, scratch / "pack", params, cache))
 
 
-def prepared(photos: Path, scratch: Path, cache: Path) -> Compared:
+def prepared(net: str, release: Path, scratch: Path, cache: Path) -> Compared:
     """Pack, tensors and models. SystemExit where there are too few faces."""
-    (scratch / "release").mkdir()
-    pack = sealed(portraits(photos, cache), scratch, cache)
+    pack = sealed(net, release, scratch, cache)
     if len(pack.items) != IMAGES:
         raise SystemExit(f"The pack holds {len(pack.items)} faces, not {IMAGES}.")
-    np.save(scratch / "tensors.npy", np.stack(list(pack.tensors("landmarks"))))
-    model = fetch(load_registry()["face_landmark"], cache)
+    np.save(scratch / "tensors.npy", np.stack(list(pack.tensors(net))))
+    model = fetch(load_registry()[pack.chain.nets[net].net], cache)
     reference, candidate = scratch / "float32.tflite", scratch / "fp16.tflite"
     write_bytes(reference, normalise(model))
     quantise(model, "fp16", candidate)
@@ -149,9 +149,9 @@ def medians(runs: list[dict[str, Any]]) -> dict[str, float]:
     }
 
 
-def show(figures: dict[str, dict[str, float]]) -> None:
+def show(net: str, figures: dict[str, dict[str, float]]) -> None:
     """A line for each program, in seconds."""
-    print(f"{'seconds':<22}" + "".join(f"{phase:>11}" for phase in PHASES))
+    print(f"{net + ', seconds':<22}" + "".join(f"{phase:>11}" for phase in PHASES))
     for name, phases in figures.items():
         cells = "".join(
             f"{phases[each]:>11.3f}" if each in phases else f"{'':>11}" for each in PHASES
@@ -159,11 +159,13 @@ def show(figures: dict[str, dict[str, float]]) -> None:
         print(f"{TITLES[name]:<22}{cells}")
 
 
-def ratios(figures: dict[str, dict[str, float]]) -> dict[str, float]:
-    """How many times longer the peers take; and our inference stage over the bare loop's."""
+def ratios(nets: list[dict[str, dict[str, float]]]) -> dict[str, float]:
+    """How many times longer the peers take, all of `nets` together; and our inference stage over
+    the bare loop's.
+    """
 
     def seconds(name: str, *phases: str) -> float:
-        return sum(figures[name].get(phase, 0.0) for phase in phases)
+        return sum(figures[name].get(phase, 0.0) for figures in nets for phase in phases)
 
     work = "run", "compare"
     everything = "imports", "reading", "trial", "run", "compare", "intervals"
@@ -181,6 +183,7 @@ def main() -> None:
     """Run everything; the last line printed is JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--repetitions", type=int, default=3, help="of all programs in turn")
+    parser.add_argument("--net", nargs="+", choices=list(NETS), default=list(NETS))
     parser.add_argument("--photos", type=Path, default=ROOT.parent / "shared/data/photos")
     wanted = parser.parse_args()
     settings = Settings()
@@ -191,18 +194,30 @@ def main() -> None:
         "python": platform.python_version(),
     }
     programs = Programs(settings.cache)
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in TITLES}
+    figures: dict[str, dict[str, dict[str, float]]] = {}
     with tempfile.TemporaryDirectory(prefix="mirrorset-bench-") as name:
         scratch = Path(name)
-        given = prepared(wanted.photos, scratch, settings.models)
-        for _ in range(wanted.repetitions):
-            for program, measured in runs.items():
-                with tempfile.TemporaryDirectory(dir=scratch) as own:
-                    measured.append(programs.run(program, given, Path(own)))
-    figures = {name: medians(measured) for name, measured in runs.items()}
-    found = {name: round(value, 2) for name, value in ratios(figures).items()}
-    show(figures)
-    print(json.dumps({**found, "images": IMAGES, "seconds": figures, **machine}))
+        (scratch / "release").mkdir()
+        found = portraits(wanted.photos, settings.models)
+        release = make_release(found, scratch / "release", "human")
+        for net in wanted.net:
+            runs: dict[str, list[dict[str, Any]]] = {name: [] for name in TITLES}
+            with tempfile.TemporaryDirectory(dir=scratch) as own:
+                given = prepared(net, release, Path(own), settings.models)
+                for _ in range(wanted.repetitions):
+                    for program, measured in runs.items():
+                        with tempfile.TemporaryDirectory(dir=own) as out:
+                            measured.append(programs.run(program, given, Path(out)))
+            figures[net] = {name: medians(measured) for name, measured in runs.items()}
+            show(net, figures[net])
+    by_net = {net: rounded(ratios([one])) for net, one in figures.items()}
+    together = rounded(ratios(list(figures.values())))
+    print(json.dumps({**together, "by_net": by_net, "images": IMAGES, "s": figures, **machine}))
+
+
+def rounded(found: dict[str, float]) -> dict[str, float]:
+    """To two digits after the point."""
+    return {name: round(value, 2) for name, value in found.items()}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Both models on the pack, and their comparison: slices, intervals and gates included.
+"""Both models on the pack, and their comparison: slices and intervals included, no gates.
 
     python parity_ours.py PACK REFERENCE CANDIDATE SCRATCH [--untimed]
 
@@ -23,7 +23,6 @@ import mirrorset.metrics  # noqa: E402
 import parity.host  # noqa: E402
 import parity.run  # noqa: E402
 from parity.compare import compare  # noqa: E402
-from parity.gates import load_gates  # noqa: E402
 from parity.pack import Pack, open_pack  # noqa: E402
 from parity.run import RunResult  # noqa: E402
 
@@ -94,7 +93,7 @@ def main(folder: str, reference: str, candidate: str, scratch: str, is_timed: bo
         for number, model in enumerate((reference, candidate))
     ]
     ran = time.perf_counter()
-    comparison = compare(pack, runs[0], runs[1], load_gates())
+    comparison = compare(pack, runs[0], runs[1], ())
     compared = time.perf_counter()
     phases = {
         "imports": imported - began,

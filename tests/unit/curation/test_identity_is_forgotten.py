@@ -28,6 +28,7 @@ select: {{}}
 group: {{identity: {{model: {model}}}}}
 ledger: {{seed: faces, train: 0.4, val: 0.3, test: 0.3}}
 pack: {{}}
+parity: {{}}
 """
 
 

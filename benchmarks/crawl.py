@@ -12,7 +12,6 @@ original bytes, once decoded and once unseen. `--memory` adds crawls of 10,000 a
 import argparse
 import json
 import os
-import platform
 import statistics
 import tempfile
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ import crawl_server
 from crawl_ours import OurRun
 from crawl_peer import PeerRun, Setting
 from crawl_server import Served, Server
-from measured import processor_name
+from measured import this_machine
 
 from mirrorset.settings import Settings
 
@@ -122,10 +121,7 @@ def main() -> None:
     folder, shown = crawl_images.make(cache, _IMAGES)
     mean_kb = statistics.mean(path.stat().st_size for path in folder.iterdir()) / 1000
     machine = {
-        "cpu": processor_name(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load_before": round(os.getloadavg()[0], 1),
-        "python": platform.python_version(),
+        **this_machine(),
         "pictures": f"{_IMAGES} JPEGs, 768 px, mean {mean_kb:.0f} kB: variants of {shown}",
     }
     peer = crawl_peer.environment(cache)

@@ -13,7 +13,6 @@ import argparse
 import json
 import math
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,7 @@ import numpy as np
 from duplicates_altered import ALTERATIONS
 from duplicates_pictures import Picture, photographs, strangers
 from duplicates_search import RADIUS, by_brute_force, hashes_like, plant
-from measured import processor_name
+from measured import this_machine
 
 from curation.close_pairs import Words, close_pairs
 from curation.group import GroupParams, join_copies
@@ -53,12 +52,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, default=Path("../shared/data/photos"))
     wanted = parser.parse_args()
     settings = Settings()
-    machine = {
-        "cpu": processor_name(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load_before": round(os.getloadavg()[0], 1),
-        "python": platform.python_version(),
-    }
+    machine = this_machine()
     with tempfile.TemporaryDirectory(prefix="mirrorset-bench-") as name:
         scratch = Path(name)
         real = photographs(wanted.photos, scratch / "real", wanted.copied, settings.models)

@@ -1,6 +1,7 @@
 """One command as a whole process: its wall time, CPU time and memory, its children's included."""
 
 import os
+import platform
 import subprocess
 import threading
 import time
@@ -47,6 +48,16 @@ def run(command: list[str], log: Path, env: dict[str, str] | None = None) -> Mea
         said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["no message"]
         raise SystemExit(f"`{' '.join(command[:3])}` failed ({process.returncode}): {said[0]}")
     return Measured(wall_s, usage.ru_utime + usage.ru_stime, memory.peak_bytes / 1e6)
+
+
+def this_machine() -> dict[str, object]:
+    """What a benchmark says of where it ran."""
+    return {
+        "cpu": processor_name(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load_before": round(os.getloadavg()[0], 1),
+        "python": platform.python_version(),
+    }
 
 
 def processor_name() -> str:

@@ -19,8 +19,6 @@ and the process in which each file is tried first stand apart; `ratio_whole` has
 import argparse
 import io
 import json
-import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -33,7 +31,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import numpy as np  # noqa: E402
 import yaml  # noqa: E402
-from measured import processor_name  # noqa: E402
+from measured import this_machine  # noqa: E402
 from parity_programs import Compared, Programs  # noqa: E402
 from PIL import Image  # noqa: E402
 from portraits import Portrait, make_release  # noqa: E402
@@ -187,12 +185,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, default=ROOT.parent / "shared/data/photos")
     wanted = parser.parse_args()
     settings = Settings()
-    machine = {
-        "cpu": processor_name(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load_before": round(os.getloadavg()[0], 1),
-        "python": platform.python_version(),
-    }
+    machine = this_machine()
     programs = Programs(settings.cache)
     figures: dict[str, dict[str, dict[str, float]]] = {}
     with tempfile.TemporaryDirectory(prefix="mirrorset-bench-") as name:

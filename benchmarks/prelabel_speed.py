@@ -14,7 +14,6 @@ each in a process of its own, for its peak memory.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -27,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import prelabel_photos
-from measured import processor_name
+from measured import this_machine
 
 from mirrorset.geometry import iou
 from mirrorset.settings import Settings
@@ -128,10 +127,7 @@ def main() -> None:
         images = prelabel_photos.make(wanted.photos, scratch / "photos")
         bench = Bench(scratch / "photos", images, cache, scratch)
         machine = {
-            "cpu": processor_name(),
-            "cores": len(os.sched_getaffinity(0)),
-            "load_before": round(os.getloadavg()[0], 1),
-            "python": platform.python_version(),
+            **this_machine(),
             "pictures": f"{images} JPEGs, {prelabel_photos.WIDTH_PX} px wide",
         }
         print("\n".join(f"{key:12}{value}" for key, value in machine.items()), end="\n\n")

@@ -24,7 +24,6 @@ import contextlib
 import hashlib
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -35,7 +34,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from measured import processor_name, run
+from measured import run, this_machine
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -296,12 +295,7 @@ def main() -> None:
     given = parser.parse_args()
     os.environ.update(CREDENTIALS)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    machine = {
-        "cpu": processor_name(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load_before": round(os.getloadavg()[0], 1),
-        "python": platform.python_version(),
-    }
+    machine = this_machine()
     results = {
         name: measure(name, given.images, given.more, not given.keep_all) for name in given.storage
     }

@@ -7,15 +7,15 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
 from mirrorset.errors import InputError
 from mirrorset.files import write_text
 from mirrorset.records import Record, Sha256
-from parity.devices.records import DeviceRow, DeviceTable, Standing
-from parity.records import Gate, ReviewState
+from parity.devices.records import DeviceRow, DeviceTable, OfPack, Standing
+from parity.records import Gate
 
 
 class JudgedModels(Record):
@@ -33,20 +33,13 @@ class JudgedModels(Record):
     images: int
 
 
-class Verdict(Record):
+class Verdict(OfPack):
     """What parity said of models on a release.
 
     gates: as they were set, in JSON; gates_sha256: of these. review_state: of the labels. runs: all
     that there were, by name.
     """
 
-    format_version: Literal[1] = 1
-    release: str
-    version: str
-    release_digest: str
-    pack_digest: str
-    chain: str
-    review_state: ReviewState
     gates: tuple[dict[str, Any], ...]
     gates_sha256: Sha256
     runs: tuple[str, ...]

@@ -17,8 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Literal
 
 from mirrorset.records import Record, Sha256
-from parity.devices.records import CPU, DeviceRow, DeviceTable
-from parity.records import ReviewState
+from parity.devices.records import CPU, DeviceRow, DeviceTable, OfPack
 
 Basis = Literal["device", "soc", "any_cpu"]
 _PORTABLE_KERNELS = ("xnnpack", "optimised", "reference", "onnxruntime")
@@ -72,20 +71,13 @@ class Entry(Record):
     judged_on: tuple[str, ...]
 
 
-class Fallback(Record):
+class Fallback(OfPack):
     """fallback.json. An app takes the first entry that fits, and where that cannot be loaded the
     next one that does.
 
     without_any_cpu: why the last entry is none for any CPU, a sentence; "" where it is one.
     """
 
-    format_version: Literal[1] = 1
-    release: str
-    version: str
-    release_digest: str
-    pack_digest: str
-    chain: str
-    review_state: ReviewState
     entries: tuple[Entry, ...]
     without_any_cpu: str
 

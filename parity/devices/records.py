@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from mirrorset.records import Record, Sha256
+from parity.records import ReviewState
 
 #: The worst first: of several verdicts on the same files in the same place, the first holds.
 Standing = Literal[
@@ -106,8 +107,8 @@ class DeviceRow(Record):
         return tuple(dict.fromkeys(net.runs_on for net in self.nets))
 
 
-class DeviceTable(Record):
-    """All lines, of one pack; of chain and release as the pack says."""
+class OfPack(Record):
+    """What is told of one pack; of release, chain and labels as the pack says."""
 
     format_version: Literal[1] = 1
     release: str
@@ -115,7 +116,12 @@ class DeviceTable(Record):
     release_digest: str
     pack_digest: str
     chain: str
-    review_state: Literal["unreviewed", "reviewed", "partly_reviewed"]
+    review_state: ReviewState
+
+
+class DeviceTable(OfPack):
+    """All lines."""
+
     rows: tuple[DeviceRow, ...]
 
 

@@ -5,10 +5,10 @@ BIN := .venv/bin
 UV := $(BIN)/uv
 UNREACHED = 2>.venv/install.log || { echo "The packages could not be installed (.venv/install.log says why): check the network or the registry's address (PIP_INDEX_URL, UV_INDEX_URL), then run make again."; exit 1; }
 
-.PHONY: help install demo test lint lock clean
+.PHONY: help install demo test test-thorough lint lock clean
 
 help: ## Say what can be made
-	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
 
 install: .venv/installed ## Make the environment in .venv from requirements.lock
 
@@ -17,6 +17,9 @@ demo: .venv/installed ## Run the main job on real portraits into ./demo
 
 test: .venv/installed-dev ## Run all tests
 	@$(BIN)/pytest
+
+test-thorough: .venv/installed-dev ## Run also the tests that draw more of the same: more seeds, more sizes
+	@$(BIN)/pytest -m 'thorough or not thorough'
 
 lint: .venv/installed-dev ## Run every checker that CI runs
 	$(BIN)/ruff check .

@@ -4,6 +4,8 @@ The rows of all files, one file after the other, are the pack's items. A file st
 images come to the release, and only one changes with an image that goes.
 """
 
+import hashlib
+import io
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -36,7 +38,8 @@ class RowWriter:
     """Any number of .npy files of the same count of rows, filled row by row within `with`.
 
     file_of: the file of an array, by its name. At the end of the block all rows are on the disk; it
-    is kept busy from early on, so that there is little to wait for then.
+    is kept busy from early on, so that there is little to wait for then. sha256: of each file by
+    its array, then.
     """
 
     def __init__(self, file_of: Callable[[str], Path], count: int) -> None:
@@ -45,6 +48,7 @@ class RowWriter:
         self._arrays: dict[str, _ArrayFile] = {}
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._syncs: list[Future[None]] = []
+        self.sha256: dict[str, str] = {}
 
     def __enter__(self) -> "RowWriter":
         return self
@@ -59,6 +63,7 @@ class RowWriter:
         if failure is None:
             for sync in self._syncs:
                 sync.result()
+            self.sha256 = {array: file.sha256 for array, file in self._arrays.items()}
 
     def put(self, array: str, value: NDArray[Any]) -> None:
         """Write an array's next row; its first one says of which shape and dtype they all are.
@@ -89,20 +94,25 @@ class _ArrayFile:
         self.unsynced_bytes = 0
         self._shape, self._dtype = like.shape, like.dtype
         self._file = path.open("wb")
-        write_array_header_1_0(
-            self._file,
-            {
-                "descr": dtype_to_descr(like.dtype),
-                "fortran_order": False,
-                "shape": (count, *like.shape),
-            },
-        )
+        self._digest = hashlib.sha256()
+        header = io.BytesIO()
+        fields = {"shape": (count, *like.shape), "fortran_order": False}
+        write_array_header_1_0(header, {**fields, "descr": dtype_to_descr(like.dtype)})
+        self._write(header.getbuffer())
 
     def put(self, value: NDArray[Any]) -> None:
         if value.shape != self._shape:
             raise ValueError(f"{self._file.name} has rows of {self._shape}, not {value.shape}")
-        self._file.write(np.ascontiguousarray(value, self._dtype).data)
-        self.unsynced_bytes += value.nbytes
+        self._write(np.ascontiguousarray(value, self._dtype).reshape(-1).data)
+
+    def _write(self, content: memoryview) -> None:
+        self._file.write(content)
+        self._digest.update(content)
+        self.unsynced_bytes += content.nbytes
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
 
     def sync(self) -> None:
         self._file.flush()

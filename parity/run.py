@@ -26,7 +26,7 @@ from parity.pack import Pack
 from parity.recording import run_rows
 from parity.records import Fed, Latency, RunNet, RunRecord
 from parity.rules.rule import answer_of
-from parity.seals import checksums, compare_checksums
+from parity.seals import compare_checksums
 
 _ARRAY = re.compile(r"(?:nets/(\w+)/(\w+)|rules/(\w+))\.npy")
 
@@ -113,7 +113,7 @@ def run(
                 for name, key in opened.keys.items()
             },
             not_runnable=opened.not_runnable,
-            files=checksums(aside, besides="run.json"),
+            files={f"{array}.npy": writer.sha256[array] for array in sorted(writer.sha256)},
         )
         write_text(aside / "run.json", record.model_dump_json(indent=2) + "\n")
     return _read(out, record)

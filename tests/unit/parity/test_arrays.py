@@ -70,7 +70,7 @@ def test_a_full_disk_is_an_error_that_names_the_folder(
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(arrays.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     with (
         pytest.raises(OSError, match="No space left on device") as failure,
         folder_written_aside(tmp_path / "run") as aside,

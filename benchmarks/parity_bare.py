@@ -3,32 +3,32 @@
 python parity_bare.py TENSORS REFERENCE CANDIDATE SCRATCH
 """
 
-import json
 import sys
-import time
 
-began = time.perf_counter()
+from parity_clock import now, report
+
+began = now()
 import numpy as np  # noqa: E402
 from ai_edge_litert.interpreter import Interpreter  # noqa: E402
 
-imported = time.perf_counter()
+imported = now()
 
 
 def main(tensors: str, *models: str) -> None:
     """Print the phases."""
     fed = np.load(tensors)
-    read = time.perf_counter()
+    read = now()
     interpreters = [Interpreter(model_path=model, num_threads=1) for model in models]
     for interpreter in interpreters:
         interpreter.allocate_tensors()
         for _ in range(3):
             _asked(interpreter, fed[0])
-    opened = time.perf_counter()
+    opened = now()
     for interpreter in interpreters:
         said = [_asked(interpreter, one) for one in fed]
-    ran = time.perf_counter()
+    ran = now()
     phases = {"imports": imported - began, "reading": read - imported, "opening": opened - read}
-    print(json.dumps({**phases, "inference": ran - opened, "items": len(said)}))
+    report({**phases, "inference": ran - opened}, len(said))
 
 
 def _asked(interpreter: Interpreter, one: "np.ndarray") -> list["np.ndarray"]:

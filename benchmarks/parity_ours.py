@@ -9,11 +9,11 @@ inference is the stage of a run
 that looks at the items, rules and the writing of rows included, from its first item to its last.
 """
 
-import json
 import sys
-import time
 
-began = time.perf_counter()
+from parity_clock import now, report
+
+began = now()
 from collections.abc import Callable  # noqa: E402
 from functools import wraps  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -26,14 +26,14 @@ from parity.compare import compare  # noqa: E402
 from parity.pack import Pack, open_pack  # noqa: E402
 from parity.run import RunResult  # noqa: E402
 
-imported = time.perf_counter()
+imported = now()
 
 
 class Stopwatch:
-    """Seconds spent inside functions, those that they call included once."""
+    """Time spent inside functions, those that they call included once."""
 
     def __init__(self) -> None:
-        self.elapsed_s = 0.0
+        self.elapsed = 0j
         self._depth = 0
 
     def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,14 +41,14 @@ class Stopwatch:
 
         @wraps(function)
         def timed(*args: Any, **kwargs: Any) -> Any:
-            started = time.perf_counter()
+            started = now()
             self._depth += 1
             try:
                 return function(*args, **kwargs)
             finally:
                 self._depth -= 1
                 if self._depth == 0:
-                    self.elapsed_s += time.perf_counter() - started
+                    self.elapsed += now() - started
 
         return timed
 
@@ -66,13 +66,13 @@ class Passage:
     """When items were done."""
 
     def __init__(self) -> None:
-        self._at: list[float] = []
+        self._at: list[complex] = []
 
     def __call__(self) -> None:
-        self._at.append(time.perf_counter())
+        self._at.append(now())
 
     @property
-    def elapsed_s(self) -> float:
+    def elapsed(self) -> complex:
         """Of all items: what one took between the first and the last, times their count."""
         return (self._at[-1] - self._at[0]) * len(self._at) / (len(self._at) - 1)
 
@@ -84,27 +84,27 @@ def main(folder: str, reference: str, candidate: str, scratch: str, is_timed: bo
     watch(intervals, [value for value in named if callable(value)])
     watch(reading, [parity.run._read])
     watch(trial, [parity.host.probe])
-    started = time.perf_counter()
+    started = now()
     pack = open_pack(Path(folder))
-    read = time.perf_counter()
+    read = now()
     passages = [Passage(), Passage()]
     runs = [
         _ran(pack, Path(model), Path(scratch) / str(number), passages[number], is_timed)
         for number, model in enumerate((reference, candidate))
     ]
-    ran = time.perf_counter()
+    ran = now()
     comparison = compare(pack, runs[0], runs[1], ())
-    compared = time.perf_counter()
+    compared = now()
     phases = {
         "imports": imported - began,
-        "reading": read - started + reading.elapsed_s,
-        "trial": trial.elapsed_s,
-        "run": ran - read - reading.elapsed_s - trial.elapsed_s,
-        "inference": sum(each.elapsed_s for each in passages),
-        "compare": compared - ran - intervals.elapsed_s,
-        "intervals": intervals.elapsed_s,
+        "reading": read - started + reading.elapsed,
+        "trial": trial.elapsed,
+        "run": ran - read - reading.elapsed - trial.elapsed,
+        "inference": passages[0].elapsed + passages[1].elapsed,
+        "compare": compared - ran - intervals.elapsed,
+        "intervals": intervals.elapsed,
     }
-    print(json.dumps({**phases, "items": comparison.count}))
+    report(phases, comparison.count)
 
 
 def _ran(pack: Pack, model: Path, out: Path, passage: Passage, is_timed: bool) -> RunResult:

@@ -6,11 +6,11 @@ It has no runner for LiteRT; this one does what its own do and no more. Its log,
 line of for each image and output, is off: with it, comparing takes longer.
 """
 
-import json
 import sys
-import time
 
-began = time.perf_counter()
+from parity_clock import now, report
+
+began = now()
 import numpy as np  # noqa: E402
 from ai_edge_litert.interpreter import Interpreter  # noqa: E402
 from polygraphy.backend.base import BaseRunner  # noqa: E402
@@ -18,7 +18,7 @@ from polygraphy.common import TensorMetadata  # noqa: E402
 from polygraphy.comparator import Comparator, CompareFunc  # noqa: E402
 from polygraphy.logger import G_LOGGER  # noqa: E402
 
-imported = time.perf_counter()
+imported = now()
 
 
 class LiteRt(BaseRunner):  # type: ignore[misc]
@@ -27,6 +27,7 @@ class LiteRt(BaseRunner):  # type: ignore[misc]
     def __init__(self, model: str) -> None:
         super().__init__(prefix="litert")
         self._model = model
+        self.spent = 0j
 
     def activate_impl(self) -> None:
         """Load the model."""
@@ -49,14 +50,16 @@ class LiteRt(BaseRunner):  # type: ignore[misc]
 
     def infer_impl(self, feed_dict: dict[str, "np.ndarray"]) -> dict[str, "np.ndarray"]:
         """Outputs by their place."""
-        started = time.perf_counter()
+        started = now()
         self._interpreter.set_tensor(self._inputs[0]["index"], feed_dict["input"])
         self._interpreter.invoke()
         said = {
             str(place): self._interpreter.get_tensor(each["index"])
             for place, each in enumerate(self._outputs)
         }
-        self.inference_time = time.perf_counter() - started
+        took = now() - started
+        self.spent += took
+        self.inference_time = took.real
         return said
 
 
@@ -64,21 +67,22 @@ def main(tensors: str, reference: str, candidate: str) -> None:
     """Print the phases."""
     G_LOGGER.module_severity = G_LOGGER.CRITICAL
     fed = np.load(tensors)
-    read = time.perf_counter()
+    read = now()
     given = [{"input": one} for one in fed]
-    results = Comparator.run([LiteRt(reference), LiteRt(candidate)], data_loader=given, warm_up=3)
-    ran = time.perf_counter()
+    runners = [LiteRt(reference), LiteRt(candidate)]
+    results = Comparator.run(runners, data_loader=given, warm_up=3)
+    ran = now()
     (accuracy,) = Comparator.compare_accuracy(results, compare_func=CompareFunc.simple(atol=0.05))
-    compared = time.perf_counter()
+    compared = now()
     phases = {
         "imports": imported - began,
         "reading": read - imported,
         "run": ran - read,
         "compare": compared - ran,
-        "inference": sum(one.runtime for _, each in results for one in each),
+        "inference": sum(each.spent for each in runners),
     }
     items = len(next(iter(accuracy.values())))
-    print(json.dumps({**phases, "items": items}))
+    report(phases, items)
 
 
 if __name__ == "__main__":

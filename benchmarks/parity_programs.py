@@ -1,7 +1,8 @@
 """The peers' environments and programs: each in a process that loads nothing of the others.
 
-What each program prints is one JSON object with seconds for each of its phases:
-imports, reading, run, compare, and how many items it looked at.
+What each program prints is one JSON object (`parity_clock.report`) with the seconds of its
+phases, by the clock (`s`) and of the processor (`cpu_s`): imports, reading, run, compare; and how
+many items it looked at.
 """
 
 import json
@@ -58,7 +59,7 @@ class Programs:
         polygraphy = environment(cache, POLYGRAPHY)
         validator = environment(cache, VALIDATOR)
         self._commands = {
-            # Without this folder, whose parity.py is not the package.
+            # This folder, whose parity.py is not the package, comes last in the path.
             "ours": [sys.executable, "-P", _HERE / "parity_ours.py"],
             "untimed": [sys.executable, "-P", _HERE / "parity_ours.py"],
             "bare": [sys.executable, _HERE / "parity_bare.py"],
@@ -73,7 +74,7 @@ class Programs:
         command += ["--untimed"] if name == "untimed" else []
         env = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         if name in _OURS:
-            env["PYTHONPATH"] = str(_HERE.parent)
+            env["PYTHONPATH"] = os.pathsep.join([str(_HERE.parent), str(_HERE)])
         done = subprocess.run(
             [str(word) for word in command], capture_output=True, text=True, check=False, env=env
         )

@@ -6,22 +6,22 @@ Outputs alone, one metric (mean squared error): the least that it can be asked f
 compares image by image, so its phases cannot be told apart.
 """
 
-import json
 import sys
-import time
 
-began = time.perf_counter()
+from parity_clock import now, report
+
+began = now()
 import numpy as np  # noqa: E402
 from ai_edge_litert.interpreter import Interpreter  # noqa: E402
 from ai_edge_quantizer import model_validator  # noqa: E402
 
-imported = time.perf_counter()
+imported = now()
 
 
 def main(tensors: str, reference: str, candidate: str) -> None:
     """Print the phases."""
     fed = np.load(tensors)
-    read = time.perf_counter()
+    read = now()
     signatures = Interpreter(model_path=reference).get_signature_list()
     ((name, signature),) = signatures.items()
     (input_name,) = signature["inputs"]
@@ -33,11 +33,11 @@ def main(tensors: str, reference: str, candidate: str) -> None:
         num_threads=1,
         validate_output_tensors_only=True,
     )
-    ran = time.perf_counter()
+    ran = now()
     if not result.get_all_tensor_results():
         raise SystemExit("model_validator compared nothing.")
     phases = {"imports": imported - began, "reading": read - imported}
-    print(json.dumps({**phases, "run": ran - read, "compare": 0.0, "items": len(fed)}))
+    report({**phases, "run": ran - read, "compare": 0j}, len(fed))
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def folder_written_aside(path: Path) -> Iterator[Path]:
 
     A process killed midway leaves at most the dot-folder `.NAME.part`, which the next run clears
     away; so only one process at a time may write `path`. What stood at `path` is removed: callers
-    check that it is theirs.
+    check that it is theirs. An OSError that names no file, as of a full disk, names `path`.
     """
     aside = path.with_name(f".{path.name}.part")
     replaced = path.with_name(f".{path.name}.old")
@@ -58,6 +58,10 @@ def folder_written_aside(path: Path) -> Iterator[Path]:
         if path.exists():
             path.replace(replaced)
         aside.replace(path)
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(path)
+        raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         shutil.rmtree(replaced, ignore_errors=True)

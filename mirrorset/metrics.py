@@ -51,8 +51,9 @@ def oks(
 
 def mask_iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     """Intersection over union of two boolean masks of one shape; two empty masks agree (1)."""
-    union = np.logical_or(a, b).sum()
-    return 1.0 if union == 0 else float(np.logical_and(a, b).sum() / union)
+    # Counting is many times faster than summing.
+    union = np.count_nonzero(np.logical_or(a, b))
+    return 1.0 if union == 0 else np.count_nonzero(np.logical_and(a, b)) / union
 
 
 def bootstrap_interval(

@@ -4,13 +4,19 @@ The rows of all files, one file after the other, are the pack's items. A file st
 images come to the release, and only one changes with an image that goes.
 """
 
+import hashlib
+import io
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.format import open_memmap
+from numpy.lib.format import dtype_to_descr, write_array_header_1_0
 from numpy.typing import NDArray
+
+_SYNCED_AT_ONCE_BYTES = 1 << 23
 
 
 def array_file(folder: Path, shard: int) -> Path:
@@ -29,40 +35,91 @@ def read_array(folder: Path) -> NDArray[Any]:
 
 
 class RowWriter:
-    """Any number of .npy files of the same count of rows, filled row by row and kept on disk.
+    """Any number of .npy files of the same count of rows, filled row by row within `with`.
 
-    file_of: the file of an array, by its name.
+    file_of: the file of an array, by its name. At the end of the block all rows are on the disk; it
+    is kept busy from early on, so that there is little to wait for then. sha256: of each file by
+    its array, then.
     """
 
     def __init__(self, file_of: Callable[[str], Path], count: int) -> None:
         self._file_of = file_of
         self._count = count
-        self._arrays: dict[str, NDArray[Any]] = {}
+        self._arrays: dict[str, _ArrayFile] = {}
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="disk")
+        self._syncs: list[Future[None]] = []
+        self.sha256: dict[str, str] = {}
 
-    def put(self, array: str, row: int, value: NDArray[Any]) -> None:
-        """Write one row; an array's first one says of which shape and dtype they all are."""
+    def __enter__(self) -> "RowWriter":
+        return self
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        if failure is None:
+            for file in self._arrays.values():
+                self._sync(file)
+        self._disk.shutdown()
+        for file in self._arrays.values():
+            file.close()
+        if failure is None:
+            for sync in self._syncs:
+                sync.result()
+            self.sha256 = {array: file.sha256 for array, file in self._arrays.items()}
+
+    def put(self, array: str, value: NDArray[Any]) -> None:
+        """Write an array's next row; its first one says of which shape and dtype they all are.
+
+        Raises ValueError for a row of another shape.
+        """
         if array not in self._arrays:
-            self._arrays[array] = self._opened(array, value)
-        self._arrays[array][row] = value
+            self._arrays[array] = _ArrayFile(self._file_of(array), self._count, value)
+        file = self._arrays[array]
+        file.put(value)
+        if file.unsynced_bytes >= _SYNCED_AT_ONCE_BYTES:
+            self._sync(file)
 
     def put_none(self, array: str, like: NDArray[Any]) -> None:
         """Write an array without rows, whose rows would be as `like`."""
-        file = self._file_of(array)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.save(file, np.empty((0, *like.shape), like.dtype))
+        self._arrays[array] = _ArrayFile(self._file_of(array), 0, like)
 
-    def _opened(self, array: str, like: NDArray[Any]) -> NDArray[Any]:
-        file = self._file_of(array)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        shape = (self._count, *like.shape)
-        return np.asanyarray(open_memmap(file, mode="w+", dtype=like.dtype, shape=shape))
+    def _sync(self, file: "_ArrayFile") -> None:
+        file.unsynced_bytes = 0
+        self._syncs.append(self._disk.submit(file.sync))
+
+
+class _ArrayFile:
+    """A .npy file of `count` rows like `like`, one after the other."""
+
+    def __init__(self, path: Path, count: int, like: NDArray[Any]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.unsynced_bytes = 0
+        self._shape, self._dtype = like.shape, like.dtype
+        self._file = path.open("wb")
+        self._digest = hashlib.sha256()
+        header = io.BytesIO()
+        fields = {"shape": (count, *like.shape), "fortran_order": False}
+        write_array_header_1_0(header, {**fields, "descr": dtype_to_descr(like.dtype)})
+        self._write(header.getbuffer())
+
+    def put(self, value: NDArray[Any]) -> None:
+        if value.shape != self._shape:
+            raise ValueError(f"{self._file.name} has rows of {self._shape}, not {value.shape}")
+        self._write(np.ascontiguousarray(value, self._dtype).reshape(-1).data)
+
+    def _write(self, content: memoryview) -> None:
+        self._file.write(content)
+        self._digest.update(content)
+        self.unsynced_bytes += content.nbytes
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+    def sync(self) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Bring all rows to the disk."""
-        for array in self._arrays.values():
-            if isinstance(array, np.memmap):
-                array.flush()
-        self._arrays.clear()
+        self._file.close()
 
 
 def erase_rows(folder: Path, kept: Sequence[int]) -> None:

@@ -1,6 +1,6 @@
 """Two runs side by side, row by row the same items."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mirrorset.errors import InputError
 from parity.chain import IMAGE, Net
 from parity.pack import Pack
+from parity.records import PackItem
 from parity.replay import completed
 from parity.run import RunResult
 
@@ -45,10 +46,7 @@ class Both:
                 f"The reference run ({reference.name}) and the candidate ({candidate.name}) have "
                 "no image or no net in common: run both on the same pack."
             )
-        self._rows = []
-        for names in ids:
-            places = {image_id: row for row, image_id in enumerate(names)}
-            self._rows.append([places[item.image_id] for item in self.items])
+        self._rows = [_rows(self.items, names) for names in ids]
 
     def outputs(self, net: str, output: str) -> tuple[NDArray[Any], NDArray[Any]]:
         """Of the reference and of the candidate, (N, …) each."""
@@ -79,6 +77,13 @@ class Both:
             return {stage}
         read = (self._nets_of(each) for each in described.of if each != IMAGE)
         return set().union(*read)
+
+
+def _rows(items: Sequence[PackItem], image_ids: Sequence[str]) -> list[int] | slice:
+    """Where a run has the items; all of its rows in their order are not copied."""
+    places = {image_id: row for row, image_id in enumerate(image_ids)}
+    rows = [places[item.image_id] for item in items]
+    return slice(None) if rows == list(range(len(image_ids))) else rows
 
 
 def _not_alike(pack: Pack, other: Pack) -> Iterator[tuple[str, str]]:

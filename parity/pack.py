@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import chain as one_after_another
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -288,16 +288,15 @@ def _write_arrays(
     """Write what the reference saw and said, one item in memory at a time."""
     for shard, own in groupby(subjects, lambda subject: subject.source.image_shard):
         count = len(list(own))
-        writer = RowWriter(partial(_file_of, folder, shard), count)
-        for row in range(count):
-            for array, value in pack_rows(next(looks)):
-                writer.put(array, row, value)
-            on_item()
-        writer.close()
+        with RowWriter(partial(_file_of, folder, shard), count) as writer:
+            for stages in islice(looks, count):
+                for array, value in pack_rows(stages):
+                    writer.put(array, value)
+                on_item()
     if not subjects:
-        writer = RowWriter(partial(_file_of, folder, 0), 0)
-        for array, value in pack_rows(nothing):
-            writer.put_none(array, like=value)
+        with RowWriter(partial(_file_of, folder, 0), 0) as writer:
+            for array, value in pack_rows(nothing):
+                writer.put_none(array, like=value)
 
 
 def _file_of(folder: Path, shard: int, array: str) -> Path:

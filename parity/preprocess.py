@@ -101,6 +101,10 @@ def tensor(seen: Pixels, values: NDArray[np.generic], layout: str) -> NDArray[np
     if layout == "nchw":
         planes = [values[plane, channel] for channel, plane in enumerate(seen)]
         return np.stack(planes)[None]
+    if (values == values[:, :1]).all():
+        # One table for all channels, which OpenCV goes through twice as fast.
+        rows = cv2.LUT(seen.reshape(len(seen), -1), np.ascontiguousarray(values[:, 0])[None])
+        return np.asarray(rows).reshape(1, *seen.shape)
     return np.asarray(cv2.LUT(seen, np.ascontiguousarray(values)[None]))[None]
 
 

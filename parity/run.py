@@ -26,7 +26,7 @@ from parity.pack import Pack
 from parity.recording import run_rows
 from parity.records import Fed, Latency, RunNet, RunRecord
 from parity.rules.rule import answer_of
-from parity.seals import checksums, compare_checksums
+from parity.seals import compare_checksums
 
 _ARRAY = re.compile(r"(?:nets/(\w+)/(\w+)|rules/(\w+))\.npy")
 
@@ -91,16 +91,14 @@ def run(
     engines = Lending(another, opened.engine)
     at_once = 1 if is_timed else processors()
     with folder_written_aside(out) as aside:
-        writer = RowWriter(lambda array: aside / f"{array}.npy", len(pack.items))
-        for row, stages in enumerate(
-            look_at_all(engines, _given(pack, fed), best=_best(pack, fed), at_once=at_once)
-        ):
-            for array, value in run_rows(stages, fed == "images", is_input_kept):
-                writer.put(array, row, value)
-            for name in opened.keys if is_timed else ():
-                elapsed_ms[name].append(answer_of(stages, name).elapsed_ms)
-            on_item()
-        writer.close()
+        looks = look_at_all(engines, _given(pack, fed), best=_best(pack, fed), at_once=at_once)
+        with RowWriter(lambda array: aside / f"{array}.npy", len(pack.items)) as writer:
+            for stages in looks:
+                for array, value in run_rows(stages, fed == "images", is_input_kept):
+                    writer.put(array, value)
+                for name in opened.keys if is_timed else ():
+                    elapsed_ms[name].append(answer_of(stages, name).elapsed_ms)
+                on_item()
         record = RunRecord(
             pack_digest=pack.record.digest,
             release=pack.record.release,
@@ -115,7 +113,7 @@ def run(
                 for name, key in opened.keys.items()
             },
             not_runnable=opened.not_runnable,
-            files=checksums(aside, besides="run.json"),
+            files={f"{array}.npy": writer.sha256[array] for array in sorted(writer.sha256)},
         )
         write_text(aside / "run.json", record.model_dump_json(indent=2) + "\n")
     return _read(out, record)

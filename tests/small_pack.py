@@ -185,11 +185,12 @@ def make_pack(
     looks = list(look_at_all(Lending(engine), map(Given, pictures), best=Given(pictures[0])))
     for shard in sorted(set(shards)):
         own = [row for row, each in enumerate(shards) if each == shard]
-        writer = RowWriter(lambda array, own=shard: array_file(folder / array, own), len(own))
-        for row, index in enumerate(own):
-            for array, value in pack_rows(looks[index]):
-                writer.put(array, row, value)
-        writer.close()
+        with RowWriter(
+            lambda array, own=shard: array_file(folder / array, own), len(own)
+        ) as writer:
+            for index in own:
+                for array, value in pack_rows(looks[index]):
+                    writer.put(array, value)
     for name, net in CHAIN.nets.items():
         np.save(folder / "nets" / name / "values.npy", value_table(net.input))
     write_records(folder / "items.jsonl", items)

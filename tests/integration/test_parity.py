@@ -383,12 +383,12 @@ def test_a_run_killed_while_it_is_kept_leaves_nothing_or_the_run_before(
     pack: Pack, model: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    # Its whole process group dies once the first output is on the disk.
+    # Its whole process group dies once the outputs are on the disk.
     code = (
         "import os, signal, sys; from pathlib import Path\n"
         "from parity.pack import open_pack; from parity.run import run\n"
         "from parity import run as running\n"
-        "running.checksums = lambda *_, **__: os.killpg(0, signal.SIGKILL)\n"
+        "running.RunRecord = lambda **_: os.killpg(0, signal.SIGKILL)\n"
         "pack, model, out = map(Path, sys.argv[1:])\n"
         "run(open_pack(pack), {'landmarks': model}, 'xnnpack', 1, out)"
     )

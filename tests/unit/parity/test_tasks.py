@@ -17,7 +17,7 @@ from parity.measures import MEASURES
 from parity.pack import Pack
 from parity.rules.rule import NO_LABEL
 from parity.run import RunResult, reference_of
-from parity.tasks import labels, masks
+from parity.tasks import labels, masks, tensors
 from parity.tasks.by_kind import confused, measured
 
 COUNT = 4
@@ -254,6 +254,33 @@ def test_deviations_of_a_tensor(pack: Pack) -> None:
     assert found["tensor_mean_abs"][2] == pytest.approx(3 / rows[2].size, abs=1e-5)
     assert found["tensor_max_abs"][3] == INF
     assert found["tensor_snr_db"][3] == -INF
+
+
+def test_deviations_do_not_hang_on_which_images_are_looked_at_together() -> None:
+    """70 images of 1,000 values, more than a block holds, against the definitions one by one."""
+    drawn = np.random.default_rng(0)
+    before = drawn.normal(size=(70, 10, 100)).astype(np.float32)
+    after = (before + drawn.normal(0, 0.1, size=before.shape)).astype(np.float32)
+    both = SimpleNamespace(
+        pack=SimpleNamespace(chain=SimpleNamespace(nets={"net": SimpleNamespace(outputs=["out"])})),
+        outputs=lambda *_: (before, after),
+        has_seen=lambda _: np.ones(70, dtype=bool),
+    )
+    found = {one.metric: one.values for one in tensors.columns(cast(Both, both), "net")}
+    pairs = [
+        (a.ravel().astype(float), b.ravel().astype(float))
+        for a, b in zip(before, after, strict=True)
+    ]
+    wanted = {
+        "tensor_max_abs": [np.abs(b - a).max() for a, b in pairs],
+        "tensor_mean_abs": [np.abs(b - a).mean() for a, b in pairs],
+        "tensor_cosine": [a @ b / np.linalg.norm(a) / np.linalg.norm(b) for a, b in pairs],
+        "tensor_snr_db": [
+            20 * np.log10(np.linalg.norm(a) / np.linalg.norm(b - a)) for a, b in pairs
+        ],
+    }
+    for metric, values in wanted.items():
+        assert found[metric] == pytest.approx(values, rel=1e-12), metric
 
 
 # --- columns --------------------------------------------------------------------------------------

@@ -10,8 +10,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # Time says more of the machine than of the code.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+settings.register_profile(
+    "quick", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40
+)
+# What `make test-thorough` asks for.
+settings.register_profile("thorough", settings.get_profile("quick"), max_examples=200)
+settings.load_profile("quick")
 
 # Tests import much and leave little: looking for cycles as often as usual takes 7 % of their time.
 gc.set_threshold(50_000, 20, 100)

@@ -42,7 +42,16 @@ class Pusher:
 
     def renew(self) -> None:
         """Another connection, as another process has one."""
-        self.connection: Connection = connect(self.cvat.url, self.cvat.token, patience_s=20)
+        self.connection: Connection = connect(*self.address, patience_s=20)
+
+    @property
+    def address(self) -> tuple[str, str]:
+        return self.cvat.url, self.cvat.token
+
+    def __getstate__(self) -> dict[str, object]:
+        """What another process may have of it: neither the server nor the connection."""
+        here = ("cvat", "connection")
+        return {name: value for name, value in vars(self).items() if name not in here}
 
     def exchange(self, connection: Connection | None = None) -> ServerExchange:
         names = Pseudonyms(self.home / "annotators.json")

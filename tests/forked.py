@@ -1,4 +1,4 @@
-"""Work in a forked process, which has all that is imported and ends with its work."""
+"""Work in a process that is forked from a clean one, and ends with its work."""
 
 import faulthandler
 import multiprocessing
@@ -14,25 +14,20 @@ import cloudpickle
 _PATIENCE_S = 240
 _TESTS = str(Path(__file__).parent)
 _CLEAN = multiprocessing.get_context("forkserver")
-_CLEAN.set_forkserver_preload(["flows.cli", "flows.erase", "dvc.repo", "pytest"])
-
-
-def forked(work: Callable[[], object]) -> BaseProcess:
-    """The process, started. Its exit code is 0, that of a SystemExit, or 1 after an exception.
-
-    It ends at once: threads and exit hooks that other tests have left in the process that it was
-    forked from are not its to wait for, and have ended it with 1 after all its work was done.
-    """
-    child = multiprocessing.get_context("fork").Process(target=_ending, args=(work,))
-    child.start()
-    return child
+_CLEAN.set_forkserver_preload(
+    [
+        *("flows.cli", "flows.annotate", "flows.erase", "flows.qa", "annotation.cvat.exchange"),
+        *("dvc.repo", "pytest"),
+    ]
+)
 
 
 def forked_clean(work: Callable[[], object]) -> BaseProcess:
-    """As `forked`, from a process that has imported and done nothing else: no lock that a thread of
-    other tests happens to hold is held in it for ever.
+    """The process, started. Its exit code is 0, that of a SystemExit, or 1 after an exception.
 
-    The work must pickle; environment and folder are this process's own.
+    It is forked from a process that has imported and done nothing else: no lock that a thread of
+    other tests happens to hold is held in it for ever. It ends at once, and waits for no thread or
+    exit hook. The work must pickle; environment and folder are this process's own.
     """
     for module in list(sys.modules.values()):
         # Modules of tests are not there to be imported by name.

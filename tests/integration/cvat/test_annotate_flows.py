@@ -9,13 +9,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import requests
 from cvat_annotator import Annotator, Pictures
 from cvat_labels import label_of
-from forked import forked
+from forked import forked_clean
 from standin.faults import Kind
 from standin.server import Cvat
 from typer.testing import CliRunner
@@ -125,15 +126,19 @@ class House:
         return next(job for job in jobs if job["start_frame"] <= frame <= job["stop_frame"]), frame
 
 
+def without_engine(patch: pytest.MonkeyPatch) -> None:
+    """The steps without Prefect's server, which takes its time to start."""
+    patch.setattr(flow, "push_batch", flow.push_batch.fn)
+    patch.setattr(flow, "pull_batch", flow.pull_batch.fn)
+    patch.setattr(flow, "hide", flow.hide.fn)
+    patch.setattr(flows.qa, "judge", flows.qa.judge.fn)
+
+
 @pytest.fixture
 def house(cvat: Cvat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     monkeypatch.setenv("MIRRORSET_CVAT_URL", cvat.url)
     monkeypatch.setenv("MIRRORSET_CVAT_TOKEN", cvat.token)
-    # The steps without Prefect's server, which takes its time to start.
-    monkeypatch.setattr(flow, "push_batch", flow.push_batch.fn)
-    monkeypatch.setattr(flow, "pull_batch", flow.pull_batch.fn)
-    monkeypatch.setattr(flow, "hide", flow.hide.fn)
-    monkeypatch.setattr(flows.qa, "judge", flows.qa.judge.fn)
+    without_engine(monkeypatch)
     made = House(tmp_path, cvat)
     yield made
     for batch in made.read(Batch):
@@ -535,9 +540,19 @@ def test_an_erasure_says_what_no_batch_holds(house: House, monkeypatch: pytest.M
 # --- killed -----------------------------------------------------------------------------------
 
 
+def push(home: Path) -> None:
+    without_engine(pytest.MonkeyPatch())
+    flow.push.fn(home)
+
+
+def pull(home: Path) -> None:
+    without_engine(pytest.MonkeyPatch())
+    flow.pull.fn(home)
+
+
 def killed_after(seconds: float, work: Callable[[], object]) -> bool:
     """Whether the work, in a process of its own, was still under way when SIGKILL ended it."""
-    child = forked(work)
+    child = forked_clean(work)
     child.join(seconds)
     child.kill()
     child.join(60)
@@ -561,9 +576,7 @@ def test_push_and_pull_are_killed_at_moments_that_nobody_chose(
     draw = random.Random(seed)
     # So that there is something to be killed, however fast the machine is.
     cvat.faults.at_random(1, seed, (Kind.SLOW,), seconds=0.1)
-    kills = sum(
-        killed_after(draw.uniform(0.05, 1.5), lambda: flow.push.fn(house.home)) for _ in range(4)
-    )
+    kills = sum(killed_after(draw.uniform(0.05, 1.5), partial(push, house.home)) for _ in range(4))
     assert_no_half_file(house)
     flow.push.fn(house.home)
     (task,) = house.connection.pages("/api/tasks")
@@ -577,7 +590,7 @@ def test_push_and_pull_are_killed_at_moments_that_nobody_chose(
         house.annotator().tag(job, frame, "reviewed")
         house.annotator().finish(job)
     for _ in range(4):
-        kills += killed_after(draw.uniform(0.05, 0.5), lambda: flow.pull.fn(house.home))
+        kills += killed_after(draw.uniform(0.05, 0.5), partial(pull, house.home))
         assert_no_half_file(house)
     assert kills > 2
     assert flow.pull.fn(house.home).reviewed == 4

@@ -16,12 +16,12 @@ from cvat_annotator import Pictures
 from cvat_labels import label_of
 from cvat_pusher import Pusher
 from demo_run import MIRRORSET
-from forked import forked
+from forked import forked_clean
 from standin.faults import ANYTHING, Kind
 from standin.server import Cvat
 
-from annotation.cvat import tasks
-from annotation.cvat.connection import Connection
+from annotation.cvat import connection, tasks
+from annotation.cvat.connection import Connection, connect
 from mirrorset.errors import MirrorsetError
 from mirrorset.records import Batch, Verdict
 from mirrorset.workspace import Workspace, init
@@ -34,8 +34,12 @@ FAULTS = 25
 
 @pytest.fixture(autouse=True)
 def small_uploads(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Several uploads and jobs, so that there is more to be cut off.
-    monkeypatch.setattr(tasks, "_UPLOAD_FILES", 2)
+    upload_little(monkeypatch)
+
+
+def upload_little(patch: pytest.MonkeyPatch) -> None:
+    """Several uploads and jobs, so that there is more to be cut off."""
+    patch.setattr(tasks, "_UPLOAD_FILES", 2)
 
 
 def pushed_at_last(push: Pusher, tries: int = 30) -> Batch:
@@ -78,9 +82,12 @@ def test_the_faults_did_happen(cvat: Cvat, tmp_path: Path) -> None:
     assert len({kind for kind, _, _ in cvat.faults.happened}) > 1
 
 
-def push_until(push: Pusher, requests: int, is_answered: bool) -> None:
+def push_until(push: Pusher, address: tuple[str, str], requests: int, is_answered: bool) -> None:
     """Push, and be killed at the n-th request: before it is sent, or once it has been answered."""
     made = 0
+    patch = pytest.MonkeyPatch()
+    upload_little(patch)
+    patch.setattr(connection, "_FIRST_PAUSE_S", 0.005)
     plain = Connection._try
 
     def counting(self: Connection, *call: object) -> object:
@@ -93,9 +100,8 @@ def push_until(push: Pusher, requests: int, is_answered: bool) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         return answer
 
-    Connection._try = counting  # type: ignore[method-assign]
-    push.renew()
-    push.push()
+    patch.setattr(Connection, "_try", counting)
+    push.push(connection=connect(*address, patience_s=20))
 
 
 @pytest.mark.parametrize("seed", range(KILLS))
@@ -104,7 +110,7 @@ def test_a_push_that_is_killed(cvat: Cvat, tmp_path: Path, seed: int) -> None:
     push = Pusher(cvat, tmp_path, 5, segment_size=2, replicas=1, gold_frames=2)
     for number in range(draw.randint(1, 3)):
         at = draw.randint(1, WHOLE_PUSH)
-        child = forked(partial(push_until, push, at, draw.random() < 0.5))
+        child = forked_clean(partial(push_until, push, push.address, at, draw.random() < 0.5))
         child.join(60)
         # One that goes on where another was killed has less to do, and may get through.
         assert child.exitcode in ((-signal.SIGKILL,) if number == 0 else (0, -signal.SIGKILL))

@@ -101,7 +101,7 @@ def fed(pack: Pack, files: dict[str, Path], tmp_path_factory: pytest.TempPathFac
     return run(pack, files, "xnnpack", 1, tmp_path_factory.mktemp("runs") / "fed")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def models(pack: Pack, fed: RunResult, files: dict[str, Path]) -> Models:
     return open_models(pack, fed, files, {})
 

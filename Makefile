@@ -15,11 +15,11 @@ install: .venv/installed ## Make the environment in .venv from requirements.lock
 demo: .venv/installed ## Run the main job on real portraits into ./demo
 	@$(BIN)/mirrorset demo --home demo
 
-test: .venv/installed-dev ## Run all tests
+test: .venv/installed-dev ## Run the tests
 	@$(BIN)/pytest
 
-test-thorough: .venv/installed-dev ## Run also the tests that draw more of the same: more seeds, more sizes
-	@$(BIN)/pytest -m 'thorough or not thorough'
+test-thorough: .venv/installed-dev ## Run them with more of the same, too: more seeds, more sizes, more kills
+	@$(BIN)/pytest -m 'thorough or not thorough' --hypothesis-profile=thorough
 
 lint: .venv/installed-dev ## Run every checker that CI runs
 	$(BIN)/ruff check .

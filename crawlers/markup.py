@@ -16,7 +16,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from parsel import Selector
-from scrapy.http import HtmlResponse
 
 from crawlers.addresses import web_address
 from crawlers.items import Statement
@@ -81,6 +80,8 @@ def read_html(
     are not declared smaller than `min_side_px`, by the original they link to or the largest
     candidate of their <picture>.
     """
+    from scrapy.http import HtmlResponse  # noqa: PLC0415  (whoever reads params needs no Scrapy)
+
     headers = {"Content-Type": content_type} if content_type else {}
     html = HtmlResponse(url=url, body=body, headers=headers).selector
     base = web_address(html.xpath("//base/@href").get(""), url) or url

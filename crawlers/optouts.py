@@ -10,15 +10,16 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
-
-from scrapy.http import Headers
 
 from crawlers.items import Refusal
 from crawlers.robots import Pattern, Robots, path_of
 from crawlers.uses import is_reserving, refused_use, robots_tag
 from mirrorset.records import Reason, utc_now
+
+if TYPE_CHECKING:
+    from scrapy.http import Headers
 
 # Status and body of an answer; redirects are followed before, five at most (RFC 9309, 2.3.1.2).
 Answer = tuple[int, bytes]
@@ -147,7 +148,7 @@ def read_tdmrep(status: int, body: bytes) -> tuple[Reservation, ...]:
     )
 
 
-def header_refusal(headers: Headers, agent: str, now: datetime | None = None) -> Refusal | None:
+def header_refusal(headers: "Headers", agent: str, now: datetime | None = None) -> Refusal | None:
     """Why response headers forbid the use of what they come with at `now`, or None."""
     for name in ("X-Robots-Tag", "tdm-reservation", *_USE_NAMES):
         values = [value.decode("latin-1") for value in headers.getlist(name)]

@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from os import cpu_count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.cluster.hierarchy import DisjointSet
 
 from curation.likeness import Pixels
 from curation.near_duplicates import Close, Hashed, hash_image, near_duplicates
@@ -29,6 +29,9 @@ from mirrorset.blobs import BlobStore
 from mirrorset.files import read_parts, write_parts
 from mirrorset.pixels import decode
 from mirrorset.records import Face, Record
+
+if TYPE_CHECKING:
+    from scipy.cluster.hierarchy import DisjointSet
 
 FivePoints = NDArray[np.float64]  # (5, 2) px, schema face5
 _REMEMBERED = 256  # pictures decoded to be looked at, of which many have several neighbours
@@ -168,12 +171,15 @@ def comparable(faces: Iterable[Face], params: GroupParams) -> list[FivePoints]:
 
 def join_copies(
     close: Iterable[Close], pixels: Callable[[int], Pixels], min_likeness: float
-) -> tuple[DisjointSet, int]:
+) -> tuple["DisjointSet", int]:
     """The images of `close` in the sets that their pixels join; how many pairs the pixels refused.
 
     A pair joins two sets only when its pixels have been looked at, so that no chain of look-alikes
     leads from one picture to another. One whose images are together already adds nothing.
     """
+    # Whoever reads params needs no SciPy.
+    from scipy.cluster.hierarchy import DisjointSet  # noqa: PLC0415
+
     sets, strangers = DisjointSet(), 0
     for first, second, by in close:
         sets.add(first)
@@ -187,11 +193,13 @@ def join_copies(
     return sets, strangers
 
 
-def _by_person(vectors: list[Floats32], params: IdentityParams) -> tuple[DisjointSet, int]:
+def _by_person(vectors: list[Floats32], params: IdentityParams) -> tuple["DisjointSet", int]:
     """The images in sets by whom they show, and pairs of faces as `curation.people.People` has.
 
     vectors: of the faces of each image. An image of two people ties all images of either.
     """
+    from scipy.cluster.hierarchy import DisjointSet  # noqa: PLC0415
+
     owners = np.repeat(np.arange(len(vectors)), [len(of_image) for of_image in vectors])
     by_person, look_alikes = DisjointSet(range(len(vectors))), 0
     if len(owners):
@@ -201,7 +209,7 @@ def _by_person(vectors: list[Floats32], params: IdentityParams) -> tuple[Disjoin
     return by_person, look_alikes
 
 
-def _join(sets: DisjointSet, pairs: Iterable[tuple[int, int]]) -> None:
+def _join(sets: "DisjointSet", pairs: Iterable[tuple[int, int]]) -> None:
     for first, second in pairs:
         sets.merge(first, second)
 

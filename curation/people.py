@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 Floats32 = NDArray[np.float32]
 #: Of each face (N,) the first face of the same person.
@@ -50,6 +48,10 @@ def people(vectors: Floats32, min_similarity: float) -> People:
 
 def _chained(whole: Floats32, at_least: float) -> Iterator[Firsts]:
     """The faces, two or more, that pairs alike enough chain together: nobody reaches beyond."""
+    # Whoever reads params needs no SciPy.
+    from scipy.sparse import coo_array  # noqa: PLC0415
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
     count = len(whole)
     chain_of = np.arange(count)
     for i, j in _alike(whole, at_least):

@@ -6,7 +6,6 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 
 _DRAWN_AT_ONCE = 5_000_000
 
@@ -78,6 +77,9 @@ def bootstrap_intervals(
     by row they are of one image. Deterministic for a seed. NaN for less than two values; equal
     values have no spread.
     """
+    # It takes longer to import than all else here, and commands without an interval need none.
+    from scipy.special import stdtrit  # noqa: PLC0415
+
     sample = np.asarray(values, dtype=np.float64)
     count, columns = sample.shape
     if count < 2:

@@ -10,12 +10,20 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # Time says more of the machine than of the code.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+settings.register_profile(
+    "quick", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40
+)
+# What `make test-thorough` asks for.
+settings.register_profile("thorough", settings.get_profile("quick"), max_examples=200)
+settings.load_profile("quick")
 
 # Tests import much and leave little: looking for cycles as often as usual takes 7 % of their time.
 gc.set_threshold(50_000, 20, 100)
 
+_FIRST = [
+    Path(__file__).with_name("integration") / f"test_{name}.py"
+    for name in ("demo", "erase", "forensics", "prelabel_workers")
+]
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -32,8 +40,12 @@ def pytest_runtest_makereport(
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The demo's file takes longest: it begins first, lest all others wait for it in the end."""
-    items.sort(key=lambda item: item.path.name != "test_demo.py")
+    """The longest files begin first, lest all others wait for one of them in the end.
+
+    One of them makes the workspace that all erasures have a copy of: were several to begin with
+    these, they would wait for it together.
+    """
+    items.sort(key=lambda item: _FIRST.index(item.path) if item.path in _FIRST else len(_FIRST))
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -8,9 +8,6 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
-from scrapy.http import HtmlResponse
-from scrapy.utils.gz import gunzip
-from scrapy.utils.sitemap import Sitemap
 
 from crawlers.addresses import web_address
 from crawlers.items import Candidate, Refusal, item_id, judge, rejected, unreadable
@@ -161,6 +158,9 @@ def read_listing(body: bytes, url: str, link_pattern: str) -> Listing:
     Only addresses of the listing's own host count (https://www.sitemaps.org/protocol.html).
     Raises ValueError where the body is none of these, or HTML without a link pattern.
     """
+    from scrapy.http import HtmlResponse  # noqa: PLC0415  (whoever reads params needs no Scrapy)
+    from scrapy.utils.gz import gunzip  # noqa: PLC0415
+
     text = gunzip(body, max_size=_LISTING_MAX_BYTES) if body.startswith(b"\x1f\x8b") else body
     kind, locations = _sitemap(text)
     if kind == "sitemapindex":
@@ -248,6 +248,8 @@ def _again(
 
 def _sitemap(text: bytes) -> tuple[str, list[str]]:
     """The root element's name and the locations below it; ("", []) for what is no XML."""
+    from scrapy.utils.sitemap import Sitemap  # noqa: PLC0415
+
     try:
         sitemap = Sitemap(text)
         return sitemap.type, [entry["loc"] for entry in sitemap]

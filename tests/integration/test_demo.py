@@ -18,6 +18,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from demo_run import Demo, demo_command, refused, run, run_demo, started, with_group
+from thorough import thorough
 
 import mirrorset
 from annotation.prelabel import PrelabelParams, prelabel_profile
@@ -277,13 +278,23 @@ UNDER_WAY: dict[str, Callable[[Path], bool]] = {
 
 
 @pytest.mark.timeout(900)
-def test_killed_in_every_step_it_ends_the_same(demo: Demo, tmp_path: Path) -> None:
-    """SIGKILL in the middle of each step, by turns of the command alone and of all it started."""
+@pytest.mark.parametrize("steps", [("release", "parity"), *thorough((tuple(UNDER_WAY),))])
+def test_killed_in_the_middle_of_steps_it_ends_the_same(
+    demo: Demo, tmp_path: Path, steps: tuple[str, ...]
+) -> None:
+    """Stopped while it crawls, then SIGKILL by turns to the command alone and to all it started."""
     home = tmp_path / "demo"
-    interrupted(home, "crawl", UNDER_WAY["crawl"])
-    for number, (step, is_under_way) in enumerate(UNDER_WAY.items()):
+    # Prefect takes long to make its database, and none to find one.
+    (home / ".mirrorset/prefect").mkdir(parents=True)
+    with (
+        closing(sqlite3.connect(demo.home / ".mirrorset/prefect/prefect.db")) as made,
+        closing(sqlite3.connect(home / ".mirrorset/prefect/prefect.db")) as copy,
+    ):
+        made.backup(copy)
+    interrupted(home, "crawl")
+    for number, step in enumerate(steps):
         with started(demo_command(home)) as process:
-            await_step(process, home, step, is_under_way)
+            await_step(process, home, step)
             if number % 2:
                 with_group(process, signal.SIGKILL)
             else:
@@ -300,21 +311,19 @@ def test_killed_in_every_step_it_ends_the_same(demo: Demo, tmp_path: Path) -> No
     assert "up to date" in dvc(home, "status")
 
 
-def interrupted(home: Path, step: str, is_under_way: Callable[[Path], bool]) -> None:
+def interrupted(home: Path, step: str) -> None:
     """Ctrl-C, which reaches all that was started, ends the command at once, in one sentence."""
     with started(demo_command(home)) as process:
-        await_step(process, home, step, is_under_way)
+        await_step(process, home, step)
         with_group(process, signal.SIGINT)
         _, stderr = process.communicate(timeout=10)
         assert process.returncode == 130
         assert stderr.strip() == "mirrorset: Stopped; run it again to go on where it was."
 
 
-def await_step(
-    process: subprocess.Popen[str], home: Path, step: str, is_under_way: Callable[[Path], bool]
-) -> None:
+def await_step(process: subprocess.Popen[str], home: Path, step: str) -> None:
     until = time.monotonic() + 400
-    while not is_under_way(home):
+    while not UNDER_WAY[step](home):
         assert process.poll() is None, f"{step}: ended by itself"
         assert time.monotonic() < until, f"{step}: never seen"
         time.sleep(0.002)

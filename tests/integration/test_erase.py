@@ -24,6 +24,7 @@ from erasure_room import (
     traces,
 )
 from loopback import serving
+from thorough import thorough
 
 import mirrorset
 from flows.annotate import push
@@ -38,7 +39,6 @@ from mirrorset.load import WithdrawnWarning
 from mirrorset.records import Batch, ImageRecord, LedgerEntry, Reason
 from mirrorset.workspace import open_workspace
 
-KILLS = 4
 LONGEST_S = 10.0
 
 
@@ -208,12 +208,15 @@ def test_a_remote_that_is_not_there_is_named_and_reached_the_next_time(root: Pat
     mirrorset.load(clone / "data/releases/faces/0.2.1").verify()
 
 
-def test_killed_before_any_change_it_is_completed_by_the_same_request(root: Path) -> None:
+@pytest.mark.parametrize("kills", [2, *thorough(6)])
+def test_killed_before_any_change_it_is_completed_by_the_same_request(
+    root: Path, kills: int
+) -> None:
     """SIGKILL before changes to files that are drawn anew each run; then run to the end."""
     workspace = open_workspace(root / "faces")
     sought = traces(workspace, 4)
     before = {version: places(workspace, version) for version in VERSIONS}
-    for kill_at in (killed_at := random.sample(range(1, CHANGES), KILLS)):
+    for kill_at in (killed_at := random.sample(range(1, CHANGES), kills)):
         ended = command(workspace.home, "--page-url", sought.page_url, kill_at=kill_at)
         # One that goes on where another was killed has less to do, and may get through.
         assert ended.is_killed or (ended.exit_code == 0 and kill_at != killed_at[0]), killed_at
@@ -221,12 +224,15 @@ def test_killed_before_any_change_it_is_completed_by_the_same_request(root: Path
     assert_completed(root, sought, before)
 
 
-def test_killed_with_all_it_has_started_it_is_completed_by_the_same_request(root: Path) -> None:
+@pytest.mark.parametrize("kills", [1, *thorough(3)])
+def test_killed_with_all_it_has_started_it_is_completed_by_the_same_request(
+    root: Path, kills: int
+) -> None:
     """The command itself, and git in its middle, after any time."""
     workspace = open_workspace(root / "faces")
     sought = traces(workspace, 4)
     before = {version: places(workspace, version) for version in VERSIONS}
-    for _ in range(2):
+    for _ in range(kills):
         running = subprocess.Popen(
             [sys.executable, "-c", _ERASE, str(workspace.home), sought.page_url],
             stdout=subprocess.PIPE,

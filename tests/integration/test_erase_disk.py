@@ -23,6 +23,7 @@ from erasure_room import (
     places,
     traces,
 )
+from thorough import thorough
 
 import mirrorset
 from flows.release import STAGES
@@ -123,12 +124,15 @@ if may_mount():
         assert_completed(root, sought, held)
 
 
-def test_a_disk_that_is_full_from_any_moment_on_is_told_and_completed(root: Path) -> None:
+@pytest.mark.parametrize("count", [2, *thorough(6)])
+def test_a_disk_that_is_full_from_any_moment_on_is_told_and_completed(
+    root: Path, count: int
+) -> None:
     """For our own files; the moments are drawn anew each run."""
     workspace = open_workspace(root / "faces")
     sought = traces(workspace, 4)
     held = {version: places(workspace, version) for version in VERSIONS}
-    for full_at in (moments := random.sample(range(1, CHANGES), 4)):
+    for full_at in (moments := random.sample(range(1, CHANGES), count)):
         ended = command(workspace.home, "--image-id", sought.image_id, full_at=full_at)
         if ended.exit_code == 0:
             # It goes on where the one before ended, and has less to do.
@@ -189,27 +193,32 @@ def drop_override() -> None:
     assert libc.capset(ctypes.byref(header), data) == 0
 
 
+# Those of which the erasure reports that it could not reach them, and goes on.
+_PASSED_BY = ("faces/.mirrorset/blobs", "faces/cvat/outbox", "faces/report", "coco")
+
+
 @pytest.mark.parametrize(
-    "folder",
+    "folders",
     [
-        "remote/files/md5",
-        "faces/.git",
-        "faces/.mirrorset/blobs",
-        "faces/.mirrorset/erasures",
-        "faces/data/releases/faces",
-        "faces/cvat/outbox",
-        "faces/report",
-        "coco",
+        ["remote/files/md5"],
+        ["faces/.git"],
+        ["faces/.mirrorset/erasures"],
+        ["faces/data/releases/faces"],
+        [*_PASSED_BY],
+        *thorough(*([one] for one in _PASSED_BY)),
     ],
+    ids=" ".join,
 )
 def test_a_read_only_folder_is_told_and_completed_when_it_is_not(
-    root: Path, folder: str, without_privilege: Callable[[], None]
+    root: Path, folders: list[str], without_privilege: Callable[[], None]
 ) -> None:
     workspace = open_workspace(root / "faces")
     sought = traces(workspace, 4)
     held = {version: places(workspace, version) for version in VERSIONS}
-    (root / folder).mkdir(exist_ok=True)
-    locked = [root / folder, *(one for one in (root / folder).rglob("*") if one.is_dir())]
+    locked = []
+    for folder in folders:
+        (root / folder).mkdir(exist_ok=True)
+        locked += [root / folder, *(one for one in (root / folder).rglob("*") if one.is_dir())]
     for one in locked:
         one.chmod(0o555)
     ended = command(workspace.home, "--image-id", sought.image_id, before=without_privilege)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ import yaml
 from ai_edge_litert import schema_py_generated as schema
 from frl_template import read_template
 from portraits import Portrait, human_face, make_release
+from thorough import thorough
 from typer.testing import CliRunner
 
 from flows.cli import app
@@ -30,7 +32,7 @@ from parity.quantise import Calibration, Recipe, quantise
 from parity.run import RunResult, open_run, reference_of, run
 
 SCALE = 0.4
-PEOPLE, MANY = 10, 100
+PEOPLE = 10
 NETS = ("detector", "landmarks", "segmenter")
 # What a converter or an app gets wrong of a net's preprocessing, and its name.
 SWAPPED, SHIFTED = {"colour": "bgr"}, {"grid": "asymmetric"}
@@ -99,7 +101,7 @@ def fed(pack: Pack, files: dict[str, Path], tmp_path_factory: pytest.TempPathFac
     return run(pack, files, "xnnpack", 1, tmp_path_factory.mktemp("runs") / "fed")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def models(pack: Pack, fed: RunResult, files: dict[str, Path]) -> Models:
     return open_models(pack, fed, files, {})
 
@@ -269,7 +271,11 @@ def calibrated(
 
 @pytest.mark.parametrize(
     ("images", "cause"),
-    [("portraits", "quantisation"), ("nearly black", "calibration"), ("noise", "calibration")],
+    [
+        ("portraits", "quantisation"),
+        ("nearly black", "calibration"),
+        *thorough(("noise", "calibration")),
+    ],
 )
 def test_a_bad_calibration_is_told_from_a_good_one(
     pack: Pack,
@@ -289,19 +295,21 @@ def test_a_bad_calibration_is_told_from_a_good_one(
     assert any(each.net == "landmarks" and each.tensor for each in explanation.departures)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def of_int8_weights(
-    pack: Pack, files: dict[str, Path], tmp_path: Path
+    pack: Pack, files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[Recipe], tuple[RunResult, Models]]:
     """XNNPACK's run of the landmark net by a recipe that leaves activations as floats."""
     pytest.importorskip(
         "ai_edge_quantizer", reason="the extra of requirements-quantise.lock is not installed"
     )
 
+    @cache
     def made(recipe: Recipe) -> tuple[RunResult, Models]:
-        own = tmp_path / f"{recipe}.tflite"
+        folder = tmp_path_factory.mktemp(recipe)
+        own = folder / f"{recipe}.tflite"
         quantise(files["landmarks"], recipe, own)
-        ran = run(pack, files | {"landmarks": own}, "xnnpack", 1, tmp_path / "run", fed="images")
+        ran = run(pack, files | {"landmarks": own}, "xnnpack", 1, folder / "run", fed="images")
         return ran, open_models(pack, ran, files, {"landmarks": own})
 
     return made
@@ -409,10 +417,11 @@ def test_half_precision_is_named(pack: Pack, files: dict[str, Path], tmp_path: P
         assert (finding.parts, finding.cause) == (("kernel",), "half_precision")
 
 
-def test_no_numbers_on_one_image_in_a_hundred(
-    shared_data: Path, model_cache: Path, tmp_path: Path
+@pytest.mark.parametrize("many", [45, *thorough(100)])
+def test_no_numbers_on_one_image_of_many(
+    shared_data: Path, model_cache: Path, tmp_path: Path, many: int
 ) -> None:
-    people = portraits(shared_data, MANY)
+    people = portraits(shared_data, many)
     release = make_release(people, tmp_path, "human")
     params = PackParams(chain=chain_without_nose(DEFAULT_CHAIN, tmp_path))
     pack = open_pack(seal(release, tmp_path / "pack", params, model_cache))

@@ -23,6 +23,7 @@ from annotation.prelabel import PrelabelParams
 from annotation.processes import Processes
 from annotation.worker import LabelOrder, label
 from flows.cli import app
+from flows.prelabel import label_shards
 from mirrorset.errors import SettingsError, UnavailableError
 from mirrorset.pixels import PixelParams, inspect
 from mirrorset.records import Annotation, ImageRecord
@@ -215,7 +216,7 @@ def test_a_run_that_is_killed_leaves_nothing_running_and_the_next_does_the_rest(
         until(lambda: not any(one.is_running() for one in workers), patience_s=60)
     before = kept(home)
     assert 0 < len(before) < len(annotated(alone))
-    subprocess.run([sys.executable, str(script), str(home)], check=True)
+    label_shards.fn(open_workspace(home), PrelabelParams(), 1, "", _SHARD)
     after = kept(home)
     assert after == annotated(alone)
     with open_workspace(home).catalogue() as catalogue:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from made_images import fill
+from thorough import thorough
 
 import mirrorset
 from flows.release import STAGES, push
@@ -17,7 +18,6 @@ from mirrorset.commands import dvc, git
 from mirrorset.load import open_release
 from mirrorset.workspace import Workspace, init
 
-_KILLS = 2
 _PARAMS = """\
 dataset: {name: faces, is_unreviewed: true}
 responsible: {}
@@ -39,8 +39,9 @@ def filled(home: Path) -> Workspace:
 
 
 @pytest.mark.usefixtures("prefect")
+@pytest.mark.parametrize("kills", [1, *thorough(4)])
 def test_a_release_that_was_killed_is_completed_by_the_next_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: int
 ) -> None:
     monkeypatch.setenv("MIRRORSET_CACHE", str(tmp_path / "cache"))
     undisturbed = filled(tmp_path / "undisturbed/faces")
@@ -50,7 +51,7 @@ def test_a_release_that_was_killed_is_completed_by_the_next_run(
     expected = open_release(undisturbed.release("faces", "0.1.0")).card
 
     workspace = filled(tmp_path / "killed/faces")
-    for after_s in (killed_at := [random.uniform(0.1, 1) * took_s for _ in range(_KILLS)]):
+    for after_s in (killed_at := [random.uniform(0.1, 1) * took_s for _ in range(kills)]):
         running = subprocess.Popen(_RELEASE, cwd=workspace.home, start_new_session=True)
         time.sleep(after_s)
         os.killpg(running.pid, signal.SIGKILL)

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import requests
 import s3fs
+from forked import forked_clean
 from made_images import build_release
 from s3_server import CREDENTIALS, S3Server, serving
 from typer.testing import CliRunner
@@ -220,11 +221,39 @@ def in_worker(release: Release, worker: int) -> list[tuple[str, int]]:
     ]
 
 
-@pytest.mark.parametrize("start", ["spawn", "fork"])
-def test_workers_fetch_together(released: Path, start: str) -> None:
+def spawned(release: Release, out: Path) -> None:
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        for worker, part in enumerate(pool.map(partial(in_worker, release), range(3))):
+            (out / f"{worker}.json").write_text(json.dumps(part))
+
+
+def forked(release: Release, out: Path) -> None:
+    """From a process without threads: those of other tests are in this one."""
+    child = forked_clean(partial(_fork, release, out))
+    child.join()
+    assert child.exitcode == 0
+
+
+def _fork(release: Release, out: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_write_part, args=(release, out, n)) for n in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
+def _write_part(release: Release, out: Path, worker: int) -> None:
+    (out / f"{worker}.json").write_text(json.dumps(in_worker(release, worker)))
+
+
+@pytest.mark.parametrize("by", [spawned, forked])
+def test_workers_fetch_together(
+    released: Path, tmp_path: Path, by: Callable[[Release, Path], None]
+) -> None:
     release = mirrorset.load(address(released), "1.2.0")
-    with multiprocessing.get_context(start).Pool(3) as pool:
-        parts = pool.map(partial(in_worker, release), range(3))
+    by(release, tmp_path)
+    parts = [json.loads((tmp_path / f"{worker}.json").read_text()) for worker in range(3)]
     found = dict(pair for part in parts for pair in part)
     expected = open_release(released / "data/releases/selfie/1.2.0")
     assert found == {item.image_id: int(item.rgb().sum(dtype=np.int64)) for item in expected}

@@ -69,7 +69,9 @@ def test_most_portraits_are_not_likely_selfies(profile: Profile, shared_data: Pa
         rgb = read(path)
         return selfie_slice_of(profile.measure(rgb).faces, rgb.shape[1], rgb.shape[0])
 
-    studio = [cell(path) for path in sorted((photos / "frl_london/neutral_front").glob("*.jpg"))]
+    studio = [
+        cell(path) for path in sorted((photos / "frl_london/neutral_front").glob("*.jpg"))[::3]
+    ]
     assert studio.count("likely") <= 0.15 * len(studio)
     assert {cell(path) for path in (photos / "frl_zoom_cc0").glob("*.jpg")} == {"likely"}
     assert cell(photos / "pd_portraits/astronaut.png") == "unlikely"

@@ -21,6 +21,15 @@ def sites() -> Iterator[list[Site]]:
         yield [a, b, c]
 
 
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """The address of a cluster of two workers."""
+    with LocalCluster(
+        n_workers=2, threads_per_worker=2, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
 def listed(folder: Path, sites: list[Site], **changes: object) -> CrawlOrder:
     """An order of all pictures of the sites."""
     rows = [f"{site.url}/i/{n}.jpg,CC BY 4.0" for n in range(12) for site in sites]
@@ -29,18 +38,15 @@ def listed(folder: Path, sites: list[Site], **changes: object) -> CrawlOrder:
     return ordered(folder, UrlsStart(path=str(folder / "list.csv")), **changes)
 
 
-def test_workers_do_what_one_process_does(sites: list[Site], tmp_path: Path) -> None:
+def test_workers_do_what_one_process_does(
+    sites: list[Site], tmp_path: Path, scheduler: str
+) -> None:
     alone = listed(tmp_path / "alone", sites)
     assert crawl(alone) == CrawlSummary(found=36, stored=36)
     for site in sites:
         site.forget()
-    with LocalCluster(
-        n_workers=2, threads_per_worker=2, dashboard_address=None, host="127.0.0.1"
-    ) as cluster:
-        shared = listed(
-            tmp_path / "shared", sites, shards=3, dask_scheduler=cluster.scheduler_address
-        )
-        assert crawl(shared) == CrawlSummary(found=36, stored=36)
+    shared = listed(tmp_path / "shared", sites, shards=3, dask_scheduler=scheduler)
+    assert crawl(shared) == CrawlSummary(found=36, stored=36)
     assert kept(shared).images == kept(alone).images
     for site in sites:
         # One worker a host: its rules are asked for once, and each picture once.
@@ -48,16 +54,11 @@ def test_workers_do_what_one_process_does(sites: list[Site], tmp_path: Path) -> 
         assert all(site.gets(f"/i/{n}.jpg") == 1 for n in range(12))
 
 
-def test_a_fault_of_one_shard_ends_all(sites: list[Site], tmp_path: Path) -> None:
+def test_a_fault_of_one_shard_ends_all(sites: list[Site], tmp_path: Path, scheduler: str) -> None:
     order = listed(tmp_path / "faulty", sites, shards=3)
     (tmp_path / "faulty" / "blobs").write_text("a file where a folder should be")
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=2, dashboard_address=None, host="127.0.0.1"
-        ) as cluster,
-        pytest.raises(MirrorsetError, match=r"The log is .*crawl\.log"),
-    ):
-        crawl(order.model_copy(update={"dask_scheduler": cluster.scheduler_address}))
+    with pytest.raises(MirrorsetError, match=r"The log is .*crawl\.log"):
+        crawl(order.model_copy(update={"dask_scheduler": scheduler}))
 
 
 def test_a_scheduler_that_does_not_answer(sites: list[Site], tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from loopback import QUICK, Site, fill_gallery, ordered
 from sqlalchemy import create_engine, text
+from thorough import thorough
 
 from crawlers.order import CrawlSummary
 from crawlers.run import crawl
@@ -13,7 +14,7 @@ from crawlers.sources.gallery import GalleryStart
 CAP = 30
 
 
-@pytest.mark.parametrize("shards", [1, 3])
+@pytest.mark.parametrize("shards", [3, *thorough(1)])
 def test_what_is_beyond_the_cap_waits_for_another_day(
     site: Site, tmp_path: Path, shards: int
 ) -> None:

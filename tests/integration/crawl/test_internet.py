@@ -31,6 +31,7 @@ from loopback import (
     serving,
     sitemap,
 )
+from thorough import thorough
 
 from crawlers.order import CrawlSummary
 from crawlers.run import crawl
@@ -462,7 +463,7 @@ RULE_CHECKS = {
 }
 
 
-@pytest.mark.parametrize("shards", [1, 3])
+@pytest.mark.parametrize("shards", [3, *thorough(1)])
 def test_no_request_breaks_a_rule(tmp_path: Path, shards: int) -> None:
     with internet() as net:
         came_to = net.crawled(tmp_path, shards)

@@ -1,7 +1,6 @@
 """`mirrorset erase` where the image is before annotators on a CVAT server, too."""
 
 import os
-import random
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from cvat_room import Json, seen, without
 from erasure_room import Ended, Traces, command, erased, found_in
 from standin.faults import Kind
 from standin.server import Cvat
+from thorough import thorough
 
 import flows.annotate as flow
 from annotation.cvat import connection as connection_module
@@ -185,25 +185,32 @@ def dies_at(is_it: Callable[[str, str, int], bool]) -> Callable[[], None]:
     return prepare
 
 
+def at_number(number: int) -> Callable[[str, str, int], bool]:
+    return lambda _method, _path, made: made == number
+
+
+def at_the_end_of_the_task(method: str, path: str, _made: int) -> bool:
+    return method == "DELETE" and path.startswith("/api/tasks/")
+
+
+@pytest.mark.parametrize(
+    "is_it",
+    [at_the_end_of_the_task, *thorough(*(at_number(number) for number in range(1, 13)))],
+)
 def test_killed_while_the_task_is_made_anew_there_is_one_in_the_end(
-    office: Office, root: Path
+    office: Office, root: Path, is_it: Callable[[str, str, int], bool]
 ) -> None:
-    """After any request, drawn anew each run, and in the moment in which the first task is gone."""
-    number = random.randint(1, 12)
-    for is_it in (
-        lambda _method, _path, made: made == number,
-        lambda method, path, _made: method == "DELETE" and path.startswith("/api/tasks/"),
-    ):
-        before, batch = office.seen(), office.batch
-        gone = batch.image_ids[2]
-        sought = office.traces(gone)
-        killed = ended(office, gone, dies_at(is_it))
-        assert killed.is_killed, (number, killed)
-        said = ended(office, gone)
-        assert said.exit_code == 0, (number, said)
-        (task,) = office.tasks()
-        assert task["bug_tracker"] == mark(batch.batch_id)
-        assert str(task["id"]) == office.batch.task
-        assert office.seen() == without(before, name_of(gone)), number
-        assert list(found_in([root], sought)) == []
-        assert sought.content not in office.pictures()
+    """In the moment in which the first task is gone; and after any request."""
+    before, batch = office.seen(), office.batch
+    gone = batch.image_ids[2]
+    sought = office.traces(gone)
+    killed = ended(office, gone, dies_at(is_it))
+    assert killed.is_killed, killed
+    said = ended(office, gone)
+    assert said.exit_code == 0, said
+    (task,) = office.tasks()
+    assert task["bug_tracker"] == mark(batch.batch_id)
+    assert str(task["id"]) == office.batch.task
+    assert office.seen() == without(before, name_of(gone))
+    assert list(found_in([root], sought)) == []
+    assert sought.content not in office.pictures()

@@ -19,6 +19,7 @@ from demo_run import MIRRORSET
 from forked import forked_clean
 from standin.faults import ANYTHING, Kind
 from standin.server import Cvat
+from thorough import thorough
 
 from annotation.cvat import connection, tasks
 from annotation.cvat.connection import Connection, connect
@@ -64,7 +65,7 @@ def assert_whole(push: Pusher, batch: Batch) -> None:
     assert sum(job["type"] == "ground_truth" for job in push.jobs(batch)) == 1
 
 
-@pytest.mark.parametrize("seed", range(FAULTS))
+@pytest.mark.parametrize("seed", [*range(6), *thorough(*range(6, FAULTS))])
 def test_a_server_that_fails_at_random(cvat: Cvat, tmp_path: Path, seed: int) -> None:
     push = Pusher(cvat, tmp_path, 5, segment_size=2, replicas=1, gold_frames=2)
     cvat.faults.at_random(0.12, seed, ANYTHING)
@@ -104,7 +105,7 @@ def push_until(push: Pusher, address: tuple[str, str], requests: int, is_answere
     push.push(connection=connect(*address, patience_s=20))
 
 
-@pytest.mark.parametrize("seed", range(KILLS))
+@pytest.mark.parametrize("seed", [*range(6), *thorough(*range(6, KILLS))])
 def test_a_push_that_is_killed(cvat: Cvat, tmp_path: Path, seed: int) -> None:
     draw = random.Random(seed)
     push = Pusher(cvat, tmp_path, 5, segment_size=2, replicas=1, gold_frames=2)

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from label_strategies import (
     HEIGHT,
@@ -20,7 +20,6 @@ from annotation.shapes import ForeignShape, ImageShapes, MaskShape, Rectangle, T
 from mirrorset.records import Face, Reason, Rejected
 
 
-@settings(max_examples=60, deadline=None)
 @given(face_lists(), mask_lists(), tag_sets, st.integers(0, 1000))
 def test_round_trip_loses_nothing(faces, masks, tags, seed) -> None:
     shapes = to_shapes(annotated(faces, masks, tags), "a.jpg", WIDTH, HEIGHT, SCHEMA)

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.cluster.hierarchy import DisjointSet
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from thorough import thorough
 
 from curation.close_pairs import MISSED, close_pairs
 from curation.hashes import words
@@ -52,12 +54,13 @@ def test_among_many_hardly_any_pair_at_the_radius_is_missed(width, radius):
     assert np.array_equal(close_pairs(hashes, radius, every), pairs)
 
 
-def test_many_copies_of_one_picture_stay_few_pairs_and_one_set():
-    hashes = np.zeros((10_000, 8), dtype=np.uint64)
-    hashes[5000:] = np.random.default_rng(0).integers(0, 2**64, (5000, 8), dtype=np.uint64)
+@pytest.mark.parametrize("copies", [1000, *thorough(5000)])
+def test_many_copies_of_one_picture_stay_few_pairs_and_one_set(copies):
+    # In all more rows than are compared each with each.
+    others = 4000
+    hashes = np.zeros((copies + others, 8), dtype=np.uint64)
+    hashes[copies:] = np.random.default_rng(0).integers(0, 2**64, (others, 8), dtype=np.uint64)
     pairs = close_pairs(hashes, 48, every)
-    assert len(pairs) < 1000 * len(hashes)
-    sets = DisjointSet(range(len(hashes)))
-    for i, j in pairs.tolist():
-        sets.merge(i, j)
-    assert sets.n_subsets == 5001
+    assert len(pairs) < 300 * copies
+    joined = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(hashes), len(hashes)))
+    assert connected_components(joined, directed=False, return_labels=False) == others + 1

@@ -1,6 +1,7 @@
 """The frontier loses nothing and does nothing twice, in any order and killed anywhere."""
 
 import hashlib
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event
 
@@ -466,12 +467,18 @@ def maybe_killed(catalogue: Catalogue, is_killed: bool) -> Iterator[None]:
             event.remove(catalogue._engine, "commit", kill)
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a catalogue without a record: to make its tables takes longest of all."""
+    file = tmp_path_factory.mktemp("empty") / "catalogue.sqlite"
+    with Catalogue(f"sqlite:///{file}"):
+        return file
+
+
 @given(site=sites(), draws=st.data(), shards=st.integers(1, 3))
 def test_every_item_is_settled_exactly_once(
     tmp_path_factory: pytest.TempPathFactory,
+    empty: Path,
     site: dict[str, list[str]],
     draws: st.DataObject,
     shards: int,
@@ -484,8 +491,8 @@ def test_every_item_is_settled_exactly_once(
         prefix = "listing" if kind == Kind.LISTING else "page"
         return Entry(f"{prefix}:{name}", kind, f"http://{name}.org/", {"name": name})
 
-    url = f"sqlite:///{tmp_path_factory.mktemp('killed')}/catalogue.sqlite"
-    with Catalogue(url) as catalogue:
+    file = shutil.copy(empty, tmp_path_factory.mktemp("killed"))
+    with Catalogue(f"sqlite:///{file}") as catalogue:
         run = open_run(catalogue, SOURCE, TITLE, [])
         processes = [
             Frontier(catalogue, SOURCE, TITLE, run, Shard(index, shards)) for index in range(shards)

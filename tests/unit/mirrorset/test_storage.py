@@ -1,12 +1,13 @@
 """Blobs, files and settings: whole or absent, and every fault in one sentence."""
 
-import multiprocessing
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
+from forked import forked_clean
 
 from mirrorset import files
 from mirrorset.blobs import BlobStore
@@ -56,10 +57,8 @@ def _write_forever(folder: Path) -> None:
 
 def test_a_killed_writer_leaves_a_whole_file(tmp_path: Path) -> None:
     for _ in range(3):
-        writer = multiprocessing.get_context("fork").Process(
-            target=_write_forever, args=(tmp_path,)
-        )
-        writer.start()
+        (tmp_path / "file").unlink(missing_ok=True)
+        writer = forked_clean(partial(_write_forever, tmp_path))
         while not (tmp_path / "file").exists():
             time.sleep(0.01)
         time.sleep(0.05)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from label_strategies import (
     HEIGHT,
@@ -64,7 +64,6 @@ def served(sent: Json) -> Json:
     return answer
 
 
-@settings(max_examples=60, deadline=None)
 @given(face_lists(), mask_lists(), tag_sets, st.integers(0, 1000))
 def test_through_a_servers_json_nothing_changes(
     faces: tuple[Face, ...], masks: tuple[Mask, ...], tags: dict[str, str], seed: int
@@ -76,7 +75,6 @@ def test_through_a_servers_json_nothing_changes(
     assert labels == Labels(faces=faces, tags=tags, masks=masks)
 
 
-@settings(max_examples=60, deadline=None)
 @given(face_lists(), mask_lists(), tag_sets)
 def test_through_an_archive_nothing_changes(
     tmp_path_factory: pytest.TempPathFactory,
@@ -92,7 +90,6 @@ def test_through_an_archive_nothing_changes(
     assert from_shapes("ab" * 32, back, SCHEMA) == Labels(faces=faces, tags=tags, masks=masks)
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), min_size=1, max_size=68),
     st.floats(0, 360),

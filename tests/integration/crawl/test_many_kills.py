@@ -1,4 +1,4 @@
-"""A crawl of 2,000 pictures, killed twenty times: the same end, and nothing done twice."""
+"""A crawl that is killed again and again: the same end, and nothing done twice."""
 
 import random
 import subprocess
@@ -12,29 +12,28 @@ from loopback import BY, Answer, Site, kept, ordered, sitemap
 from PIL import Image
 from skimage import data
 from sqlalchemy import create_engine, text
+from thorough import thorough
 
 from crawlers.order import CrawlOrder, CrawlSummary
 from crawlers.sources.gallery import GalleryStart
 from mirrorset.records import Record
 
-PAGES, PICTURES_A_PAGE, KILLS = 200, 10, 20
-PICTURES = PAGES * PICTURES_A_PAGE
+PICTURES_A_PAGE = 10
 SIDE_PX = 64
 # Entries that one process takes of one host: four for each connection (crawlers/spider.py).
 MOST_UNDER_WAY = 16
 
 
-@pytest.fixture
-def gallery(site: Site) -> Site:
+def fill(site: Site, pages: int) -> None:
     """Pages of ten pictures each; every tenth page has one without a licence and a broken one."""
     astronaut = Image.fromarray(data.astronaut())
-    for n in range(PICTURES):
+    for n in range(pages * PICTURES_A_PAGE):
         left, top = n % 448, n * 7 % 448
         out = BytesIO()
         astronaut.crop((left, top, left + SIDE_PX, top + SIDE_PX)).save(out, "JPEG", quality=60)
         content = out.getvalue() + b"\0" * (n // 448)
         site.answers[f"/i/{n}.jpg"] = Answer(content[:-300] if n % 100 == 50 else content)
-    for page in range(PAGES):
+    for page in range(pages):
         figures = "".join(
             f'<figure><img src="/i/{n}.jpg">'
             + ("" if n % 100 == 10 else f'<a rel="license" href="{BY}">CC BY</a>')
@@ -42,8 +41,7 @@ def gallery(site: Site) -> Site:
             for n in range(page * PICTURES_A_PAGE, (page + 1) * PICTURES_A_PAGE)
         )
         site.answers[f"/p/{page}.html"] = Answer(f"<html>{figures}</html>".encode())
-    site.answers["/sitemap.xml"] = sitemap(site, [f"/p/{page}.html" for page in range(PAGES)])
-    return site
+    site.answers["/sitemap.xml"] = sitemap(site, [f"/p/{page}.html" for page in range(pages)])
 
 
 def the_order(folder: Path, site: Site) -> CrawlOrder:
@@ -99,27 +97,32 @@ def blobs(order: CrawlOrder) -> dict[str, bytes]:
     }
 
 
-def test_twenty_kills_leave_what_an_undisturbed_run_leaves(gallery: Site, tmp_path: Path) -> None:
-    undisturbed = the_order(tmp_path / "undisturbed", gallery)
+@pytest.mark.parametrize(("pages", "kills"), [(50, 5), *thorough((200, 20))])
+def test_many_kills_leave_what_an_undisturbed_run_leaves(
+    site: Site, tmp_path: Path, pages: int, kills: int
+) -> None:
+    fill(site, pages)
+    pictures = pages * PICTURES_A_PAGE
+    undisturbed = the_order(tmp_path / "undisturbed", site)
     whole = finished(undisturbed)
-    asked_once = len(gallery.log)
-    gallery.forget()
+    asked_once = len(site.log)
+    site.forget()
 
     chance = random.Random(3)
-    order = the_order(tmp_path / "killed", gallery)
+    order = the_order(tmp_path / "killed", site)
     under_way: list[set[str]] = []
-    for _ in range(KILLS):
+    for _ in range(kills):
         # Each process asks for the host's rules, and by HEAD, before anything else.
-        requests = 4 + chance.randint(1, 2 * PICTURES // KILLS - 40)
-        under_way.append(killed_after(requests, order, gallery))
+        requests = 4 + chance.randint(1, 2 * pictures // kills - 40)
+        under_way.append(killed_after(requests, order, site))
     assert finished(order) == whole
-    assert whole.found == PICTURES
-    assert whole.stored > PICTURES * 0.9
+    assert whole.found == pictures
+    assert whole.stored > pictures * 0.9
 
     assert facts(order) == facts(undisturbed)
     assert blobs(order) == blobs(undisturbed)
     assert all(len(unsettled) <= MOST_UNDER_WAY for unsettled in under_way)
-    for path in gallery.answers:
-        repeats = gallery.gets(path) - 1
+    for path in site.answers:
+        repeats = site.gets(path) - 1
         assert repeats <= sum(path in unsettled for unsettled in under_way), path
-    assert len(gallery.log) <= asked_once + sum(map(len, under_way)) + KILLS * 5
+    assert len(site.log) <= asked_once + sum(map(len, under_way)) + kills * 5

@@ -195,7 +195,11 @@ def at_the_end_of_the_task(method: str, path: str, _made: int) -> bool:
 
 @pytest.mark.parametrize(
     "is_it",
-    [at_the_end_of_the_task, *thorough(*(at_number(number) for number in range(1, 13)))],
+    [
+        at_the_end_of_the_task,
+        at_number(8),
+        *thorough(*(at_number(number) for number in range(1, 13) if number != 8)),
+    ],
 )
 def test_killed_while_the_task_is_made_anew_there_is_one_in_the_end(
     office: Office, root: Path, is_it: Callable[[str, str, int], bool]

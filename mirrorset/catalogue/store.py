@@ -163,7 +163,7 @@ class Catalogue:
         if step is not None:
             query = query.where(rejected.c.step == step)
         with self.reading() as connection:
-            return Counter(dict(iter(connection.execute(query))))
+            return Counter(dict(row._tuple() for row in connection.execute(query)))
 
     def failed(self, check: str) -> set[str]:
         """Ids of the images that one check has failed."""

@@ -34,7 +34,7 @@ from curation.close_pairs import Words, close_pairs
 from curation.group import GroupParams, join_copies
 from curation.hashes import words
 from curation.likeness import Pixels
-from curation.near_duplicates import Hashed, hash_image, near_duplicates
+from curation.near_duplicates import HashColumns, Hashed, hash_image, near_duplicates
 from mirrorset.pixels import decode, phash
 from mirrorset.settings import Settings
 
@@ -110,7 +110,9 @@ def _groups(pictures: Sequence[Picture]) -> tuple[dict[str, Any], list[Hashed]]:
         return Pixels(decode(picture.path.read_bytes()), picture.faces)
 
     began = time.perf_counter()
-    close = list(near_duplicates(hashed, params.face_radius_bits, params.frame_radius_bits))
+    close = list(
+        near_duplicates(HashColumns(hashed), params.face_radius_bits, params.frame_radius_bits)
+    )
     searched_s = time.perf_counter() - began
     by_hash, _ = join_copies(close, pixels, min_likeness=-1)
     began = time.perf_counter()

@@ -8,10 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from curation.coverage import COUNTED_TAGS, Cell, cell_of
 from curation.records import Attribution
 from faces.schema import load_schema
 from faces.slices import Slice, selfie_slice_of
+from mirrorset.columns import KeyColumn
 from mirrorset.files import write_text
 from mirrorset.records import Annotation, DatasetItem, Licence, ModelRef, Sighting, Split
 from mirrorset.spreadsheets import disarmed
@@ -31,7 +35,7 @@ _ATTRIBUTION = (
 
 
 class Tally:
-    """Counts over the items of a release; nothing of a single image stays in it."""
+    """Counts over the items of a release. What stays of a single image is a key of its group."""
 
     def __init__(self) -> None:
         self.splits: Counter[Split] = Counter(dict.fromkeys(get_args(Split), 0))
@@ -51,7 +55,7 @@ class Tally:
         self.masks: set[str] = set()
         self.attributes: dict[str, set[str]] = defaultdict(set)
         self.tags: dict[str, set[str]] = defaultdict(set)
-        self._group_ids: set[str] = set()
+        self._group_ids = KeyColumn()
         self._seen = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
         self._last_made = datetime.min.replace(tzinfo=UTC)
 
@@ -63,7 +67,16 @@ class Tally:
     @property
     def groups(self) -> int:
         """How many groups of near-duplicates they belong to."""
-        return len(self._group_ids)
+        return len(self._group_sizes)
+
+    @property
+    def largest_group(self) -> int:
+        """How many items the largest group has."""
+        return int(max(self._group_sizes, default=0))
+
+    @property
+    def _group_sizes(self) -> NDArray[np.int64]:
+        return np.unique(self._group_ids.array(), return_counts=True)[1]
 
     @property
     def collected(self) -> tuple[datetime, datetime]:
@@ -89,7 +102,7 @@ class Tally:
             self.series_left += 1
         self.sources[attribution.sighting.source] += 1
         self.licences[_licence(attribution.sighting.licence)] += 1
-        self._group_ids.add(item.group_id)
+        self._group_ids.append(item.group_id)
         seen_at = attribution.sighting.seen_at
         self._seen = min(self._seen[0], seen_at), max(self._seen[1], seen_at)
         self._last_made = max(self._last_made, item.annotation.made_at)

@@ -1,19 +1,21 @@
 """Groups: images that must never lie on both sides of a split, of one picture or one person."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import groupby, islice
+from operator import itemgetter
 from os import cpu_count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from curation.likeness import Pixels
-from curation.near_duplicates import Close, Hashed, hash_image, near_duplicates
+from curation.near_duplicates import Close, HashColumns, Hashed, hash_image, near_duplicates
 from curation.people import Floats32, people
 from curation.records import GroupMember, Selected
 from curation.snapshot import (
@@ -26,7 +28,8 @@ from faces.identity import FaceEmbedder, IdentityParams
 from faces.schema import load_schema
 from mirrorset.authors import shown_author
 from mirrorset.blobs import BlobStore
-from mirrorset.files import read_parts, write_parts
+from mirrorset.columns import IdColumn, Ids, KeyColumn, hex_ids, run_starts
+from mirrorset.files import part_file, read_records, write_parts
 from mirrorset.pixels import decode
 from mirrorset.records import Face, Record
 
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from scipy.cluster.hierarchy import DisjointSet
 
 FivePoints = NDArray[np.float64]  # (5, 2) px, schema face5
+Pairs = NDArray[np.int64]  # (P, 2) indices of images
+_LOOKED_AT_AT_ONCE = 512
 _REMEMBERED = 256  # pictures decoded to be looked at, of which many have several neighbours
 
 
@@ -86,76 +91,178 @@ def group(
     memory: counts and groups are all that leaves it.
     """
     embedder = FaceEmbedder(models, params.identity) if params.identity else None
-    selected = {record.image.image_id for record in read_parts(work / "selected", Selected)}
-    ledger = read_ledger(snapshot)
-    parts: list[int] = []
-    image_ids: list[str] = []
-    points: list[list[FivePoints]] = []
-    phashes: list[str] = []
-    labels: list[set[tuple[str, str, str]]] = []
-    for part, candidate in numbered_candidates(snapshot):
-        image_id = candidate.image.image_id
-        if image_id in selected or (image_id in ledger and blobs.has(image_id)):
-            parts.append(part)
-            image_ids.append(image_id)
-            points.append(comparable(_faces(candidate), params))
-            phashes.append(candidate.image.phash)
-            labels.append(_labels(candidate))
+    images = _Images()
+    labels = _Labels()
+    hashed = HashColumns()
+    vectors: list[Floats32] = []
 
-    def looked_at(index: int) -> tuple[Hashed, Floats32 | None]:
-        rgb = decode(blobs.get(image_ids[index]))
-        vectors = embedder.embed(rgb, points[index]) if embedder else None
-        return hash_image(rgb, phashes[index], points[index]), vectors
+    def looked_at(subject: _Subject) -> tuple[Hashed, Floats32 | None]:
+        rgb = decode(blobs.get(subject.image_id))
+        own = embedder.embed(rgb, subject.points) if embedder else None
+        return hash_image(rgb, subject.phash, subject.points), own
 
     # Decoders, networks and array operations run outside of Python's lock.
     with ThreadPoolExecutor(cpu_count() or 1) as pool:
-        looks = list(pool.map(looked_at, range(len(image_ids))))
-    hashed = [hashes for hashes, _ in looks]
+        subjects = _subjects(snapshot, work, blobs, params)
+        while batch := list(islice(subjects, _LOOKED_AT_AT_ONCE)):
+            for subject, (hashes, own) in zip(batch, pool.map(looked_at, batch), strict=True):
+                labels.add(len(images), subject.labels)
+                images.append(subject)
+                hashed.append(hashes)
+                if own is not None:
+                    vectors.append(own)
 
     @lru_cache(maxsize=_REMEMBERED)
     def pixels(index: int) -> Pixels:
-        return Pixels(decode(blobs.get(image_ids[index])), points[index])
+        return Pixels(decode(blobs.get(images.image_id(index))), images.points(index))
 
     close = near_duplicates(hashed, params.face_radius_bits, params.frame_radius_bits)
-    sets, strangers = join_copies(close, pixels, params.min_likeness)
-    oversized = [members for members in sets.subsets() if len(members) > params.max_images]
-    for i in range(len(image_ids)):
-        sets.add(i)
-    _join(sets, _sharing_a_label(labels))
+    copies, strangers = join_copies(close, pixels, params.min_likeness)
+    del hashed
+    oversized = [members for members in copies.subsets() if len(members) > params.max_images]
     joined = look_alikes = 0
+    pairs = [_pairs(copies), labels.pairs()]
+    components = _components(len(images), pairs)
     if params.identity:
-        vectors = [vectors for _, vectors in looks if vectors is not None]
         by_person, look_alikes = _by_person(vectors, params.identity)
         vectors.clear()
-        looks.clear()
         oversized += [
             members for members in by_person.subsets() if len(members) > params.identity.max_images
         ]
-        before = sets.n_subsets
-        _join(sets, ((min(members), i) for members in by_person.subsets() for i in members))
-        joined = before - sets.n_subsets
+        before = _count(components)
+        components = _components(len(images), [*pairs, _pairs(by_person)])
+        joined = before - _count(components)
     is_oversized = {i for members in oversized for i in members}
 
-    keys = dict(enumerate(image_ids))
-    for members in sets.subsets():
-        keys |= dict.fromkeys(members, min(image_ids[i] for i in members))
+    ids = images.ids()
     write_parts(
         work / "groups",
         (
-            (parts[i], GroupMember(image_id=image_id, key=keys[i], is_oversized=i in is_oversized))
-            for i, image_id in enumerate(image_ids)
+            (part, GroupMember(image_id=image_id, key=key, is_oversized=i in is_oversized))
+            for i, (part, image_id, key) in enumerate(
+                zip(images.parts, hex_ids(ids), hex_ids(_keys(ids, components)), strict=True)
+            )
         ),
     )
-    sizes = Counter(keys.values())
     return GroupCounts(
-        images=len(image_ids),
-        groups=len(sizes),
-        largest=max(sizes.values(), default=0),
+        images=len(images),
+        groups=_count(components),
+        largest=int(np.bincount(components).max(initial=0)),
         oversized=len(oversized),
         strangers=strangers,
         joined=joined,
         look_alikes=look_alikes,
     )
+
+
+class _Subject(NamedTuple):
+    """An image that is compared. labels: whom it shows, as far as its sources say."""
+
+    part: int
+    image_id: str
+    phash: str
+    points: list[FivePoints]
+    labels: set[tuple[str, str, str]]
+
+
+def _subjects(
+    snapshot: Path, work: Path, blobs: BlobStore, params: GroupParams
+) -> Iterator[_Subject]:
+    """The selected images, and those that the ledger already holds."""
+    for part, candidates in groupby(numbered_candidates(snapshot), key=itemgetter(0)):
+        ledger = read_ledger(snapshot, part)
+        selected = _selected_ids(work / "selected" / part_file(part))
+        for _, candidate in candidates:
+            image_id = candidate.image.image_id
+            if image_id in selected or (image_id in ledger and blobs.has(image_id)):
+                points = comparable(_faces(candidate), params)
+                phash = candidate.image.phash
+                yield _Subject(part, image_id, phash, points, _labels(candidate))
+
+
+def _selected_ids(part: Path) -> set[str]:
+    if not part.exists():
+        return set()
+    return {record.image.image_id for record in read_records(part, Selected)}
+
+
+class _Images:
+    """The images that are compared, packed: 40 bytes of each, and 80 of each face."""
+
+    def __init__(self) -> None:
+        self.parts = array("i")
+        self._ids = IdColumn()
+        self._points = bytearray()
+        self._ends = array("q", [0])
+
+    def append(self, subject: _Subject) -> None:
+        self.parts.append(subject.part)
+        self._ids.append(subject.image_id)
+        for five in subject.points:
+            self._points += np.asarray(five, dtype=np.float64).tobytes()
+        self._ends.append(len(self._points))
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def ids(self) -> Ids:
+        return self._ids.array()
+
+    def image_id(self, index: int) -> str:
+        return next(hex_ids(self.ids()[index : index + 1]))
+
+    def points(self, index: int) -> list[FivePoints]:
+        packed = self._points[self._ends[index] : self._ends[index + 1]]
+        return list(np.frombuffer(packed, dtype=np.float64).reshape(-1, 5, 2))
+
+
+class _Labels:
+    """Whom images show, as far as their sources say."""
+
+    def __init__(self) -> None:
+        self._owners = array("q")
+        self._keys = KeyColumn()
+
+    def add(self, index: int, labels: set[tuple[str, str, str]]) -> None:
+        for label in labels:
+            self._owners.append(index)
+            self._keys.append(label)
+
+    def pairs(self) -> Pairs:
+        """Pairs (P, 2) of images that share a label, which join all that do."""
+        keys, owners = self._keys.array(), np.array(self._owners, dtype=np.int64)
+        order = np.lexsort((owners, keys))
+        starts = run_starts(keys[order])
+        firsts = np.repeat(order[starts], np.diff(starts, append=len(order)))
+        return np.column_stack([owners[firsts], owners[order]])
+
+
+def _pairs(sets: "DisjointSet") -> Pairs:
+    """Pairs that join what is in one set."""
+    joined = [(min(members), i) for members in sets.subsets() for i in members]
+    return np.array(joined, dtype=np.int64).reshape(-1, 2)
+
+
+def _components(count: int, pairs: Sequence[Pairs]) -> NDArray[np.int64]:
+    """Of each image the number (count,) of its component, where these pairs are joined."""
+    # Whoever reads params needs no SciPy.
+    from scipy.sparse import coo_array  # noqa: PLC0415
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
+    ends = np.concatenate(pairs)
+    graph = coo_array((np.ones(len(ends), dtype=np.bool_), ends.T), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def _keys(ids: Ids, components: NDArray[np.int64]) -> Ids:
+    """Of each image the smallest of the ids of its component."""
+    order = np.lexsort((ids, components))
+    starts = run_starts(components[order])
+    return ids[order[starts]][components]
+
+
+def _count(components: NDArray[np.int64]) -> int:
+    return int(components.max(initial=-1)) + 1
 
 
 def comparable(faces: Iterable[Face], params: GroupParams) -> list[FivePoints]:
@@ -205,20 +312,9 @@ def _by_person(vectors: list[Floats32], params: IdentityParams) -> tuple["Disjoi
     if len(owners):
         found = people(np.concatenate([one for one in vectors if len(one)]), params.threshold)
         look_alikes = found.look_alikes
-        _join(by_person, zip(owners[found.firsts].tolist(), owners.tolist(), strict=True))
+        for first, own in zip(owners[found.firsts].tolist(), owners.tolist(), strict=True):
+            by_person.merge(first, own)
     return by_person, look_alikes
-
-
-def _join(sets: "DisjointSet", pairs: Iterable[tuple[int, int]]) -> None:
-    for first, second in pairs:
-        sets.merge(first, second)
-
-
-def _sharing_a_label(labels: list[set[tuple[str, str, str]]]) -> Iterator[tuple[int, int]]:
-    first: dict[tuple[str, str, str], int] = {}
-    for i, own in enumerate(labels):
-        for label in own:
-            yield first.setdefault(label, i), i
 
 
 def _labels(candidate: Candidate) -> set[tuple[str, str, str]]:

@@ -1,15 +1,21 @@
 """Leakage: what lies in two splits of a release, so that a model is measured on what it learnt."""
 
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable
 from itertools import combinations
 from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from curation.records import GroupMember
 from mirrorset.authors import shown_author
+from mirrorset.columns import IdColumn, Ids, KeyColumn, Keys, in_several, run_starts
 from mirrorset.errors import GateError
 from mirrorset.files import read_parts
 from mirrorset.records import DatasetItem, Record, Sighting, Split
+
+_SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 class Leakage(Record):
@@ -33,31 +39,26 @@ def leakage(snapshot: Path, work: Path) -> Leakage:
     It is counted from what was found of the images, not from how they were placed: a fault in
     placing them is seen.
     """
-    split_of: dict[str, Split] = {}
-    groups: list[tuple[Hashable, Split]] = []
+    ids, groups, splits = IdColumn(), KeyColumn(), bytearray()
     for item in read_parts(work / "items", DatasetItem):
-        split_of[item.image_id] = item.split
-        groups.append((item.group_id, item.split))
+        ids.append(item.image_id)
+        groups.append(item.group_id)
+        splits.append(_SPLITS.index(item.split))
+    placed = _Placed(ids.array(), np.frombuffer(splits, dtype=np.uint8))
 
-    copies: defaultdict[str, Counter[Split]] = defaultdict(Counter)
+    copies, authors, subjects = _Found(), _Found(), _Found()
     for member in read_parts(work / "groups", GroupMember):
-        if member.image_id in split_of:
-            copies[member.key][split_of[member.image_id]] += 1
-
-    authors: list[tuple[Hashable, Split]] = []
-    subjects: list[tuple[Hashable, Split]] = []
+        copies.add(member.image_id, member.key)
     for seen in read_parts(snapshot / "sightings", Sighting):
-        if seen.image_id not in split_of:
-            continue
-        split = split_of[seen.image_id]
         if author := shown_author(seen):
-            authors.append(((seen.source, author), split))
-        subjects += (((seen.source, subject), split) for subject in seen.subject_ids)
+            authors.add(seen.image_id, (seen.source, author))
+        for subject in seen.subject_ids:
+            subjects.add(seen.image_id, (seen.source, subject))
     return Leakage(
-        near_duplicate_pairs=sum(map(_pairs_across, copies.values())),
-        groups=_across(groups),
-        authors=_across(authors),
-        subjects=_across(subjects),
+        near_duplicate_pairs=_pairs_across(*placed.of(copies)),
+        groups=in_several(groups.array(), placed.splits),
+        authors=in_several(*placed.of(authors)),
+        subjects=in_several(*placed.of(subjects)),
     )
 
 
@@ -73,13 +74,44 @@ def refuse(found: Leakage) -> None:
         )
 
 
-def _pairs_across(sizes: Mapping[Split, int]) -> int:
-    return sum(a * b for a, b in combinations(sizes.values(), 2))
+class _Found:
+    """What was found of images: a key each, some 50 bytes."""
+
+    def __init__(self) -> None:
+        self.ids = IdColumn()
+        self.keys = KeyColumn()
+
+    def add(self, image_id: str, key: Hashable) -> None:
+        self.ids.append(image_id)
+        self.keys.append(key)
 
 
-def _across(placed: Iterable[tuple[Hashable, Split]]) -> int:
-    """How many of what was placed lie in more than one split."""
-    splits: defaultdict[Hashable, set[Split]] = defaultdict(set)
-    for one, split in placed:
-        splits[one].add(split)
-    return sum(len(found) > 1 for found in splits.values())
+class _Placed:
+    """Where images lie: their splits (N,) in the order of their ids."""
+
+    def __init__(self, ids: Ids, splits: NDArray[np.uint8]) -> None:
+        self.splits = splits
+        self._order = np.argsort(ids)
+        self._ids = ids[self._order]
+
+    def of(self, found: _Found) -> tuple[Keys, NDArray[np.uint8]]:
+        """The keys found of images that are placed, and the splits of these."""
+        ids = found.ids.array()
+        at = np.searchsorted(self._ids, ids).clip(max=max(len(self._ids) - 1, 0))
+        if not len(self._ids):
+            return found.keys.array()[:0], self.splits
+        is_placed = self._ids[at] == ids
+        return found.keys.array()[is_placed], self.splits[self._order[at[is_placed]]]
+
+
+def _pairs_across(keys: Keys, splits: NDArray[np.uint8]) -> int:
+    """Pairs with the same key in different splits."""
+    order = np.argsort(keys, kind="stable")
+    starts = run_starts(keys[order])
+    if not len(starts):
+        return 0
+    sizes = [
+        np.add.reduceat((splits[order] == split).astype(np.int64), starts)
+        for split in range(len(_SPLITS))
+    ]
+    return sum(int((a * b).sum()) for a, b in combinations(sizes, 2))

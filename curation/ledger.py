@@ -2,18 +2,24 @@
 
 import hashlib
 import hmac
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Set
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from itertools import islice
+from typing import NamedTuple, Protocol, get_args
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from curation.records import GroupMember
+from mirrorset.columns import IdColumn, TextColumn, hex_ids, position, runs
 from mirrorset.records import LedgerEntry, Reason, Record, Rejected, Split
 
 # Where groups of several splits merge, the images of the first of these stay: what a model was
 # trained on is easily replaced, what it was measured on is not.
 _KEEPS_FIRST: tuple[Split, ...] = ("test", "val", "train")
+_SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 class LedgerParams(Record):
@@ -37,49 +43,116 @@ class LedgerParams(Record):
         return self
 
 
+class Placed(Protocol):
+    """What placing new images asks of those that have a place, such as a `LedgerEntry`."""
+
+    @property
+    def group_id(self) -> str:
+        """What belongs together shares it."""
+
+    @property
+    def split(self) -> Split:
+        """Where all of the group lies."""
+
+    @property
+    def image_shard(self) -> int:
+        """Number of the file that holds the image."""
+
+
+class Place(NamedTuple):
+    """One image's in `Places`."""
+
+    group_id: str
+    split: Split
+    image_shard: int
+
+
+class Places(Mapping[str, Place]):
+    """The places of a ledger by image_id, packed: some 60 bytes each."""
+
+    def __init__(self, entries: Iterable[LedgerEntry]) -> None:
+        ids, group_ids = IdColumn(), TextColumn()
+        splits, shards = bytearray(), array("i")
+        for entry in entries:
+            ids.append(entry.image_id)
+            group_ids.append(entry.group_id)
+            splits.append(_SPLITS.index(entry.split))
+            shards.append(entry.image_shard)
+        order = np.argsort(ids.array())
+        self._ids = ids.array()[order]
+        self._group_ids = group_ids.array()[order]
+        self._splits = np.frombuffer(splits, dtype=np.uint8)[order]
+        self._shards = np.array(shards)[order]
+
+    def __getitem__(self, image_id: str) -> Place:
+        place = position(self._ids, image_id)
+        if place is None:
+            raise KeyError(image_id)
+        return Place(
+            self._group_ids[place].decode(),
+            _SPLITS[self._splits[place]],
+            int(self._shards[place]),
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return hex_ids(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+
 def mint(
-    groups: Iterable[GroupMember],
-    ledger: Mapping[str, LedgerEntry],
-    params: LedgerParams,
-    at: datetime,
-) -> tuple[list[LedgerEntry], list[Rejected]]:
+    groups: Iterable[GroupMember], ledger: Mapping[str, Placed], params: LedgerParams, at: datetime
+) -> tuple[Iterator[LedgerEntry], list[Rejected]]:
     """Entries for the images of `groups` that `ledger` (by image_id) lacks, in order of image_id.
 
     An image near an existing group joins it; near several, the one with the smallest group_id.
     New images fill new shards after the last existing one. The same input mints the same ids and
     splits, so a run that was killed is simply repeated. What `kept_out` names is rejected and gets
-    no entry.
+    no entry. Memory holds some 130 bytes of an image besides the ledger.
     """
-    components, oversized = _components(groups)
-    rejected = _kept_out(components, oversized, ledger)
+    components = _Components(groups)
+    rejected = _kept_out(components, ledger)
     waiting = {record.item_id for record in rejected}
-    homes: dict[str, tuple[str, Split]] = {}
-    for members in components:
+    ids, group_ids, splits = IdColumn(), TextColumn(), bytearray()
+    for members, _ in components:
         known = [ledger[image_id] for image_id in members if image_id in ledger]
+        if len(known) == len(members):
+            continue
         if known:
             oldest = min(known, key=lambda entry: entry.group_id)
-            home = oldest.group_id, oldest.split
+            group_id, split = oldest.group_id, oldest.split
         else:
             group_id = _group_id(members[0], params.seed)
-            home = group_id, _split(group_id, params)
-        placed = (new for new in members if new not in ledger and new not in waiting)
-        homes |= dict.fromkeys(placed, home)
+            split = _split(group_id, params)
+        for new in members:
+            if new not in ledger and new not in waiting:
+                ids.append(new)
+                group_ids.append(group_id)
+                splits.append(_SPLITS.index(split))
 
     next_shard = 1 + max((entry.image_shard for entry in ledger.values()), default=-1)
-    entries = [
+    order = np.argsort(ids.array())
+    minted = zip(
+        hex_ids(ids.array()[order]),
+        group_ids.array()[order],
+        np.frombuffer(splits, dtype=np.uint8)[order],
+        strict=True,
+    )
+    entries = (
         LedgerEntry(
             image_id=image_id,
-            group_id=homes[image_id][0],
-            split=homes[image_id][1],
-            image_shard=next_shard + position // params.images_per_shard,
+            group_id=group_id.decode(),
+            split=_SPLITS[split],
+            image_shard=next_shard + number // params.images_per_shard,
             minted_at=at,
         )
-        for position, image_id in enumerate(sorted(homes))
-    ]
+        for number, (image_id, group_id, split) in enumerate(minted)
+    )
     return entries, rejected
 
 
-def kept_out(groups: Iterable[GroupMember], ledger: Mapping[str, LedgerEntry]) -> list[Rejected]:
+def kept_out(groups: Iterable[GroupMember], ledger: Mapping[str, Placed]) -> list[Rejected]:
     """The images of `groups` that no release may hold, in order of image_id, and why.
 
     SPLIT_CONFLICT: where images of different splits turn out to belong together (near-duplicates,
@@ -88,26 +161,33 @@ def kept_out(groups: Iterable[GroupMember], ledger: Mapping[str, LedgerEntry]) -
     OVERSIZED_GROUP: a new image is near so many that these cannot all be copies of one picture, or
     pictures of one person.
     """
-    return _kept_out(*_components(groups), ledger)
+    return _kept_out(_Components(groups), ledger)
 
 
-def _components(groups: Iterable[GroupMember]) -> tuple[list[list[str]], set[str]]:
-    """Sorted image ids by component, in order of their keys; and those of oversized groups."""
-    components: dict[str, list[str]] = defaultdict(list)
-    oversized = set()
-    for member in groups:
-        components[member.key].append(member.image_id)
-        if member.is_oversized:
-            oversized.add(member.image_id)
-    return [sorted(components[key]) for key in sorted(components)], oversized
+class _Components:
+    """Sorted image ids by component, in order of their keys; and which of them are oversized."""
+
+    def __init__(self, groups: Iterable[GroupMember]) -> None:
+        ids, keys, oversized = IdColumn(), IdColumn(), bytearray()
+        for member in groups:
+            ids.append(member.image_id)
+            keys.append(member.key)
+            oversized.append(member.is_oversized)
+        order = np.lexsort((ids.array(), keys.array()))
+        self._ids, self._keys = ids.array()[order], keys.array()[order]
+        self._oversized = np.frombuffer(oversized, dtype=np.bool_)[order]
+
+    def __iter__(self) -> Iterator[tuple[list[str], NDArray[np.bool_]]]:
+        ids = hex_ids(self._ids)
+        for start, end in runs(self._keys):
+            yield list(islice(ids, end - start)), self._oversized[start:end]
 
 
-def _kept_out(
-    components: Iterable[list[str]], oversized: Set[str], ledger: Mapping[str, LedgerEntry]
-) -> list[Rejected]:
+def _kept_out(components: _Components, ledger: Mapping[str, Placed]) -> list[Rejected]:
     rejected = []
-    for members in components:
-        new = [image_id for image_id in members if image_id not in ledger]
+    for members, oversized in components:
+        if len(members) == 1 and not oversized[0]:
+            continue
         splits = {ledger[image_id].split for image_id in members if image_id in ledger}
         if len(splits) > 1:
             kept = next(split for split in _KEEPS_FIRST if split in splits)
@@ -119,14 +199,14 @@ def _kept_out(
             ]
         else:
             detail = (
-                f"One of {sum(image_id in oversized for image_id in members)} images that are "
+                f"One of {oversized.sum()} images that are "
                 "near-duplicates of one another or show one person: look at them, then drop them "
                 "or raise max_images in the section group of params.yaml."
             )
             rejected += [
                 _rejected(image_id, Reason.OVERSIZED_GROUP, detail)
-                for image_id in new
-                if image_id in oversized
+                for image_id, is_oversized in zip(members, oversized, strict=True)
+                if is_oversized and image_id not in ledger
             ]
     return sorted(rejected, key=lambda record: record.item_id)
 

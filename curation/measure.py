@@ -27,21 +27,19 @@ def measure(snapshot: Path, work: Path, data: Path) -> None:
     `faces.slices.suppressed`) is absent.
     """
     tally = Tally()
-    group_sizes: Counter[str] = Counter()
     for item, attribution in zip(
         read_parts(work / "items", DatasetItem),
         read_parts(work / "attributions", Attribution),
         strict=True,
     ):
         tally.add(item, attribution)
-        group_sizes[item.group_id] += 1
     reasons = Counter(rejected.reason.value for rejected in _all_rejected(snapshot, work))
     cells = suppressed(tally.slices, GRID)
     selfies = suppressed(tally.selfies, SELFIES)
 
     metrics = {
         "images": {"all": tally.images} | {str(split): n for split, n in tally.splits.items()},
-        "groups": {"all": tally.groups, "largest": max(group_sizes.values(), default=0)},
+        "groups": {"all": tally.groups, "largest": tally.largest_group},
         "leakage": leakage(snapshot, work).model_dump(),
         "test_series": tally.series_left,
         "unreviewed_share": round(tally.unreviewed.total() / max(tally.images, 1), 4),

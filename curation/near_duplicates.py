@@ -1,6 +1,7 @@
 """Images whose hashes are so close that one may be a copy of the other."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -52,30 +53,68 @@ def hash_image(
     )
 
 
+class HashColumns:
+    """The hashes of many images, packed: 40 bytes of each, and 136 of each face."""
+
+    def __init__(self, hashed: Iterable[Hashed] = ()) -> None:
+        self._images = 0
+        self._owners = array("q")
+        self._faces, self._mirrored_faces = bytearray(), bytearray()
+        self._frames, self._mirrored_frames, self._turned = bytearray(), bytearray(), bytearray()
+        for one in hashed:
+            self.append(one)
+
+    def append(self, image: Hashed) -> None:
+        """Add the hashes of the next image."""
+        for direct, mirrored in image.faces:
+            self._owners.append(self._images)
+            self._faces += direct.tobytes()
+            self._mirrored_faces += mirrored.tobytes()
+        self._frames += image.frame.tobytes()
+        self._mirrored_frames += image.mirrored_frame.tobytes()
+        for turned in image.turned_frames:
+            self._turned += turned.tobytes()
+        self._images += 1
+
+    @property
+    def faces(self) -> "_Hashes":
+        """Of faces (N, 8), and of their mirror images."""
+        owners = np.array(self._owners, dtype=np.int64)
+        return _Hashes.of(_words(self._faces, 8), owners, _words(self._mirrored_faces, 8), owners)
+
+    @property
+    def frames(self) -> "_Hashes":
+        """Of frames (N, 1), and of their mirror images."""
+        owners = np.arange(self._images)
+        return _Hashes.of(_words(self._frames, 1), owners, _words(self._mirrored_frames, 1), owners)
+
+    @property
+    def turned_frames(self) -> "_Hashes":
+        """Of frames (N, 1), and of each turned by 90, 180 and 270°."""
+        owners = np.arange(self._images)
+        return _Hashes.of(
+            _words(self._frames, 1), owners, _words(self._turned, 1), np.repeat(owners, 3)
+        )
+
+
+def _words(packed: bytearray, width: int) -> Words:
+    return np.frombuffer(packed, dtype=np.uint64).reshape(-1, width)
+
+
 def near_duplicates(
-    hashed: Sequence[Hashed], face_radius_bits: int, frame_radius_bits: int
+    hashed: HashColumns, face_radius_bits: int, frame_radius_bits: int
 ) -> Iterator[Close]:
     """Pairs of images, by their indices in `hashed`, with close hashes; some come more than once.
 
     A face, aligned, looks the same after a crop, and a frame under a watermark or another light.
     """
-    faces = [(owner, face) for owner, image in enumerate(hashed) for face in image.faces]
-    rows = _Hashes.of(
-        [(owner, direct) for owner, (direct, _) in faces],
-        [(owner, mirrored) for owner, (_, mirrored) in faces],
-    )
-    yield from rows.close("face", face_radius_bits, rows.is_one_upright)
-
-    upright = [(owner, image.frame) for owner, image in enumerate(hashed)]
-    frames = _Hashes.of(
-        upright, [(owner, image.mirrored_frame) for owner, image in enumerate(hashed)]
-    )
+    faces = hashed.faces
+    yield from faces.close("face", face_radius_bits, faces.is_one_upright)
+    del faces
+    frames = hashed.frames
     yield from frames.close("frame", frame_radius_bits, frames.is_one_upright)
-
-    turned = _Hashes.of(
-        upright,
-        [(owner, turn) for owner, image in enumerate(hashed) for turn in image.turned_frames],
-    )
+    del frames
+    turned = hashed.turned_frames
     yield from turned.close(
         "turned", frame_radius_bits, lambda i, j: turned.is_variant[i] ^ turned.is_variant[j]
     )
@@ -89,14 +128,13 @@ class _Hashes(NamedTuple):
     is_variant: NDArray[np.bool_]
 
     @staticmethod
-    def of(
-        upright: Sequence[tuple[int, Words]], variants: Sequence[tuple[int, Words]]
-    ) -> "_Hashes":
-        owned = [*upright, *variants]
-        owners = np.array([owner for owner, _ in owned], dtype=np.int64)
-        rows = [row for _, row in owned]
-        stacked = np.stack(rows) if rows else np.empty((0, 1), dtype=np.uint64)
-        return _Hashes(stacked, owners, np.arange(len(owned)) >= len(upright))
+    def of(upright: Words, owners: Rows, variants: Words, of_variants: Rows) -> "_Hashes":
+        count = len(upright) + len(variants)
+        return _Hashes(
+            np.concatenate([upright, variants]),
+            np.concatenate([owners, of_variants]),
+            np.arange(count) >= len(upright),
+        )
 
     def is_one_upright(self, i: Rows, j: Rows) -> NDArray[np.bool_]:
         """Where not both are variants: two mirror images are as close as what they mirror."""

@@ -1,21 +1,29 @@
 """Select: the images of a snapshot that pass every gate, and why the others do not."""
 
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from curation.gates import SelectParams, first_refusal, subject_of
 from curation.records import Selected
 from curation.snapshot import (
     Candidate,
     numbered_candidates,
-    read_candidates,
     read_ledger,
     read_rejected,
 )
-from mirrorset.files import write_parts, write_records
+from mirrorset.columns import IdColumn, Ids, IdSet, hex_ids, run_starts
+from mirrorset.files import SortedRecords, write_parts
 from mirrorset.records import IntendedUse, Reason, Record, Rejected, Sighting
+
+_is_image_id = re.compile("[0-9a-f]{64}").fullmatch
 
 
 class Counts(Record):
@@ -29,47 +37,57 @@ def select(snapshot: Path, work: Path, intended_use: IntendedUse, params: Select
     """Write selected/ and rejected.jsonl into `work`.
 
     Of several images with the same pixels the one that is in the ledger stays, else the smallest
-    image_id.
+    image_id. Memory holds ids and hashes of the images that pass, some 150 bytes of each.
     """
-    ledger = read_ledger(snapshot)
-    judged_before = {rejected.item_id for rejected in read_rejected(snapshot)}
-    rejected: list[Rejected] = []
-    first_by_pixels: dict[str, tuple[bool, str]] = {}
-    passed: dict[str, str] = {}
-    for candidate in read_candidates(snapshot):
-        image = candidate.image
-        if not candidate.annotations and image.image_id in judged_before:
-            continue
-        outcome = _judge(candidate, intended_use, params)
-        if isinstance(outcome, Rejected):
-            rejected.append(outcome)
-            continue
-        rank = (image.image_id not in ledger, image.image_id)
-        first_by_pixels[image.pixel_hash] = min(rank, first_by_pixels.get(image.pixel_hash, rank))
-        passed[image.image_id] = image.pixel_hash
+    judged_before = IdSet(filter(_is_image_id, (one.item_id for one in read_rejected(snapshot))))
+    rejected, reasons = SortedRecords(), Counter[Reason]()
 
-    kept = {image_id for _, image_id in first_by_pixels.values()}
-    for image_id in passed.keys() - kept:
-        twin = first_by_pixels[passed[image_id]][1]
-        rejected.append(
-            _rejected(image_id, Reason.DUPLICATE_PIXELS, f"Same pixels as image {twin}.")
-        )
-    rejected.sort(key=lambda record: record.item_id)
+    def reject(record: Rejected) -> None:
+        rejected.add(record)
+        reasons[record.reason] += 1
+
+    ids, pixels, is_new = IdColumn(), IdColumn(), bytearray()
+    for part, candidates in groupby(numbered_candidates(snapshot), key=itemgetter(0)):
+        ledger = read_ledger(snapshot, part)
+        for _, candidate in candidates:
+            image = candidate.image
+            if not candidate.annotations and image.image_id in judged_before:
+                continue
+            outcome = _judge(candidate, intended_use, params)
+            if isinstance(outcome, Rejected):
+                reject(outcome)
+                continue
+            ids.append(image.image_id)
+            pixels.append(image.pixel_hash)
+            is_new.append(image.image_id not in ledger)
+
+    twins = _twins(ids.array(), pixels.array(), np.frombuffer(is_new, dtype=np.bool_))
+    for image_id, twin in twins.items():
+        reject(_rejected(image_id, Reason.DUPLICATE_PIXELS, f"Same pixels as image {twin}."))
 
     # A second reading, so that memory holds ids and never all annotations.
-    write_parts(work / "selected", _selected(snapshot, kept, intended_use, params))
-    write_records(work / "rejected.jsonl", rejected)
-    return Counts(
-        kept=len(kept), rejected=dict(sorted(Counter(r.reason for r in rejected).items()))
-    )
+    write_parts(work / "selected", _selected(snapshot, twins, intended_use, params))
+    rejected.write(work / "rejected.jsonl")
+    return Counts(kept=len(is_new) - len(twins), rejected=dict(sorted(reasons.items())))
+
+
+def _twins(ids: Ids, pixels: Ids, is_new: NDArray[np.bool_]) -> dict[str, str]:
+    """Of images with the same pixels all but the first; which that is, by image_id."""
+    order = np.lexsort((ids, is_new, pixels))
+    starts = run_starts(pixels[order])
+    firsts = np.repeat(order[starts], np.diff(starts, append=len(order)))
+    is_twin = np.ones(len(order), dtype=np.bool_)
+    is_twin[starts] = False
+    others = zip(hex_ids(ids[order[is_twin]]), hex_ids(ids[firsts[is_twin]]), strict=True)
+    return dict(others)
 
 
 def _selected(
-    snapshot: Path, kept: set[str], intended_use: IntendedUse, params: SelectParams
+    snapshot: Path, left_out: Container[str], intended_use: IntendedUse, params: SelectParams
 ) -> Iterator[tuple[int, Selected]]:
     for part, candidate in numbered_candidates(snapshot):
         outcome = _judge(candidate, intended_use, params)
-        if isinstance(outcome, Selected) and candidate.image.image_id in kept:
+        if isinstance(outcome, Selected) and candidate.image.image_id not in left_out:
             yield part, outcome
 
 

@@ -5,36 +5,35 @@ was measured on another. A series consists of the test images of the release tha
 image comes to it; one leaves it only by leaving the dataset.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
+from mirrorset.columns import IdSet
 from mirrorset.records import DatasetItem, LedgerEntry
 
 
 def begin_series(
-    name: str, items: Iterable[DatasetItem], ledger: Mapping[str, LedgerEntry]
-) -> list[LedgerEntry]:
-    """The entries of `ledger` (by image_id) that change where the series `name` takes its place.
+    name: str, items: Iterable[DatasetItem], ledger: Callable[[], Iterable[LedgerEntry]]
+) -> Iterator[LedgerEntry]:
+    """The entries of the ledger that change where the series `name` takes its place.
 
     It begins with the test images of `items`, or has those again that it began with if it had ended
     for another. None change where it stands already, or where no item is in the test split.
+
+    ledger: gives all entries each time it is called. Memory holds ids of the test split.
     """
-    if any(entry.test_series == name for entry in ledger.values()):
-        return []
-    members = {
-        image_id: entry.earlier_series[name]
-        for image_id, entry in ledger.items()
-        if name in entry.earlier_series
-    }
-    if not members:
-        joining = {item.image_id for item in items if item.split == "test"}
-        members = dict.fromkeys(joining, len(joining))
-    if not members:
-        return []
-    return [
-        _in_series(entry, name, members.get(image_id))
-        for image_id, entry in sorted(ledger.items())
-        if image_id in members or entry.test_series
-    ]
+    if any(entry.test_series == name for entry in ledger()):
+        return
+    has_been = any(name in entry.earlier_series for entry in ledger())
+    joining = IdSet(() if has_been else (one.image_id for one in items if one.split == "test"))
+    if not has_been and not joining:
+        return
+    for entry in ledger():
+        if name in entry.earlier_series:
+            yield _in_series(entry, name, entry.earlier_series[name])
+        elif entry.image_id in joining:
+            yield _in_series(entry, name, len(joining))
+        elif entry.test_series:
+            yield _in_series(entry, name, None)
 
 
 def _in_series(entry: LedgerEntry, name: str, images: int | None) -> LedgerEntry:

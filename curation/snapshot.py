@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from mirrorset.errors import InputError
-from mirrorset.files import parts_of, read_parts, read_records
+from mirrorset.files import part_file, parts_of, read_records
 from mirrorset.licences import refusal
 from mirrorset.records import (
     Annotation,
@@ -93,9 +93,13 @@ def join(read: Reader) -> Iterator[Candidate]:
         )
 
 
-def read_ledger(snapshot: Path) -> dict[str, LedgerEntry]:
-    """The ledger's entries by image_id."""
-    entries = read_parts(snapshot / "ledger", LedgerEntry)
+def read_ledger(snapshot: Path, part: int) -> dict[str, LedgerEntry]:
+    """The ledger's entries of one part by image_id. Raises InputError where there is no ledger."""
+    folder = snapshot / "ledger"
+    if not folder.is_dir():
+        raise InputError(f"{folder} does not exist: write the snapshot with `mirrorset release`.")
+    path = folder / part_file(part)
+    entries = read_records(path, LedgerEntry) if path.exists() else ()
     return {entry.image_id: entry for entry in entries}
 
 

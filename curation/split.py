@@ -2,25 +2,25 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import numpy as np
 import orjson
 
 from curation.leakage import leakage, refuse
-from curation.ledger import kept_out
+from curation.ledger import Places, kept_out
 from curation.records import Attribution, GroupMember, Selected
 from curation.select import Counts
 from curation.snapshot import read_ledger
+from mirrorset.columns import IdColumn, hex_ids
 from mirrorset.errors import InputError
-from mirrorset.files import parts_of, read_parts, write_parts, write_records
+from mirrorset.files import SortedRecords, parts_of, parts_written, read_parts, read_records
 from mirrorset.records import (
     DatasetItem,
     IntendedUse,
     LedgerEntry,
-    Origin,
     Reason,
     Rejected,
 )
@@ -37,36 +37,44 @@ def split(snapshot: Path, work: Path, *, is_unreviewed: bool) -> Counts:
     Raises InputError where a selected image is not in the snapshot's ledger, GateError where
     anything would leak from one split into another.
     """
-    ledger = read_ledger(snapshot)
+    places = Places(read_parts(snapshot / "ledger", LedgerEntry))
     groups = read_parts(work / "groups", GroupMember)
-    refused = {record.item_id: record for record in kept_out(groups, ledger)}
-    rejected: list[Rejected] = []
-    places: list[_Place] = []
-    for image_id, origin, part, offset in _offsets(work / "selected"):
-        entry = ledger.get(image_id)
-        if image_id in refused:
-            rejected.append(refused[image_id])
-        elif entry is None:
-            raise InputError(
-                f"Image {image_id} is not in {snapshot / 'ledger'}: groups and splits "
-                "are minted by `mirrorset release`, run that."
-            )
-        elif entry.split == "test" and origin == "model" and not is_unreviewed:
-            rejected.append(_unreviewed(image_id))
-        else:
-            places.append(_Place(entry.image_shard, image_id, part, offset))
-    places.sort()
-    write_parts(
-        work / "items", ((place.image_shard, _item(place.read(), ledger)) for place in places)
-    )
-    write_parts(
-        work / "attributions", ((place.image_shard, _attribution(place.read())) for place in places)
-    )
-    rejected.sort(key=lambda record: record.item_id)
-    write_records(work / "conflicts.jsonl", rejected)
+    refused = {record.item_id: record for record in kept_out(groups, places)}
+    del places
+    rejected, reasons = SortedRecords(), Counter[Reason]()
+    kept = 0
+
+    def reject(record: Rejected) -> None:
+        rejected.add(record)
+        reasons[record.reason] += 1
+
+    with (
+        parts_written(work / "items", is_sorting=True) as items,
+        parts_written(work / "attributions", is_sorting=True) as attributions,
+    ):
+        for part in parts_of(work / "selected"):
+            ledger = read_ledger(snapshot, int(part.stem))
+            for selected in read_records(part, Selected):
+                image_id = selected.image.image_id
+                if image_id in refused:
+                    reject(refused[image_id])
+                    continue
+                entry = ledger.get(image_id)
+                if entry is None:
+                    raise InputError(
+                        f"Image {image_id} is not in {snapshot / 'ledger'}: groups and splits "
+                        "are minted by `mirrorset release`, run that."
+                    )
+                is_of_a_model = selected.annotation.origin == "model"
+                if entry.split == "test" and is_of_a_model and not is_unreviewed:
+                    reject(_unreviewed(image_id))
+                    continue
+                kept += 1
+                items.add(entry.image_shard, _item(selected, entry))
+                attributions.add(entry.image_shard, _attribution(selected))
+    rejected.write(work / "conflicts.jsonl")
     refuse(leakage(snapshot, work))
-    reasons = Counter(record.reason for record in rejected)
-    return Counts(kept=len(places), rejected=dict(sorted(reasons.items())))
+    return Counts(kept=kept, rejected=dict(sorted(reasons.items())))
 
 
 def content_digest(
@@ -80,11 +88,17 @@ def content_digest(
     of an address.
     attributions: line for line beside the items.
     """
-    lines = sorted(
-        f"{item.image_id} {hashlib.sha256(_content(item, attribution)).hexdigest()}\n"
-        for item, attribution in zip(items, attributions, strict=True)
-    )
-    return hashlib.sha256("".join([f"{intended_use}\n", *lines]).encode()).hexdigest()
+    ids, contents = IdColumn(), IdColumn()
+    for item, attribution in zip(items, attributions, strict=True):
+        ids.append(item.image_id)
+        contents.append(hashlib.sha256(_content(item, attribution)).hexdigest())
+    order = np.lexsort((contents.array(), ids.array()))
+    digest = hashlib.sha256(f"{intended_use}\n".encode())
+    for image_id, content in zip(
+        hex_ids(ids.array()[order]), hex_ids(contents.array()[order]), strict=True
+    ):
+        digest.update(f"{image_id} {content}\n".encode())
+    return digest.hexdigest()
 
 
 def _content(item: DatasetItem, attribution: Attribution) -> bytes:
@@ -109,8 +123,7 @@ def _place(url: str) -> list[str]:
     return [parts.hostname or "", parts.path, parts.query]
 
 
-def _item(selected: Selected, ledger: dict[str, LedgerEntry]) -> DatasetItem:
-    entry = ledger[selected.image.image_id]
+def _item(selected: Selected, entry: LedgerEntry) -> DatasetItem:
     return DatasetItem(
         image_id=entry.image_id,
         group_id=entry.group_id,
@@ -131,30 +144,6 @@ def _unreviewed(image_id: str) -> Rejected:
         "annotated, or declare the release unreviewed (dataset.is_unreviewed in params.yaml).",
         is_retryable=True,
     )
-
-
-class _Place(NamedTuple):
-    """Where an image goes in the release, and where it stands among the selected."""
-
-    image_shard: int
-    image_id: str
-    part: Path
-    offset: int
-
-    def read(self) -> Selected:
-        with self.part.open("rb") as lines:
-            lines.seek(self.offset)
-            return Selected.model_validate_json(lines.readline())
-
-
-def _offsets(selected: Path) -> Iterator[tuple[str, Origin, Path, int]]:
-    for part in parts_of(selected):
-        offset = 0
-        with part.open("rb") as lines:
-            for line in lines:
-                record = Selected.model_validate_json(line)
-                yield record.image.image_id, record.annotation.origin, part, offset
-                offset += len(line)
 
 
 def _attribution(selected: Selected) -> Attribution:

@@ -10,21 +10,20 @@ from pathlib import Path
 from curation.build import digest_of
 from curation.costs import Costs, count_costs
 from curation.gates import SelectParams
-from curation.ledger import LedgerParams, mint
-from curation.records import GroupMember
-from curation.series import begin_series
+from curation.ledger import LedgerParams
 from curation.snapshot import before_curation, join, read_candidates, read_rejected
 from flows.engine import flow, task
+from flows.places import begin, is_series, mint_new
 from flows.progress import bar
 from flows.release_state import ReleaseState, read_state, state_file, write_state
 from flows.sections import check_params
-from flows.snapshot import is_cloned, restore_catalogue, write_kind, write_snapshot
+from flows.snapshot import is_cloned, restore_catalogue, write_snapshot
 from flows.successors import taken_versions
 from mirrorset.commands import dvc, git
 from mirrorset.dvc_config import require_packages
 from mirrorset.errors import SettingsError
 from mirrorset.files import clear_leftovers, read_parts
-from mirrorset.records import DatasetItem, LedgerEntry, Record, Rejected, utc_now
+from mirrorset.records import DatasetItem, Record, Rejected, utc_now
 from mirrorset.spool import ingest
 from mirrorset.workspace import Workspace, commit, open_workspace
 
@@ -125,13 +124,8 @@ def freeze(workspace: Workspace) -> None:
 @task(name="mint")
 def mint_places(workspace: Workspace) -> None:
     """Mint group, split and image shard of what is new, and let DVC place every image."""
-    groups = read_parts(workspace.work / "groups", GroupMember)
     with workspace.catalogue() as catalogue:
-        ledger = {entry.image_id: entry for entry in catalogue.read(LedgerEntry)}
-        # What no split can take is rejected by the stage `split`, from the same ledger.
-        entries, _ = mint(groups, ledger, workspace.params("ledger", LedgerParams), utc_now())
-        catalogue.upsert(entries)
-        write_kind(workspace, "ledger", catalogue)
+        mint_new(workspace, catalogue, workspace.params("ledger", LedgerParams), utc_now())
     dvc(workspace.home, "repro", "split")
 
 
@@ -139,12 +133,8 @@ def mint_places(workspace: Workspace) -> None:
 def begin_test_series(workspace: Workspace) -> None:
     """Begin the test series that params.yaml names, where it has not begun yet."""
     name, state = workspace.dataset.test_series, read_state(workspace)
-    items = read_parts(workspace.work / "items", DatasetItem)
     with workspace.catalogue() as catalogue:
-        ledger = {entry.image_id: entry for entry in catalogue.read(LedgerEntry)}
-        is_known = any(
-            name == entry.test_series or name in entry.earlier_series for entry in ledger.values()
-        )
+        is_known = is_series(catalogue, name)
         if name in state.test_series and not is_known:
             _log.warning(
                 "Every image of the test series %s was erased, and no other images take its name: "
@@ -152,13 +142,10 @@ def begin_test_series(workspace: Workspace) -> None:
                 name,
             )
             return
-        changed = begin_series(name, items, ledger)
-        if changed:
-            catalogue.upsert(changed)
-            write_kind(workspace, "ledger", catalogue)
-    if (changed or is_known) and name not in state.test_series:
+        has_changed = begin(workspace, catalogue, name)
+    if (has_changed or is_known) and name not in state.test_series:
         write_state(workspace, state.model_copy(update={"test_series": (*state.test_series, name)}))
-    if changed:
+    if has_changed:
         dvc(workspace.home, "repro", "split")
 
 

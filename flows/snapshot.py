@@ -5,10 +5,16 @@ that are new make parts of their own, after the last one. So a further release s
 and the parts in which something changed.
 """
 
+from array import array
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mirrorset.catalogue import Catalogue
+from mirrorset.columns import IdColumn, Ids, hex_ids
 from mirrorset.files import (
     parts_of,
     read_parts,
@@ -58,8 +64,8 @@ def restore_catalogue(workspace: Workspace, catalogue: Catalogue) -> None:
     """
     if is_cloned(workspace, catalogue):
         for name, kind in _KINDS.items():
-            catalogue.upsert(list(read_parts(workspace.snapshot / name, kind)))
-        catalogue.upsert(list(read_records(workspace.snapshot / _REJECTED, Rejected)))
+            catalogue.upsert_all(read_parts(workspace.snapshot / name, kind))
+        catalogue.upsert_all(read_records(workspace.snapshot / _REJECTED, Rejected))
 
 
 def is_cloned(workspace: Workspace, catalogue: Catalogue) -> bool:
@@ -74,29 +80,50 @@ def write_kind(workspace: Workspace, name: str, catalogue: Catalogue) -> None:
 
 
 class _Parts(NamedTuple):
-    """The part of each image, and the numbers of all parts."""
+    """All image ids in order, the part of each, and the numbers of all parts."""
 
-    of: dict[str, int]
+    ids: Ids
+    of: NDArray[np.int32]
     numbers: list[int]
+
+    def numbered(self, records: Iterable[OfAnImage]) -> Iterator[tuple[int, OfAnImage]]:
+        """Records in order of image_id, each with its part."""
+        known = zip(hex_ids(self.ids), self.of.tolist(), strict=True)
+        image_id, part = "", -1
+        for record in records:
+            while image_id < record.image_id:
+                image_id, part = next(known)
+            yield part, record
 
 
 def _write(folder: Path, catalogue: Catalogue, parts: _Parts) -> None:
     records = map(_shareable, catalogue.read(_KINDS[folder.name]))
-    write_parts(folder, ((parts.of[one.image_id], one) for one in records), parts.numbers)
+    write_parts(folder, parts.numbered(records), parts.numbers)
 
 
 def _parts(images: Path, catalogue: Catalogue) -> _Parts:
     """As the folder of images has them, and new ones after these for images that it lacks."""
     numbers = [int(part.stem) for part in parts_of(images)]
-    parts = {
-        image.image_id: number
-        for number, part in zip(numbers, parts_of(images), strict=True)
-        for image in read_records(part, ImageRecord)
-    }
-    new = [one.image_id for one in catalogue.read(ImageRecord) if one.image_id not in parts]
+    known, of_known = IdColumn(), array("i")
+    for number, part in zip(numbers, parts_of(images), strict=True):
+        for image in read_records(part, ImageRecord):
+            known.append(image.image_id)
+            of_known.append(number)
+    kept = IdColumn()
+    for image_id in catalogue.image_ids():
+        kept.append(image_id)
+    ids = kept.array()
+    order = np.argsort(known.array())
+    places = np.searchsorted(known.array(), ids, sorter=order)
+    is_known = np.zeros(len(ids), dtype=np.bool_)
+    of = np.empty(len(ids), dtype=np.int32)
+    if len(order):
+        before = order[places.clip(max=len(order) - 1)]
+        is_known = known.array()[before] == ids
+        of = np.array(of_known, dtype=np.int32)[before]
     first = max(numbers, default=-1) + 1
-    parts |= {image_id: first + i // _IMAGES_PER_PART for i, image_id in enumerate(new)}
-    return _Parts(parts, sorted({*numbers, *parts.values()} or {0}))
+    of[~is_known] = first + np.arange((~is_known).sum()) // _IMAGES_PER_PART
+    return _Parts(ids, of, sorted({*numbers, *np.unique(of).tolist()} or {0}))
 
 
 def _shareable(record: OfAnImage) -> OfAnImage:

@@ -1,14 +1,16 @@
 """Files that are whole or absent: written aside, flushed, renamed."""
 
+import heapq
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import groupby, islice
+from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,6 +18,7 @@ from mirrorset.errors import InputError, first_fault
 
 R = TypeVar("R", bound=BaseModel)
 _SORTED_AT_ONCE = 1000
+_A_RUN = 20_000
 
 
 @contextmanager
@@ -131,23 +134,89 @@ def parts_of(folder: Path) -> list[Path]:
 
 def write_parts(
     folder: Path, records: Iterable[tuple[int, BaseModel]], numbers: Iterable[int] = ()
-) -> int:
-    """Write a folder of records in place of `folder`: one file for each part; returns how many.
+) -> None:
+    """Write a folder of records in place of `folder`: one file for each part.
 
     records: each with the number of its part, within which the order stays. numbers: of the parts
     that are there even without a record. DVC sends a file once: parts that do not change are not
     sent again.
     """
-    count, unread = 0, iter(records)
-    with folder_written_aside(folder) as aside:
+    with parts_written(folder) as parts:
         for number in numbers:
-            (aside / part_file(number)).touch()
-        while batch := sorted(islice(unread, _SORTED_AT_ONCE), key=itemgetter(0)):
-            count += len(batch)
-            for number, own in groupby(batch, key=itemgetter(0)):
-                with (aside / part_file(number)).open("a", encoding="utf-8") as out:
-                    out.writelines(record.model_dump_json() + "\n" for _, record in own)
-    return count
+            parts.touch(number)
+        for number, record in records:
+            parts.add(number, record)
+
+
+@contextmanager
+def parts_written(folder: Path, is_sorting: bool = False) -> Iterator["Parts"]:
+    """What writes a folder of records in place of `folder`, whole or not at all.
+
+    is_sorting: in a part, records come in order of their lines, so of their first field; else in
+    the order in which they are added.
+    """
+    with folder_written_aside(folder) as aside:
+        parts = Parts(aside)
+        yield parts
+        parts.flush()
+        if is_sorting:
+            for part in parts_of(aside):
+                lines = part.read_bytes().splitlines(keepends=True)
+                part.write_bytes(b"".join(sorted(lines)))
+
+
+class Parts:
+    """The parts of a folder while they are written. Memory holds a thousand records at most."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._batch: list[tuple[int, str]] = []
+
+    def touch(self, number: int) -> None:
+        """Let a part be there even without a record."""
+        (self._folder / part_file(number)).touch()
+
+    def add(self, number: int, record: BaseModel) -> None:
+        """Add a record to a part."""
+        self._batch.append((number, record.model_dump_json() + "\n"))
+        if len(self._batch) == _SORTED_AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what memory holds."""
+        self._batch.sort(key=itemgetter(0))
+        for number, own in groupby(self._batch, key=itemgetter(0)):
+            with (self._folder / part_file(number)).open("a", encoding="utf-8") as out:
+                out.writelines(line for _, line in own)
+        self._batch.clear()
+
+
+class SortedRecords:
+    """Records that are written in order of their lines, so of their first field.
+
+    Memory holds some thousands; the rest waits in temporary files.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._runs: list[IO[str]] = []
+
+    def add(self, record: BaseModel) -> None:
+        """Add one."""
+        self._lines.append(record.model_dump_json() + "\n")
+        if len(self._lines) == _A_RUN:
+            run = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  (closed by `write`)
+            run.writelines(sorted(self._lines))
+            run.seek(0)
+            self._runs.append(run)
+            self._lines = []
+
+    def write(self, path: Path) -> None:
+        """Write all of them to `path`, whole or not at all; none can be added afterwards."""
+        with written_aside(path) as aside, aside.open("w", encoding="utf-8") as out:
+            out.writelines(heapq.merge(*self._runs, sorted(self._lines)))
+        for run in self._runs:
+            run.close()
 
 
 def read_parts(folder: Path, kind: type[R]) -> Iterator[R]:

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -32,13 +33,21 @@ from sqlalchemy.exc import (
     NoSuchModuleError,
 )
 
-from mirrorset.catalogue.tables import TABLE_OF, annotation_jobs, rejected, sightings, verdicts
+from mirrorset.catalogue.tables import (
+    TABLE_OF,
+    annotation_jobs,
+    images,
+    rejected,
+    sightings,
+    verdicts,
+)
 from mirrorset.errors import InputError, SettingsError, UnavailableError, first_fault
 from mirrorset.records import Annotation, Batch, Record, Rejected, Sighting
 
 R = TypeVar("R", bound=Record)
 
 _ROWS_A_STATEMENT = 500
+_RECORDS_AT_ONCE = 5000
 # How long SQLite waits for another process's transaction.
 _PATIENCE_S = 30
 # A place may be found by several starts; one that says so is enough.
@@ -105,6 +114,16 @@ class Catalogue:
         with self.writing() as connection:
             upsert(connection, records)
 
+    def upsert_all(self, records: Iterable[Record]) -> None:
+        """As `upsert`, all in one transaction, for more records than memory should hold.
+
+        For what takes back no rejection that comes with it.
+        """
+        unkept = iter(records)
+        with self.writing() as connection:
+            while batch := list(islice(unkept, _RECORDS_AT_ONCE)):
+                upsert(connection, batch)
+
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction that no other process writes beside; its errors are those of `upsert`."""
@@ -149,6 +168,12 @@ class Catalogue:
                 f"cannot read: {field}: {fault}: read it with the version that kept it, or "
                 "delete the row."
             ) from None
+
+    def image_ids(self) -> Iterator[str]:
+        """Ids of all images, in order."""
+        query = select(images.c.image_id).order_by(images.c.image_id)
+        with self.reading() as connection:
+            yield from connection.execution_options(yield_per=1000).execute(query).scalars()
 
     def count(self, kind: type[Record]) -> int:
         """How many records of a kind are kept."""

@@ -7,7 +7,7 @@ from curation.group import GroupParams, group, join_copies
 from curation.leakage import leakage
 from curation.ledger import LedgerParams, kept_out, mint
 from curation.likeness import Pixels
-from curation.near_duplicates import Close, Hashed, near_duplicates
+from curation.near_duplicates import Close, HashColumns, Hashed, near_duplicates
 from curation.records import GroupMember
 from curation.select import select
 from mirrorset.files import read_parts, write_records
@@ -133,7 +133,7 @@ def test_what_is_upright_is_compared_with_all_that_others_may_look_like(by, copi
         for _ in range(4)
     ]
     hashed = [*unlike[:3], unlike[3]._replace(**copied(unlike[1]))]
-    assert list(near_duplicates(hashed, 48, 4)) == ([Close(1, 3, by)] if by else [])
+    assert list(near_duplicates(HashColumns(hashed), 48, 4)) == ([Close(1, 3, by)] if by else [])
 
 
 def test_authors_group_where_pictures_show_them(portraits, grouped):

@@ -19,7 +19,7 @@ def members(portraits):
 
 @pytest.fixture
 def entries(members):
-    return mint(members, {}, LedgerParams(images_per_shard=2), utc_now())[0]
+    return list(mint(members, {}, LedgerParams(images_per_shard=2), utc_now())[0])
 
 
 def prepare(snapshot, work, members):

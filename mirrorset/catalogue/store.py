@@ -47,7 +47,7 @@ from mirrorset.records import Annotation, Batch, Record, Rejected, Sighting
 R = TypeVar("R", bound=Record)
 
 _ROWS_A_STATEMENT = 500
-_RECORDS_AT_ONCE = 5000
+_RECORDS_AT_ONCE = 1000
 # How long SQLite waits for another process's transaction.
 _PATIENCE_S = 30
 # A place may be found by several starts; one that says so is enough.

@@ -13,7 +13,9 @@ from mirrorset import files
 from mirrorset.blobs import BlobStore
 from mirrorset.errors import InputError, IntegrityError, SettingsError, UnavailableError
 from mirrorset.files import (
+    SortedRecords,
     parts_of,
+    parts_written,
     read_parts,
     read_records,
     write_parts,
@@ -121,7 +123,7 @@ def test_parts_keep_their_records_in_order(tmp_path: Path, monkeypatch: pytest.M
         for index, part in enumerate([3, 10_000, 3, 0, 0, 3, 10_000])
     ]
     folder = tmp_path / "verdicts"
-    assert write_parts(folder, verdicts, numbers=[7]) == 7
+    write_parts(folder, verdicts, numbers=[7])
     assert [part.name for part in parts_of(folder)] == [
         "00000.jsonl",
         "00003.jsonl",
@@ -130,7 +132,43 @@ def test_parts_keep_their_records_in_order(tmp_path: Path, monkeypatch: pytest.M
     ]
     read = [int(one.image_id, 16) for one in read_parts(folder, Verdict)]
     assert read == [3, 4, 0, 2, 5, 1, 6]
-    assert write_parts(folder, []) == 0
+    write_parts(folder, [])
     assert list(read_parts(folder, Verdict)) == []
     with pytest.raises(InputError, match="nothing does not exist"):
         list(read_parts(tmp_path / "nothing", Verdict))
+
+
+@pytest.mark.parametrize("at_once", [2, 1000])
+def test_records_are_written_in_order_of_their_first_field(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(files, "_A_RUN", at_once)
+    monkeypatch.setattr(files, "_SORTED_AT_ONCE", at_once)
+    verdicts = [
+        Verdict(image_id=f"{number:064x}", check="size", passed=True)
+        for number in (5, 3, 9, 0, 7, 1, 8)
+    ]
+    records = SortedRecords()
+    with parts_written(tmp_path / "parts", is_sorting=True) as parts:
+        for index, verdict in enumerate(verdicts):
+            records.add(verdict)
+            parts.add(index % 2, verdict)
+    records.write(tmp_path / "all.jsonl")
+    read = [int(one.image_id, 16) for one in read_records(tmp_path / "all.jsonl", Verdict)]
+    assert read == [0, 1, 3, 5, 7, 8, 9]
+    read = [int(one.image_id, 16) for one in read_parts(tmp_path / "parts", Verdict)]
+    assert read == [5, 7, 8, 9, 0, 1, 3]
+
+
+def test_a_writer_that_fails_leaves_the_parts_that_stood(tmp_path: Path) -> None:
+    verdict = Verdict(image_id="0" * 64, check="size", passed=True)
+    write_parts(tmp_path / "parts", [(0, verdict)])
+
+    def fail() -> None:
+        with parts_written(tmp_path / "parts") as parts:
+            parts.add(1, verdict)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert [part.name for part in parts_of(tmp_path / "parts")] == ["00000.jsonl"]

@@ -324,7 +324,9 @@ def _database(draw: random.Random, _world: World) -> Fault:
 
 def _s3(draw: random.Random, _world: World) -> Fault:
     trouble = draw.choice([Trouble.ERROR, Trouble.RESET, Trouble.SLOW])
-    return S3Trouble(trouble, draw.choice(_NET_S))
+    lasts_s = draw.choice(_NET_S)
+    # All of a step this slow takes longer than anybody waits.
+    return S3Trouble(trouble, lasts_s or 8.0 if trouble is Trouble.SLOW else lasts_s)
 
 
 def _cvat(draw: random.Random, _world: World) -> Fault:

@@ -246,7 +246,7 @@ def draw_one(
     (kind,) = draw.choices(kinds, [one.weight for one in kinds])
     step = draw.choice([one for one in steps if one.name in kind.steps])
     shared = step.can_be_shared and (kind.needs_cluster or draw.random() < 0.5)
-    return step, kind, kind.make(draw, world), draw.uniform(0.15, 0.95), shared
+    return step, kind, kind.make(draw, world), draw.uniform(0.15, 0.85), shared
 
 
 def keep_workspace(world: World, outcome: Outcome, number: int) -> Path:

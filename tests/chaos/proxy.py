@@ -11,11 +11,11 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 _AT_ONCE = 1 << 16
-_LATE_S = 0.4
+_LATE_S = 0.15
 _SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
-_BUSY = (
+_BUSY_HEAD = (
     b"HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nConnection: close\r\n"
-    b"Content-Length: %d\r\n\r\n%s" % (len(_SLOW_DOWN), _SLOW_DOWN)
+    b"Content-Length: %d\r\n\r\n" % len(_SLOW_DOWN)
 )
 
 
@@ -60,7 +60,8 @@ class _Way(socketserver.BaseRequestHandler):
                 while piece := self.request.recv(_AT_ONCE):
                     if self.server.trouble is Trouble.ERROR:
                         self.server.hits += 1
-                        self.request.sendall(_BUSY)
+                        is_head = piece.startswith(b"HEAD ")
+                        self.request.sendall(_BUSY_HEAD + (b"" if is_head else _SLOW_DOWN))
                         break
                     if self.server.trouble is Trouble.RESET:
                         self._cut()

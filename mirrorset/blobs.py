@@ -122,9 +122,10 @@ class BlobStore:
             raise self._silent(error) from error
 
     def _silent(self, error: Exception) -> UnavailableError:
+        words = " ".join(str(error).split())
         return UnavailableError(
-            f"The blob store {self._root} does not answer ({' '.join(str(error).split())}): run the "
-            "same again when it does."
+            f"The blob store {self._root} does not answer ({words}): run the same again when it "
+            "does."
         )
 
     def _put_file(self, path: Path, content: bytes) -> None:

@@ -29,7 +29,7 @@ _BY_CHANCE = {
 }
 _MD5 = re.compile(r"md5: ([0-9a-f]{32}(?:\.dir)?)")
 _MINTED = re.compile(rb'"minted_at":"[^"]*"')
-_SHOWN = 300
+_SHOWN = 160
 _KEPT = {STORED, KNOWN, UNCHANGED}
 
 
@@ -156,22 +156,25 @@ def differences(before: State, after: State) -> list[str]:
     found = []
     for place in sorted(before.keys() | after.keys()):
         was, now = Counter(before.get(place, ())), Counter(after.get(place, ()))
-        found += [
-            f"{place}: lost {_times(n)}{one[:_SHOWN]}" for one, n in sorted((was - now).items())
-        ]
-        found += [
-            f"{place}: extra {_times(n)}{one[:_SHOWN]}" for one, n in sorted((now - was).items())
-        ]
+        lost, extra = sorted((was - now).elements()), sorted((now - was).elements())
+        for one, other in zip(lost, extra, strict=False):
+            same = next((at for at, (a, b) in enumerate(zip(one, other)) if a != b), 0)  # noqa: B905
+            at = max(0, same - _SHOWN // 2)
+            found.append(f"{place}: {one[at : at + _SHOWN]} … is now {other[at : at + _SHOWN]}")
+        found += [f"{place}: lost {one[:_SHOWN]}" for one in lost[len(extra) :]]
+        found += [f"{place}: extra {one[:_SHOWN]}" for one in extra[len(lost) :]]
     return found
 
 
-def _times(count: int) -> str:
-    return "" if count == 1 else f"{count} × "
-
-
 def _timeless(value: Any) -> Any:
+    """JSON without times, and of a label's provenance without what the server has numbered."""
     if isinstance(value, dict):
-        return {name: _timeless(inner) for name, inner in value.items() if not name.endswith("_at")}
+        is_numbered = value.keys() >= {"server", "task", "job"}
+        return {
+            name: _timeless(inner)
+            for name, inner in value.items()
+            if not (name.endswith("_at") or (is_numbered and name in ("task", "job")))
+        }
     return [_timeless(one) for one in value] if isinstance(value, list) else value
 
 

@@ -48,8 +48,8 @@ def main() -> int:
         kinds = [one for one in kinds if {step.name for step in steps} & set(one.steps)]
         began_at = time.monotonic()
         while hit < options.faults and time.monotonic() < until:
-            step, kind, fault, at, shared = draw_one(draw, kinds, steps, world)
-            outcome = strike(world, step, kind, fault, at, shared)
+            step, fault, at, shared = draw_one(draw, kinds, steps, world)
+            outcome = strike(world, step, fault, at, shared)
             tell(outcome.line(hit + missed + 1))
             hit, missed = (hit + 1, missed) if outcome.target else (hit, missed + 1)
             if outcome.wrong:

@@ -92,11 +92,10 @@ class Service:
 class PostgreSql(Service):
     """A server whose files stay while it is down. address: without a database's name."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, log: Path) -> None:
         programs = postgresql_programs()
         if programs is None:
             raise SystemExit("PostgreSQL is not installed: apt-get install postgresql")
-        folder.mkdir()
         # It refuses to run as root.
         whose = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
         if whose:
@@ -112,7 +111,6 @@ class PostgreSql(Service):
         command = [programs / "postgres", "-D", data, "-p", self._port,
                    "-c", "listen_addresses=127.0.0.1",
                    "-c", "unix_socket_directories="]  # fmt: skip
-        log = folder.with_suffix(".log")
         super().__init__(command, log, dict(os.environ), cwd=folder, **whose)
 
     @property

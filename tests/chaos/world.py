@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -137,8 +138,6 @@ def _moved(shape: dict[str, Any]) -> None:
 @contextmanager
 def made(root: Path) -> Iterator[World]:
     """Start everything and make a workspace below `root`, an empty folder."""
-    # PostgreSQL runs as somebody else where we are root.
-    root.chmod(0o711)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with ExitStack() as stack:
         is_bounded = _bounded(root / "disk", stack)
@@ -150,7 +149,9 @@ def made(root: Path) -> Iterator[World]:
         s3.client().create_bucket(Bucket=_BUCKET)
         proxy = stack.enter_context(before(s3.url))
         cvat = stack.enter_context(standing_in())
-        postgresql = PostgreSql(root / "postgresql")
+        # It runs as somebody else where we are root, who cannot look into a test's folder.
+        elsewhere = stack.enter_context(tempfile.TemporaryDirectory(prefix="postgresql-"))
+        postgresql = PostgreSql(Path(elsewhere), root / "postgresql.log")
         stack.callback(postgresql.end)
         postgresql.start()
         postgresql.await_up()

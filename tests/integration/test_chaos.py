@@ -57,10 +57,11 @@ def told(outcome: Outcome) -> str:
     [
         ("pull", False, Kill(random.Random(1))),
         ("crawl", True, DatabaseRestarts(signal.SIGQUIT, 1.0)),
-        ("push", False, S3Trouble(Trouble.RESET, None)),
+        ("push", False, S3Trouble(Trouble.RESET, 2.0)),
         ("push", False, CvatTrouble(0.5, 3, 2.0)),
         *thorough(
             ("prelabel", False, S3Trouble(Trouble.ERROR, None)),
+            ("push", False, S3Trouble(Trouble.RESET, None)),
             ("pull", False, DatabaseRestarts(signal.SIGINT, 0.0)),
             ("prelabel", True, WorkerLost(random.Random(1))),
             ("crawl", True, SchedulerLost()),

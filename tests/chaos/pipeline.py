@@ -196,6 +196,8 @@ def _followed(world: World, struck: Struck, fault: Fault, after_s: float) -> int
             time.sleep(_LOOK_EVERY_S)
         return struck.process.wait()
     finally:
+        if struck.is_running:
+            _end_all(struck)
         if struck_at is not None and ended_at is None:
             fault.end(world)
 

@@ -48,6 +48,10 @@ class Struck:
         return self.process.poll() is None
 
 
+#: Less is no room for any file.
+_NO_ROOM_BYTES = 4096
+
+
 class Fault(ABC):
     """name: as the log has it. target: what was hit; "" while nothing was.
 
@@ -161,13 +165,17 @@ class DiskFull(Fault):
         self._left_bytes = left_bytes
 
     def strike(self, world: World, struck: Struck) -> None:
-        free = shutil.disk_usage(world.home).free
         with self._ballast(world).open("wb") as ballast:
-            os.posix_fallocate(ballast.fileno(), 0, max(1, free - self._left_bytes))
-        if struck.is_running:
-            self.target = f"{self._left_bytes // 1024} KB left"
+            while (free := shutil.disk_usage(world.home).free) > self._left_bytes:
+                # The command may take some of it meanwhile.
+                with suppress(OSError):
+                    os.posix_fallocate(ballast.fileno(), 0, free - self._left_bytes)
+                    return
 
     def end(self, world: World) -> None:
+        # The room that there was may have been enough.
+        if shutil.disk_usage(world.home).free < _NO_ROOM_BYTES:
+            self.target = f"of {self._left_bytes // 1024} KB nothing left"
         self._ballast(world).unlink(missing_ok=True)
 
     def _ballast(self, world: World) -> Path:
@@ -334,7 +342,7 @@ def _cvat(draw: random.Random, _world: World) -> Fault:
 
 
 def _disk(draw: random.Random, world: World) -> Fault:
-    left = draw.randrange(0, 400) * 1024
+    left = draw.randrange(0, 100) * 1024
     return DiskFull(left) if world.is_bounded else FilesLimited(left)
 
 

@@ -88,7 +88,7 @@ def lacking_in_remote(home: Path, listed: Mapping[str, bytes]) -> State:
     for folder in [one for one in named if one.endswith(".dir") and one in there]:
         named |= {one["md5"] for one in json.loads(there[folder])}
     outputs = {one for one in named if len(one) in (32, 36)}
-    return {"lacking in the remote": [_relative_count(outputs - there.keys())]}
+    return {"lacking in the remote": sorted(outputs - there.keys())}
 
 
 def annotators_see(connection: Connection) -> State:
@@ -136,10 +136,6 @@ def _held(content: bytes) -> str:
 
 def _listing(content: bytes) -> str:
     return " ".join(one["relpath"] for one in json.loads(content))
-
-
-def _relative_count(names: set[str]) -> str:
-    return f"{len(names)} files"
 
 
 def _leftovers(home: Path) -> Iterable[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from cvat_room import seen
 from sqlalchemy import create_engine, select
 
@@ -27,7 +28,6 @@ _BY_CHANCE = {
     "annotation_jobs": {"job_id", "content_sha256"},
     "frontier": {"entry_id", "run", "crawl_id", "content"},
 }
-_MD5 = re.compile(r"md5: ([0-9a-f]{32}(?:\.dir)?)")
 _MINTED = re.compile(rb'"minted_at":"[^"]*"')
 _SHOWN = 160
 _KEPT = {STORED, KNOWN, UNCHANGED}
@@ -76,19 +76,22 @@ def objects(listed: Mapping[str, bytes]) -> State:
 
 
 def lacking_in_remote(home: Path, listed: Mapping[str, bytes]) -> State:
-    """What the last commit's DVC files name and the remote has not."""
-    said = git(home, "show", "HEAD:dvc.lock") if (home / "dvc.lock").exists() else ""
-    named = set(_MD5.findall(said))
-    if (home / "data/snapshot.dvc").exists():
-        named |= set(_MD5.findall(git(home, "show", "HEAD:data/snapshot.dvc")))
+    """What the last commit's DVC files say was made, and the remote has not."""
+    outputs = []
+    for name in git(
+        home, "ls-tree", "--name-only", "HEAD", "dvc.lock", "data/snapshot.dvc"
+    ).split():
+        told = yaml.safe_load(git(home, "show", f"HEAD:{name}"))
+        for stage in told.get("stages", {"": told}).values():
+            outputs += stage.get("outs", [])
     there = {
         key.removeprefix("releases/files/md5/").replace("/", ""): content
         for key, content in listed.items()
     }
+    named = {one["md5"] for one in outputs if one.get("push", True)}
     for folder in [one for one in named if one.endswith(".dir") and one in there]:
         named |= {one["md5"] for one in json.loads(there[folder])}
-    outputs = {one for one in named if len(one) in (32, 36)}
-    return {"lacking in the remote": sorted(outputs - there.keys())}
+    return {"lacking in the remote": sorted(named - there.keys())}
 
 
 def annotators_see(connection: Connection) -> State:

@@ -13,7 +13,6 @@ from cvat_room import seen
 from sqlalchemy import create_engine, select
 
 from annotation.cvat.connection import Connection
-from mirrorset.catalogue.frontier import KNOWN, STORED, UNCHANGED
 from mirrorset.catalogue.tables import UtcDateTime, crawls, frontier, metadata, request_counts
 from mirrorset.commands import git
 from mirrorset.records import Batch
@@ -30,7 +29,6 @@ _BY_CHANCE = {
 }
 _MINTED = re.compile(rb'"minted_at":"[^"]*"')
 _SHOWN = 160
-_KEPT = {STORED, KNOWN, UNCHANGED}
 
 
 def catalogue(url: str) -> State:
@@ -47,8 +45,9 @@ def catalogue(url: str) -> State:
             rows = []
             for row in connection.execute(select(table)).mappings():
                 values = {name: _timeless(row[name]) for name in row if name not in left_out}
-                if table is frontier and values["outcome"] in _KEPT:
-                    values["outcome"] = "kept"
+                if table is frontier:
+                    # A second run finds known what the first kept or refused: these are compared.
+                    values["outcome"] = values["outcome"] is not None
                 rows.append(json.dumps(values, sort_keys=True))
             found[f"catalogue: {table.name}"] = sorted(rows)
     engine.dispose()

@@ -3,13 +3,15 @@
 import secrets
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import suppress
 
-from distributed import Event, Future, get_client
+from distributed import Event, Future, KilledWorker, get_client
 
 from crawlers.order import ShardOrder
 from crawlers.processes import done_by_processes
 from mirrorset.cluster import connected
-from mirrorset.errors import MirrorsetError
+from mirrorset.errors import MirrorsetError, UnavailableError
 
 _LOOK_EVERY_S = 1.0
 # A shard whose worker died is given to another; what it had settled stays settled.
@@ -20,8 +22,8 @@ def done_by_workers(scheduler: str, shards: Sequence[ShardOrder]) -> Iterator[No
     """Do each shard on a worker of the cluster at `scheduler`; yields every second.
 
     Catalogue, blob store and the folder of the log must be the same for all workers. Raises
-    UnavailableError where no scheduler answers, and the fault of the first shard that has one or
-    whose workers are lost too often: the others are then told to end.
+    UnavailableError where no scheduler answers or it is lost, where the workers of a shard are lost
+    too often, and the fault of the first shard that has one: the others are then told to end.
     """
     with connected(scheduler) as client:
         stop = Event(f"mirrorset-stop-{secrets.token_hex(8)}", client=client)
@@ -35,12 +37,22 @@ def done_by_workers(scheduler: str, shards: Sequence[ShardOrder]) -> Iterator[No
                 yield
             _raise_fault(shares)
         finally:
-            stop.set()
+            # A scheduler that is gone tells nobody; its workers end by themselves.
+            if client.status == "running":
+                with suppress(OSError):
+                    stop.set()
 
 
 def _raise_fault(shares: Sequence["Future[MirrorsetError | None]"]) -> None:
     for share in shares:
-        if fault := share.result():
+        try:
+            fault = share.result()
+        except (KilledWorker, CancelledError) as lost:
+            what = "workers died" if isinstance(lost, KilledWorker) else "scheduler was lost"
+            raise UnavailableError(
+                f"The Dask cluster's {what}: what was crawled is kept, run it again to go on."
+            ) from lost
+        if fault:
             raise fault
 
 

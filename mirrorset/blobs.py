@@ -3,7 +3,8 @@
 import hashlib
 import secrets
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import fsspec
@@ -31,14 +32,19 @@ class BlobStore:
             raise SettingsError(f"blobs_url {url!r} cannot be used: {error}.") from None
 
     def put(self, content: bytes) -> str:
-        """Keep `content`; returns its sha256. Putting the same bytes again writes nothing."""
+        """Keep `content`; returns its sha256. Putting the same bytes again writes nothing.
+
+        Raises UnavailableError where a store elsewhere does not answer.
+        """
         image_id = hashlib.sha256(content).hexdigest()
         path = self._path(image_id)
         if isinstance(self._fs, LocalFileSystem):
             self._put_file(Path(path), content)
-        elif not self._fs.exists(path):
-            # Object stores show an object when all of it is there.
-            self._fs.pipe_file(path, content)
+            return image_id
+        with self._asked():
+            if not self._fs.exists(path):
+                # Object stores show an object when all of it is there.
+                self._fs.pipe_file(path, content)
         return image_id
 
     def clear_aside(self) -> None:
@@ -50,12 +56,15 @@ class BlobStore:
         """The bytes of `image_id`.
 
         Raises InputError where the store lacks it, IntegrityError where the bytes have changed,
-        UnavailableError where there is no store.
+        UnavailableError where there is no store or it does not answer.
         """
         try:
-            content = bytes(self._fs.cat_file(self._path(image_id)))
+            with self._asked():
+                content = bytes(self._fs.cat_file(self._path(image_id)))
         except FileNotFoundError:
-            if not self._fs.exists(self._root):
+            with self._asked():
+                is_there = self._fs.exists(self._root)
+            if not is_there:
                 raise UnavailableError(
                     f"The blob store {self._root} is not there: mount it, or say in mirrorset.toml "
                     "where it is (blobs_url)."
@@ -71,12 +80,17 @@ class BlobStore:
         return content
 
     def has(self, image_id: str) -> bool:
-        """Whether the store holds `image_id`."""
-        return bool(self._fs.exists(self._path(image_id)))
+        """Whether the store holds `image_id`. Raises UnavailableError where it does not answer."""
+        with self._asked():
+            return bool(self._fs.exists(self._path(image_id)))
 
     def remove(self, image_id: str) -> None:
-        """Remove `image_id` with all its versions, whether or not the store holds it."""
-        remove_file(self._fs, self._path(image_id))
+        """Remove `image_id` with all its versions, whether or not the store holds it.
+
+        Raises UnavailableError where the store does not answer.
+        """
+        with self._asked():
+            remove_file(self._fs, self._path(image_id))
 
     def erase(self, image_ids: Iterable[str], is_dry_run: bool = False) -> list[Removed]:
         """Remove the images, and what killed processes left half written; only count on a dry run.
@@ -89,13 +103,30 @@ class BlobStore:
             count = sum(remove_file(self._fs, self._path(one), is_dry_run) for one in image_ids)
         except Exception as error:
             # Each filesystem raises its own kinds.
-            raise UnavailableError(
-                f"The blob store {self._root} does not answer ({' '.join(str(error).split())}): "
-                "run the same again when it does."
-            ) from error
+            raise self._silent(error) from error
         if not is_dry_run:
             self.clear_aside()
         return [Removed(place="blob store", name="originals", count=count)] if count else []
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """What a store elsewhere raises where it does not answer, as UnavailableError."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            # A folder's errors name their file; each other filesystem raises its own kinds.
+            if isinstance(self._fs, LocalFileSystem):
+                raise
+            raise self._silent(error) from error
+
+    def _silent(self, error: Exception) -> UnavailableError:
+        words = " ".join(str(error).split())
+        return UnavailableError(
+            f"The blob store {self._root} does not answer ({words}): run the same again when it "
+            "does."
+        )
 
     def _put_file(self, path: Path, content: bytes) -> None:
         if path.exists():

@@ -1,5 +1,6 @@
 """Shards on Dask workers: the same crawl as in one process."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,3 +66,20 @@ def test_a_scheduler_that_does_not_answer(sites: list[Site], tmp_path: Path) -> 
     order = listed(tmp_path / "lost", sites, shards=2, dask_scheduler="tcp://127.0.0.1:9")
     with pytest.raises(UnavailableError, match="No Dask scheduler answers at"):
         crawl(order)
+
+
+def test_a_cluster_that_is_lost_is_said_so(sites: list[Site], tmp_path: Path) -> None:
+    """And what the crawl finished before is not asked for again."""
+    order = listed(tmp_path / "lost", sites, shards=3)
+    for site in sites:
+        site.delay_s = 0.5
+    with LocalCluster(
+        n_workers=1, threads_per_worker=3, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        shared = order.model_copy(update={"dask_scheduler": cluster.scheduler_address})
+        ending = threading.Timer(4, cluster.close)
+        ending.start()
+        with pytest.raises(UnavailableError, match="scheduler was lost: what was crawled is kept"):
+            crawl(shared)
+        ending.join()
+    assert crawl(order).waiting == 0

@@ -52,6 +52,20 @@ def test_a_store_that_is_not_there_is_no_lost_image(tmp_path: Path) -> None:
         BlobStore(str(tmp_path / "unmounted")).get("0" * 64)
 
 
+def test_a_store_elsewhere_that_does_not_answer_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its library's own errors, which are no OSError, are no bug of ours."""
+    store = BlobStore("memory://silent")
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("503\nSlow Down")
+
+    for name in ("exists", "cat_file", "pipe_file"):
+        monkeypatch.setattr(store._fs, name, fail)
+    for ask in (lambda: store.put(b"x"), lambda: store.get("0" * 64), lambda: store.has("0" * 64)):
+        with pytest.raises(UnavailableError, match=r"silent does not answer \(503 Slow Down\)"):
+            ask()
+
+
 def _write_forever(folder: Path) -> None:
     for number in range(10**9):
         write_text(folder / "file", f"{number} " * 200_000)

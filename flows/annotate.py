@@ -19,7 +19,7 @@ from annotation.outgoing import sendable
 from annotation.prelabel import PrelabelParams
 from annotation.review import ReviewParams, accept, superseded
 from annotation.schema import LabelSchema
-from flows.engine import flow, is_worth_a_retry, task
+from flows.engine import flow, outside
 from flows.exchanges import exchange_with, label_schema, server_of
 from flows.progress import bar
 from mirrorset.catalogue import Catalogue
@@ -213,7 +213,7 @@ def take_away(
     )
 
 
-@task(name="push-batch", retries=1, retry_condition_fn=is_worth_a_retry)
+@outside(name="push-batch")
 def push_batch(
     workspace: Workspace,
     catalogue: Catalogue,
@@ -238,7 +238,7 @@ def push_batch(
     catalogue.upsert([pushed, *rejected, *refused])
 
 
-@task(name="pull-batch", retries=1, retry_condition_fn=is_worth_a_retry)
+@outside(name="pull-batch")
 def pull_batch(
     workspace: Workspace,
     catalogue: Catalogue,
@@ -281,7 +281,7 @@ def _ended(batch: Batch) -> Batch:
     return batch.model_copy(update={"state": "returned"})
 
 
-@task(name="hide", retries=1, retry_condition_fn=is_worth_a_retry)
+@outside(name="hide")
 def hide(catalogue: Catalogue, exchange: Exchange, batch: Batch, unwanted: Collection[str]) -> int:
     """Hide the unwanted of the batch's images from its annotators, and show again those that we
     have hidden and that may be seen; how many were hidden just now.

@@ -16,7 +16,7 @@ from crawlers.sources import Start, source_of
 from crawlers.sources.folder import FolderStart
 from crawlers.sources.urls import UrlsStart
 from crawlers.terms import Terms
-from flows.engine import flow, task
+from flows.engine import flow, outside
 from flows.progress import bar
 from mirrorset.catalogue.erase import bury_found_again
 from mirrorset.errors import InputError, SettingsError, UnavailableError
@@ -106,7 +106,7 @@ def _crawled(
         return CrawlSummary(fault=str(error))
 
 
-@task(name="crawl-source", retries=1, retry_delay_seconds=5)
+@outside(name="crawl-source")
 def crawl_one(
     workspace: Workspace, start: Start, shards: int | None, is_dry_run: bool
 ) -> CrawlSummary:

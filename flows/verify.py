@@ -12,7 +12,7 @@ from crawlers.order import RecheckSummary, RecheckTerms
 from crawlers.run import recheck
 from crawlers.sources import Start
 from flows.crawl import CrawlParams, order, require_answerable, title
-from flows.engine import flow, task
+from flows.engine import flow, outside
 from flows.progress import bar
 from mirrorset.catalogue.receipts import Crawled, count_orphans, crawled
 from mirrorset.commands import git
@@ -76,7 +76,7 @@ def verify(home: Path, is_all: bool = False) -> VerifySummary:
         return _summary(workspace, found, unasked)
 
 
-@task(name="verify-source", retries=1, retry_delay_seconds=5)
+@outside(name="verify-source")
 def verify_one(workspace: Workspace, start: Start, is_all: bool) -> RecheckSummary:
     """Check what one crawl found, in child processes of its own."""
     params = workspace.params("crawl", CrawlParams).verify

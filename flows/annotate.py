@@ -19,6 +19,7 @@ from annotation.outgoing import sendable
 from annotation.prelabel import PrelabelParams
 from annotation.review import ReviewParams, accept, superseded
 from annotation.schema import LabelSchema
+from flows.at_work import at_work, place_on
 from flows.engine import flow, outside
 from flows.exchanges import exchange_with, label_schema, server_of
 from flows.progress import bar
@@ -94,7 +95,7 @@ def push(home: Path) -> PushSummary:
     schema = label_schema(workspace)
     server = server_of(workspace)
     exchange = exchange_with(workspace, server)
-    with workspace.locked(), workspace.catalogue() as catalogue:
+    with at_work(workspace, *_places(server)), workspace.catalogue() as catalogue:
         ingest(workspace.spool, catalogue)
         # A push that was killed is out there, though nobody wrote it down.
         recorded = {batch.batch_id for batch in catalogue.read(Batch)}
@@ -125,7 +126,8 @@ def pull(home: Path) -> PullSummary:
     """Take back what annotators have returned and judge it; what nobody touched stays as it is."""
     workspace = open_workspace(home)
     schema = label_schema(workspace)
-    with workspace.locked(), workspace.catalogue() as catalogue:
+    here = _places(server_of(workspace))
+    with at_work(workspace, *here), workspace.catalogue() as catalogue:
         ingest(workspace.spool, catalogue)
         batches = [batch for batch in catalogue.read(Batch) if batch.task]
         servers = {FOLDER, *(batch.server for batch in batches)}
@@ -274,6 +276,10 @@ def pull_batch(
         # Before what comes in their place: killed in between, the next pull reads the jobs again.
         catalogue.forget(superseded(records, before))
         write_shard(workspace.spool, [*records, *returned.jobs])
+
+
+def _places(server: str) -> tuple[str, ...]:
+    return () if server == FOLDER else (place_on("cvat", server),)
 
 
 def _ended(batch: Batch) -> Batch:

@@ -44,7 +44,7 @@ from mirrorset.errors import (  # noqa: E402
     SettingsError,
 )
 
-__all__ = ["deployment_of_run", "flow", "is_worth_a_retry", "outside", "task"]
+__all__ = ["deployment_of_run", "flow", "is_worth_a_retry", "outside", "run_id", "task"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -91,6 +91,11 @@ def outside(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
     return decorated
 
 
+def run_id() -> str:
+    """Id of the flow run that this is."""
+    return str(prefect.runtime.flow_run.id)
+
+
 def deployment_of_run() -> str:
     """Name of the deployment that this run is one of, or "" in a run by hand."""
     return prefect.runtime.deployment.name or ""
@@ -115,7 +120,7 @@ def _noted(function: Callable[P, R], name: str) -> Callable[P, R]:
 
 @contextmanager
 def _note(folder: Path, name: str) -> Iterator[dict[str, int]]:
-    note = run_notes.begun(folder, str(prefect.runtime.flow_run.id), name, deployment_of_run())
+    note = run_notes.begun(folder, run_id(), name, deployment_of_run())
     token = _is_noted.set(True)
     counts: dict[str, int] = {}
     try:

@@ -11,7 +11,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from crawlers.order import RecheckSummary, RecheckTerms
 from crawlers.run import recheck
 from crawlers.sources import Start
-from flows.crawl import CrawlParams, order, require_answerable, title
+from flows.at_work import at_work
+from flows.crawl import CrawlParams, order, place_of, require_answerable, title
 from flows.engine import flow, outside
 from flows.progress import bar
 from mirrorset.catalogue.receipts import Crawled, count_orphans, crawled
@@ -58,7 +59,9 @@ def verify(home: Path, is_all: bool = False) -> VerifySummary:
     SettingsError where nobody answers for asking other people's servers.
     """
     workspace = open_workspace(home)
-    with workspace.locked():
+    with workspace.catalogue() as catalogue:
+        places = {place_of(_start(crawl)) for crawl in crawled(catalogue)}
+    with at_work(workspace, *places):
         with workspace.catalogue() as catalogue:
             # What a killed run of another step left behind.
             ingest(workspace.spool, catalogue)
@@ -150,6 +153,11 @@ def releases_with(workspace: Workspace, image_ids: Set[str]) -> dict[str, int]:
 def _release_folders(workspace: Workspace) -> list[Path]:
     cards = (workspace.home / "data" / "releases").glob("*/*/release.json")
     return sorted(card.parent for card in cards)
+
+
+def image_ids(release: Path) -> set[str]:
+    """The images of a release that lies in the workspace."""
+    return set(_image_ids(release))
 
 
 def _image_ids(release: Path) -> Iterator[str]:

@@ -62,7 +62,8 @@ class Catalogue:
             self._engine = create_engine(address)
         except ArgumentError:
             raise SettingsError(
-                f"catalogue_url {url!r} is no database address: write sqlite:///PATH."
+                "catalogue_url is no database address (which is not shown, as it may hold a "
+                "password): write sqlite:///PATH."
             ) from None
         except (ImportError, NoSuchModuleError) as error:
             raise SettingsError(

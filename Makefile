@@ -30,7 +30,7 @@ lint: .venv/installed-dev ## Run every checker that CI runs
 audit: .venv/installed ## Look the locked packages up among known vulnerabilities
 	@$(UV) venv --quiet --allow-existing .venv/audit
 	@$(UV) pip install --quiet --python .venv/audit/bin/python pip-audit
-	@.venv/audit/bin/pip-audit -r requirements.lock --require-hashes --disable-pip
+	@.venv/audit/bin/pip-audit -r requirements.lock --require-hashes --disable-pip --strict
 
 lock: .venv/installed-dev ## Renew the requirements*.lock files
 	PATH="$(CURDIR)/$(BIN):$$PATH" .ci/lock

@@ -60,7 +60,7 @@ class Catalogue:
         try:
             address = make_url(url)
             self._engine = create_engine(address)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             raise SettingsError(
                 "catalogue_url is no database address (which is not shown, as it may hold a "
                 "password): write sqlite:///PATH."

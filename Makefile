@@ -5,7 +5,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv
 UNREACHED = 2>.venv/install.log || { echo "The packages could not be installed (.venv/install.log says why): check the network or the registry's address (PIP_INDEX_URL, UV_INDEX_URL), then run make again."; exit 1; }
 
-.PHONY: help install demo test test-thorough lint lock clean
+.PHONY: help install demo test test-thorough lint audit lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
@@ -26,6 +26,11 @@ lint: .venv/installed-dev ## Run every checker that CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: .venv/installed ## Look the locked packages up among known vulnerabilities
+	@$(UV) venv --quiet --allow-existing .venv/audit
+	@$(UV) pip install --quiet --python .venv/audit/bin/python pip-audit
+	@.venv/audit/bin/pip-audit -r requirements.lock --require-hashes --disable-pip --strict
 
 lock: .venv/installed-dev ## Renew the requirements*.lock files
 	PATH="$(CURDIR)/$(BIN):$$PATH" .ci/lock

@@ -15,6 +15,7 @@ from annotation.prelabel import PrelabelParams, prelabel_profile, prelabel_shard
 from faces.engine import EngineParams
 from faces.profiles import Profile
 from mirrorset.blobs import BlobStore
+from mirrorset.logs import inherit
 from mirrorset.records import Record, utc_now
 from mirrorset.spool import encoded
 
@@ -48,6 +49,7 @@ def label(order: LabelOrder, image_ids: Sequence[str]) -> bytes:
 def begin_process() -> None:
     """In a child process, before its first shard: it ends when its parent does."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    inherit()
 
 
 def _end_with_parent() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from crawlers.order import ShardOrder
 from crawlers.shard import do_shard
 from mirrorset.errors import MirrorsetError
+from mirrorset.logs import inherit
 
 _ORPHANED = 3
 
@@ -22,6 +23,7 @@ _ORPHANED = 3
 def main(order_path: Path) -> int:
     """Do a shard's part of an order; the exit status is 0, or 1 after a fault."""
     out = _own_stdout()
+    inherit()
 
     def say(**said: Any) -> None:
         print(json.dumps(said), file=out, flush=True)

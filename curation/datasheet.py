@@ -6,6 +6,7 @@ from curation.coverage import at_least
 from curation.coverage import gaps as coverage_gaps
 from curation.documents import Tally
 from faces.slices import GRID, LIGHTINGS, POSES, SELFIES, SMALLEST_CELL, UNKNOWN, Slice, suppressed
+from mirrorset.markup import escaped
 from mirrorset.params import Responsible
 from mirrorset.records import IntendedUse
 
@@ -181,7 +182,7 @@ def gaps(tally: Tally) -> list[str]:
 
 def _responsible(responsible: Responsible) -> list[str]:
     return [
-        f"- {name.replace('_', ' ').capitalize()}: {value or 'not stated'}"
+        f"- {name.replace('_', ' ').capitalize()}: {escaped(value) if value else 'not stated'}"
         for name, value in responsible
     ]
 

@@ -9,6 +9,7 @@ from curation.erase import erase_conversion, erase_records
 from flows import run_notes
 from flows.certificates import folder_of
 from flows.survey import Version
+from mirrorset import logs
 from mirrorset.elsewhere import is_away, noted
 from mirrorset.erasure import Gone, Removed, Unreached, attempted
 from mirrorset.fetched import forget
@@ -97,13 +98,15 @@ def clear_half_written(workspace: Workspace) -> list[Unreached]:
 def _from_notes(workspace: Workspace, gone: Gone, is_dry_run: bool) -> list[Removed]:
     """Lines of logs, and the report of annotators' quality, which is made anew."""
     found = []
-    for log in sorted(workspace.logs.glob("*.log")):
-        lines = log.read_bytes().splitlines(keepends=True)
-        kept = [line for line in lines if not gone.is_in(line)]
-        if len(kept) < len(lines):
-            found.append(Removed(place="logs", name=log.name, count=len(lines) - len(kept)))
-            if not is_dry_run:
-                write_bytes(log, b"".join(kept))
+    # A run that does not wait for the workspace may be writing: its line comes before or after.
+    with logs.locked(workspace.logs):
+        for log in [*sorted(workspace.logs.glob("*.log")), *logs.log_files(workspace.logs)]:
+            lines = log.read_bytes().splitlines(keepends=True)
+            kept = [line for line in lines if not gone.is_in(line)]
+            if len(kept) < len(lines):
+                found.append(Removed(place="logs", name=log.name, count=len(lines) - len(kept)))
+                if not is_dry_run:
+                    write_bytes(log, b"".join(kept))
     report = workspace.private / "qa.json"
     if report.is_file() and gone.is_in(report.read_bytes()):
         found.append(Removed(place="reports", name=report.name, count=1))

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from mirrorset.erasure import Certificate, Order, Succession
 from mirrorset.errors import InputError
 from mirrorset.files import write_text
+from mirrorset.markup import escaped
 
 
 def folder_of(private: Path) -> Path:
@@ -62,8 +63,9 @@ def in_words(certificate: Certificate) -> str:
     lines = [
         f"# Erasure {certificate.erasure_id}",
         "",
-        f"{state}. Asked for by {certificate.asked}; begun {certificate.began_at:%Y-%m-%d %H:%M} "
-        f"UTC, ended {certificate.ended_at:%Y-%m-%d %H:%M} UTC.",
+        f"{state}. Asked for by {escaped(certificate.asked)}; begun "
+        f"{certificate.began_at:%Y-%m-%d %H:%M} UTC, ended "
+        f"{certificate.ended_at:%Y-%m-%d %H:%M} UTC.",
         "",
         f"Images erased: {len(certificate.images)}, known from now on by keyed hashes alone:",
         "",
@@ -73,7 +75,10 @@ def in_words(certificate: Certificate) -> str:
         "",
         "| place | what | how many |",
         "|---|---|---|",
-        *(f"| {one.place} | {one.name} | {one.count} |" for one in certificate.removed),
+        *(
+            f"| {escaped(one.place)} | {escaped(one.name)} | {one.count} |"
+            for one in certificate.removed
+        ),
         "",
         "## Versions",
         "",
@@ -82,7 +87,7 @@ def in_words(certificate: Certificate) -> str:
         "## Not reached",
         "",
         *(
-            [f"- {one.place} {one.name}: {one.why}" for one in certificate.unreached]
+            [f"- {escaped(f'{one.place} {one.name}: {one.why}')}" for one in certificate.unreached]
             or ["Everything was reached."]
         ),
         "",

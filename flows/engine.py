@@ -4,6 +4,7 @@ Prefect reads its settings when it is imported, so they are set first. Without a
 user's own (PREFECT_API_URL), flows run on Prefect's embedded one.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ from prefect.exceptions import Pause, PrefectSignal, TerminationSignal  # noqa: 
 from prefect.tasks import exponential_backoff  # noqa: E402
 
 from flows import run_notes  # noqa: E402
+from mirrorset import logs  # noqa: E402
 from mirrorset.errors import (  # noqa: E402
     GateError,
     InputError,
@@ -43,8 +45,12 @@ from mirrorset.errors import (  # noqa: E402
     OverdueError,
     SettingsError,
 )
+from mirrorset.masking import mask_error, masked  # noqa: E402
+from mirrorset.settings import read_settings  # noqa: E402
 
 __all__ = ["deployment_of_run", "flow", "is_worth_a_retry", "outside", "run_id", "task"]
+
+_log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -107,10 +113,12 @@ def _noted(function: Callable[P, R], name: str) -> Callable[P, R]:
     @wraps(function)
     def noting(*args: P.args, **kwargs: P.kwargs) -> R:
         home = parameters.bind(*args, **kwargs).arguments.get("home")
-        folder = None if home is None else Path(home) / ".mirrorset"
-        if folder is None or not folder.is_dir() or _is_noted.get():
+        folder = Path(home or "") / ".mirrorset"
+        if home is None or not folder.is_dir() or _is_noted.get():
             return function(*args, **kwargs)
-        with _note(folder, name) as counts:
+        run_id = str(prefect.runtime.flow_run.id)
+        where = read_settings(Path(home)).logs
+        with logs.written(folder / "logs", where, run_id, name), _note(folder, name) as counts:
             result = function(*args, **kwargs)
             counts.update(run_notes.counts_of(result))
         return result
@@ -122,6 +130,7 @@ def _noted(function: Callable[P, R], name: str) -> Callable[P, R]:
 def _note(folder: Path, name: str) -> Iterator[dict[str, int]]:
     note = run_notes.begun(folder, run_id(), name, deployment_of_run())
     token = _is_noted.set(True)
+    _log.info("%s began.", name)
     counts: dict[str, int] = {}
     try:
         yield counts
@@ -132,10 +141,14 @@ def _note(folder: Path, name: str) -> Iterator[dict[str, int]]:
         run_notes.ended(folder, note, "cancelled", "It was told to stop.")
         raise
     except BaseException as error:
-        fault = " ".join(str(error).split()) or type(error).__name__
+        # Prefect keeps the error and its traceback, too.
+        mask_error(error)
+        fault = " ".join(masked(str(error)).split()) or type(error).__name__
+        _log.error("%s failed: %s", name, fault)
         run_notes.ended(folder, note, "failed", fault)
         raise
     else:
         run_notes.ended(folder, note, "done", counts=counts)
+        _log.info("%s is done: %s", name, counts)
     finally:
         _is_noted.reset(token)

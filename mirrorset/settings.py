@@ -4,6 +4,7 @@ Read from environment variables `MIRRORSET_…` first, then from `mirrorset.toml
 """
 
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 from pydantic import SecretStr, ValidationError
@@ -15,6 +16,7 @@ from pydantic_settings import (
 )
 
 from mirrorset.errors import SettingsError, first_fault
+from mirrorset.masking import hide, hide_password_of
 
 
 class Settings(BaseSettings):
@@ -30,7 +32,8 @@ class Settings(BaseSettings):
     cvat_webhook_secret: what
     the server signs its deliveries with (`mirrorset annotate listen`), better kept like the token.
     cache: folder of verified model weights and fetched packages, shared between
-    workspaces.
+    workspaces. logs: where runs write what they have to say, "file" (`.mirrorset/logs`) or "stderr"
+    (for containers); standard output is for results.
     """
 
     model_config = SettingsConfigDict(env_prefix="MIRRORSET_", frozen=True, extra="forbid")
@@ -44,6 +47,7 @@ class Settings(BaseSettings):
     cvat_assignees: tuple[str, ...] = ()
     cvat_webhook_secret: SecretStr = SecretStr("")
     cache: Path = Path(platformdirs.user_cache_dir("mirrorset"))
+    logs: Literal["file", "stderr"] = "file"
 
     @classmethod
     def settings_customise_sources(
@@ -77,6 +81,9 @@ def read_settings(home: Path) -> Settings:
         raise SettingsError(f"{name} in {file} or MIRRORSET_{name.upper()}: {fault}.") from None
     except ValueError as error:
         raise SettingsError(f"{file} is not valid TOML: {error}.") from None
+    hide(settings.cvat_token.get_secret_value(), settings.cvat_webhook_secret.get_secret_value())
+    for address in (settings.catalogue_url, settings.blobs_url, settings.cvat_url):
+        hide_password_of(address)
     private = home.resolve() / ".mirrorset"
     return settings.model_copy(
         update={

@@ -1,15 +1,12 @@
 """A comparison as Markdown, for a pull request or a release's notes."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mirrorset.files import write_text
+from mirrorset.markup import escaped
 from parity.lines import HEADINGS, VERDICTS, caption, lines, title
 from parity.records import Comparison, Confusion
-
-# What Markdown or HTML would read as more than text.
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>&|#~])")
 
 
 def write_markdown(path: Path, comparison: Comparison) -> None:
@@ -21,7 +18,7 @@ def _text(comparison: Comparison) -> Iterator[str]:
     yield "# Parity"
     yield ""
     for said in (*title(comparison), *caption(comparison)):
-        yield f"- {_escaped(said)}"
+        yield f"- {escaped(said)}"
     yield ""
     yield from _table(
         HEADINGS,
@@ -39,7 +36,7 @@ def _text(comparison: Comparison) -> Iterator[str]:
 
 def _confusion(confusion: Confusion) -> Iterator[str]:
     yield ""
-    yield f"## {_escaped(confusion.output)}: {confusion.rows} to {confusion.columns}"
+    yield f"## {escaped(confusion.output)}: {confusion.rows} to {confusion.columns}"
     yield ""
     yield from _table(
         ("", *confusion.used),
@@ -51,13 +48,8 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[s
     yield _row(headings)
     yield _row(["---"] * len(headings))
     for row in rows:
-        yield _row([_escaped(cell) for cell in row])
+        yield _row([escaped(cell) for cell in row])
 
 
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _escaped(text: str) -> str:
-    """On one line, with nothing that is markup."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

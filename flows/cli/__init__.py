@@ -14,6 +14,8 @@ from flows.cli import jobs as jobs
 from flows.cli import serve as serve
 from flows.cli.app import app
 from mirrorset.errors import InputError, MirrorsetError, UnavailableError
+from mirrorset.logs import OURS
+from mirrorset.masking import masked
 
 app.add_typer(annotate.app, name="annotate")
 app.add_typer(models.app, name="models")
@@ -27,16 +29,13 @@ _BUG = 70  # EX_SOFTWARE of sysexits.h
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_RIGHT = {errno.EACCES, errno.EPERM, errno.EROFS}
 
-# Whose warnings are meant for who runs a command; libraries speak to programmers.
-_OURS = ("flows", "crawlers", "annotation", "curation", "parity", "reports", "faces", "mirrorset")
-
 
 def main() -> None:
     """Run the command line; an error ends as one sentence and its exit code.
 
     Ours say what to do. Anything else is a bug: its traceback goes to a file.
     """
-    for name in _OURS:
+    for name in OURS:
         logging.getLogger(name).addHandler(_Warnings(logging.WARNING))
     try:
         app()
@@ -57,7 +56,7 @@ def main() -> None:
         with tempfile.NamedTemporaryFile(
             "w", prefix="mirrorset-", suffix=".log", delete=False
         ) as log:
-            traceback.print_exception(error, file=log)
+            log.write(masked("".join(traceback.format_exception(error))))
         what = " ".join(f"{type(error).__name__}: {error}".split())
         _say(f"This is a bug ({what[:200]}): please report it with {log.name}.")
         sys.exit(_BUG)
@@ -82,11 +81,11 @@ class _Warnings(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         # Where bars are shown, sys.stderr is theirs and writes above them.
-        sys.stderr.write(f"mirrorset: {record.getMessage()}\n")
+        sys.stderr.write(f"mirrorset: {masked(record.getMessage())}\n")
         sys.stderr.flush()
 
 
 def _say(sentence: str) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     console.print("[bold red]mirrorset:[/]", end=" ")
-    console.print(sentence, markup=False)
+    console.print(masked(sentence), markup=False)

@@ -288,6 +288,34 @@ def demo(
 
 
 @app.command()
+def status(
+    patience: Annotated[
+        float, typer.Option(min=0, help="Days after which jobs that nobody changed are stuck.")
+    ] = 7,
+    home: Home = HERE,
+    is_json: Json = False,
+) -> None:
+    """Show what is where, what is stuck since when, and what ran last; nothing is changed.
+
+    `mirrorset annotate status` tells more of batches, jobs and annotators.
+    """
+    from flows.overview import overview
+
+    now = overview(home, patience)
+    if is_json:
+        show(now, is_json, "")
+        return
+    show({**dict(now.images), "spooled": now.spooled, "release": now.release}, is_json, "There are")
+    typer.echo("Stuck" if now.stuck else "Nothing is stuck")
+    for one in now.stuck:
+        since = f"since {one.since:%Y-%m-%d %H:%M} UTC" if one.since else "since unknown"
+        typer.echo(f"  {one.what}, {since}\n    → {one.remedy}")
+    typer.echo("Last runs" if now.runs else "Nothing has run yet")
+    for run in now.runs:
+        typer.echo(f"  {run.began_at:%Y-%m-%d %H:%M} UTC  {run.flow:<12} {run.state}  {run.fault}")
+
+
+@app.command()
 def doctor(home: Home = HERE, is_json: Json = False) -> None:
     """Say what is missing on this machine and how to get it."""
     from flows.doctor import examine

@@ -69,9 +69,10 @@ class Catalogue:
         try:
             address = make_url(url)
             self._engine = create_engine(address)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             raise SettingsError(
-                f"catalogue_url {url!r} is no database address: write sqlite:///PATH."
+                "catalogue_url is no database address (which is not shown, as it may hold a "
+                "password): write sqlite:///PATH."
             ) from None
         except (ImportError, NoSuchModuleError) as error:
             raise SettingsError(

@@ -1,0 +1,150 @@
+"""Overview: what is where, what is stuck and since when, what ran last; it changes nothing."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pydantic import AwareDatetime
+
+from flows.certificates import folder_of
+from flows.crawl import CrawlParams
+from flows.release_state import read_state, state_file
+from flows.run_notes import RunNote, read_notes
+from mirrorset.catalogue import Catalogue
+from mirrorset.catalogue.tallies import Tallies, overdue_receipts, still_jobs, tallies
+from mirrorset.commands import git
+from mirrorset.erasure import Order
+from mirrorset.records import Record, utc_now
+from mirrorset.workspace import Workspace, open_workspace
+
+_LAST_RUNS = 10
+# A shard is ingested by the next step; one that lies for longer waits for a person.
+_SPOOLED_FOR = timedelta(days=1)
+
+
+class Stuck(Record):
+    """Something that does not go on by itself. since: None where that is not known."""
+
+    what: str
+    since: AwareDatetime | None
+    remedy: str
+
+
+class Overview(Record):
+    """A workspace as it is at `at`.
+
+    release: the version that it stands at, "" before the first; releases: tags of all. spooled:
+    shards that wait for the next step. runs: the latest first.
+    """
+
+    at: AwareDatetime
+    images: Tallies
+    release: str
+    releases: tuple[str, ...]
+    spooled: int
+    stuck: tuple[Stuck, ...]
+    runs: tuple[RunNote, ...]
+
+
+def overview(home: Path, patience_days: float = 7) -> Overview:
+    """Look at the workspace at `home`.
+
+    patience_days: after so many without a change, jobs with annotators are stuck. Raises as
+    `open_workspace` and opening the catalogue do.
+    """
+    workspace, now = open_workspace(home), utc_now()
+    notes = _latest(workspace)
+    tags = git(workspace.home, "tag", "--list", f"{workspace.dataset.name}-*").split()
+    with workspace.catalogue() as catalogue:
+        return Overview(
+            at=now,
+            images=tallies(catalogue, now),
+            release=read_state(workspace).version if state_file(workspace).exists() else "",
+            releases=tuple(tags),
+            spooled=len(list(workspace.spool.glob("*.jsonl"))),
+            stuck=(
+                *_stuck_runs(notes),
+                *_stuck_shards(workspace, now),
+                *_stuck_erasures(workspace),
+                *_unfinished_release(workspace, tags),
+                *_stuck_jobs(catalogue, now - timedelta(days=patience_days)),
+                *_overdue(workspace, catalogue, now),
+            ),
+            runs=tuple(notes[:_LAST_RUNS]),
+        )
+
+
+def _latest(workspace: Workspace) -> list[RunNote]:
+    """The last runs, and the last one of each flow."""
+    notes: list[RunNote] = []
+    seen: set[str] = set()
+    for number, note in enumerate(read_notes(workspace.private)):
+        if number < _LAST_RUNS or note.flow not in seen:
+            notes.append(note)
+        seen.add(note.flow)
+    return notes
+
+
+def _stuck_runs(notes: list[RunNote]) -> Iterator[Stuck]:
+    seen: set[str] = set()
+    for note in notes:
+        # A later run of the same flow has taken up what this one left.
+        is_last = note.flow not in seen
+        seen.add(note.flow)
+        if not is_last:
+            continue
+        if note.state == "running" and not note.is_alive:
+            what = f"The run of {note.flow} died (process {note.process_id})"
+            yield Stuck(what=what, since=note.began_at, remedy="Run it again: it goes on there.")
+        elif note.state == "waiting":
+            remedy = "Look at it in Prefect's page, and let it go on or cancel it."
+            yield Stuck(what=f"{note.flow} waits for approval", since=note.ended_at, remedy=remedy)
+        elif note.state == "failed":
+            what = f"The last run of {note.flow} failed: {note.fault}"
+            yield Stuck(what=what, since=note.ended_at, remedy="Do what it says and run it again.")
+
+
+def _stuck_shards(workspace: Workspace, now: datetime) -> Iterator[Stuck]:
+    for shard in sorted(workspace.spool.glob("*.jsonl")):
+        written_at = datetime.fromtimestamp(shard.stat().st_mtime, UTC)
+        if now - written_at > _SPOOLED_FOR:
+            remedy = "Run any step; where it refuses the file, move it away."
+            yield Stuck(what=f"{shard} is not ingested", since=written_at, remedy=remedy)
+
+
+def _stuck_erasures(workspace: Workspace) -> Iterator[Stuck]:
+    for file in sorted(folder_of(workspace.private).glob("order-*.json")):
+        order = Order.model_validate_json(file.read_bytes())
+        yield Stuck(
+            what=f"Erasure {order.erasure_id} ({len(order.image_ids)} images) is incomplete",
+            since=order.began_at,
+            remedy="Run the same `mirrorset erase` again; its certificate says what was unreached.",
+        )
+
+
+def _unfinished_release(workspace: Workspace, tags: list[str]) -> Iterator[Stuck]:
+    file = state_file(workspace)
+    if not file.exists():
+        return
+    tag = f"{workspace.dataset.name}-{read_state(workspace).version}"
+    if tag not in tags:
+        began_at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+        remedy = "Run `mirrorset release`: it completes it."
+        yield Stuck(what=f"{tag} is begun and not released", since=began_at, remedy=remedy)
+
+
+def _stuck_jobs(catalogue: Catalogue, before: datetime) -> Iterator[Stuck]:
+    for one in still_jobs(catalogue, before):
+        yield Stuck(
+            what=f"Batch {one.batch_id[:12]}: {one.jobs} jobs unchanged ({one.state})",
+            since=one.since,
+            remedy="Ask their annotators or reviewers, or assign them to others in CVAT.",
+        )
+
+
+def _overdue(workspace: Workspace, catalogue: Catalogue, now: datetime) -> Iterator[Stuck]:
+    every = timedelta(days=workspace.params("crawl", CrawlParams).verify.every_days)
+    count, oldest = overdue_receipts(catalogue, now - every)
+    if count and oldest is not None:
+        remedy = "Run `mirrorset verify-licences`."
+        yield Stuck(what=f"{count} receipts are to be verified", since=oldest, remedy=remedy)

@@ -18,9 +18,10 @@ from pydantic import AwareDatetime, Field, ValidationError
 from flows.engine import run_id
 from flows.release import Proposal
 from flows.serving.artifacts import keep
-from flows.serving.markdown import escaped, table
+from flows.serving.markdown import table
 from mirrorset.errors import InputError
 from mirrorset.files import write_text
+from mirrorset.markup import escaped
 from mirrorset.records import Record, utc_now
 from mirrorset.workspace import Workspace
 

@@ -10,7 +10,8 @@ from prefect.exceptions import PrefectException
 from annotation.folder import FOLDER
 from flows import run_notes
 from flows.exchanges import server_of
-from flows.serving.markdown import escaped, table_of
+from flows.serving.markdown import table_of
+from mirrorset.markup import escaped
 from mirrorset.records import Batch
 from mirrorset.workspace import Workspace
 

@@ -1,17 +1,8 @@
 """Tables in Markdown of what was crawled or computed: no text of others becomes markup."""
 
-import re
 from collections.abc import Iterable, Mapping
 
-_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|&~$:@/])")
-
-
-def escaped(text: object) -> str:
-    """Text of one line that Markdown and HTML show as it is, and that links to nothing."""
-    words = " ".join(str(text).split())
-    return "".join(one for one in _MARKUP.sub(r"\\\1", words) if one.isprintable()).replace(
-        "\\<", "&lt;"
-    )
+from mirrorset.markup import escaped
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -27,7 +18,7 @@ def table_of(counts: Mapping[str, int]) -> str:
 
 
 def _row(cells: Iterable[object]) -> str:
-    return _row_of(escaped(cell) for cell in cells)
+    return _row_of(escaped(str(cell)) for cell in cells)
 
 
 def _row_of(cells: Iterable[str]) -> str:

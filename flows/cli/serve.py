@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -9,12 +10,29 @@ from flows.cli.app import HERE, Home, Json, app, show
 
 
 @app.command()
-def serve(home: Home = HERE, is_json: Json = False) -> None:
+def serve(
+    is_prefect_yaml: Annotated[
+        bool,
+        typer.Option(
+            "--prefect-yaml",
+            help="Print these deployments as a prefect.yaml, for workers of a Prefect server, and "
+            "serve nothing.",
+        ),
+    ] = False,
+    home: Home = HERE,
+    is_json: Json = False,
+) -> None:
     """Run the workspace's deployments on the schedules of params.yaml (`serve:`), until Ctrl-C.
 
     Uses the Prefect server that PREFECT_API_URL names, or starts one of its own and says where its
     UI is. Where cvat_webhook_secret is set, CVAT's deliveries are listened for, too.
     """
+    if is_prefect_yaml:
+        from flows.serving.prefect_yaml import prefect_yaml
+        from mirrorset.workspace import open_workspace
+
+        typer.echo(prefect_yaml(open_workspace(home)), nl=False)
+        return
     from flows.serve import Serving
     from flows.serve import serve as run
 

@@ -5,11 +5,13 @@ _STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "
 
 
 def disarmed(field: str) -> str:
-    """`field` on one line, as a spreadsheet shows it and does not run it: after an apostrophe where
-    it must. Some readers begin a new row at a bare carriage return, also within quotes.
+    """`field` as a spreadsheet shows it and does not run it: after an apostrophe where it must.
+
+    Line feeds stay; what else steers a reader becomes a space. Some begin a new row at a bare
+    carriage return, also within quotes.
 
     >>> disarmed("=HYPERLINK(0)"), disarmed("Ann O'Nym")
     ("'=HYPERLINK(0)", "Ann O'Nym")
     """
-    shown = "".join(one if one.isprintable() else " " for one in field)
+    shown = "".join(one if one.isprintable() or one == "\n" else " " for one in field)
     return f"'{shown}" if field.startswith(_STARTS) else shown

@@ -13,7 +13,7 @@ from mirrorset.spreadsheets import disarmed
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff20"])
 def test_what_begins_a_formula_comes_after_an_apostrophe(start):
     formula = f'{start}HYPERLINK("https://example.org";"Ann")'
-    shown = formula if start.isprintable() else f" {formula[1:]}"
+    shown = formula if start.isprintable() or start == "\n" else f" {formula[1:]}"
     assert disarmed(formula) == f"'{shown}"
 
 
@@ -26,8 +26,8 @@ def test_other_words_stay(field):
 def test_a_row_stays_one_row_with_as_many_fields(fields: list[str]) -> None:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerow(map(disarmed, fields))
-    # A bare carriage return ends a row for readers that count every kind of line end.
-    assert len(out.getvalue().splitlines()) == 1
-    (row,) = csv.reader(io.StringIO(out.getvalue()))
+    # What else ends a line ends a row for some readers, also within quotes.
+    assert all(one.isprintable() or one == "\n" for one in out.getvalue())
+    (row,) = csv.reader(io.StringIO(out.getvalue(), newline=""))
     assert row == [disarmed(field) for field in fields]
     assert not any(field.startswith(("=", "+", "-", "@")) for field in row)

@@ -1,0 +1,251 @@
+"""On many machines' services the whole pipeline makes the release that one machine makes.
+
+One side: SQLite, a folder, this machine's processes. The other: PostgreSQL, S3, Prefect's server on
+PostgreSQL, and a Dask cluster of two workers, reached by their addresses. Both crawl the demo's
+gallery, and the same person reviews the same pictures on a CVAT server of each side's own.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.resources import files
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+import yaml
+from cvat_annotator import Annotator
+from demo_run import MIRRORSET
+from postgresql_server import fresh_database
+from postgresql_server import serving as serving_postgresql
+from s3_server import CREDENTIALS, S3Server
+from s3_server import serving as serving_s3
+from sqlalchemy import create_engine, text
+from standin.server import Cvat, standing_in
+
+from annotation.cvat.connection import connect
+from flows.demo.commons import CATEGORY
+from flows.demo.gallery import assemble
+from flows.demo.server import serve
+from mirrorset.catalogue import Catalogue
+from mirrorset.records import Batch, ImageRecord
+from mirrorset.settings import Settings
+from mirrorset.workspace import init
+
+_PORTRAITS = 4
+_BUCKET = "faces"
+_PROGRAMS = MIRRORSET.parent
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@contextmanager
+def running(
+    command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A server in a process group of its own, all of which is gone at the end."""
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            command,
+            stdout=said,
+            stderr=said,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**os.environ, **(env or {})},
+        )
+    try:
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@contextmanager
+def prefect_server(database: str, folder: Path) -> Iterator[str]:
+    """The address of a Prefect server whose state is in the PostgreSQL database."""
+    port = free_port()
+    env = {
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database.replace("+psycopg", "+asyncpg"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }
+    command = [_PROGRAMS / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with running(command, folder / "prefect.log", env) as process:
+        url = f"http://127.0.0.1:{port}/api"
+        until = time.monotonic() + 180
+        while True:
+            try:
+                with urlopen(f"{url}/health", timeout=5):
+                    break
+            except OSError:
+                assert process.poll() is None, (folder / "prefect.log").read_text()
+                assert time.monotonic() < until
+                time.sleep(0.3)
+        yield url
+
+
+@contextmanager
+def dask_cluster(folder: Path, workers: int) -> Iterator[str]:
+    """The address of a scheduler, with as many workers, each a process of one thread."""
+    address = f"tcp://127.0.0.1:{free_port()}"
+    dask = _PROGRAMS / "dask"
+    with ExitStack() as stack:
+        command = [dask, "scheduler", "--host", address, "--no-dashboard"]
+        stack.enter_context(running(command, folder / "scheduler.log"))
+        for number in range(workers):
+            command = [
+                *(dask, "worker", address, "--nthreads", "1", "--no-dashboard"),
+                *("--local-directory", folder / f"worker-{number}"),
+            ]
+            stack.enter_context(running(command, folder / f"worker-{number}.log"))
+        yield address
+
+
+def command(home: Path, *arguments: str) -> dict[str, object]:
+    """What a command of mirrorset says, as JSON."""
+    finished = subprocess.run(
+        [MIRRORSET, *arguments, "--home", home, "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+    assert finished.returncode == 0, (arguments, finished.stderr)
+    return json.loads(finished.stdout)
+
+
+def review(cvat: Cvat, catalogue_url: str) -> int:
+    """Do what a person does: mark every picture as reviewed, and finish every job."""
+    with Catalogue(catalogue_url) as catalogue:
+        batches = list(catalogue.read(Batch))
+    connection = connect(cvat.url, cvat.token)
+    looked_at = 0
+    for batch in batches:
+        annotator = Annotator(connection, int(batch.project))
+        for job in annotator.jobs(batch):
+            for frame in range(job["start_frame"], job["stop_frame"] + 1):
+                annotator.tag(job, frame, "reviewed")
+                looked_at += 1
+            annotator.finish(job)
+    return looked_at
+
+
+def make_workspace(home: Path, gallery_url: str, remote: str, endpoint: str | None) -> Path:
+    params = yaml.safe_load(files("flows.demo").joinpath("params.yaml").read_text())
+    params["crawl"]["sources"] = [
+        {
+            "source": "commons",
+            "api_url": f"{gallery_url}/w/api.php",
+            "category": CATEGORY.removeprefix("Category:"),
+        },
+        {"source": "gallery", "url": f"{gallery_url}/gallery/sitemap.xml"},
+    ]
+    home.mkdir()
+    (home / "params.yaml").write_text(yaml.safe_dump(params))
+    return init(home, remote, endpoint).home
+
+
+def released(home: Path, cvat: Cvat, catalogue_url: str) -> dict[str, object]:
+    """Run every step by its command; the release's card."""
+    command(home, "crawl")
+    command(home, "prelabel")
+    command(home, "annotate", "push")
+    assert review(cvat, catalogue_url) > _PORTRAITS
+    assert command(home, "annotate", "pull")["reviewed"]
+    release = command(home, "release")
+    folder = home / "data/releases/demo" / str(release["version"])
+    return json.loads((folder / "release.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def gallery_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("gallery")
+    with serve(assemble(folder, Settings().cache / "packages", _PORTRAITS)) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[str]:
+    with serving_postgresql() as url:
+        yield url
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    with serving_s3() as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        server.client().create_bucket(Bucket=_BUCKET)
+        yield server
+
+
+@pytest.fixture
+def one_machine(
+    gallery_url: str, prefect: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, object]:
+    """The card of the release that this machine makes by itself."""
+    with monkeypatch.context() as patch, standing_in() as cvat:
+        patch.setenv("MIRRORSET_CVAT_URL", cvat.url)
+        patch.setenv("MIRRORSET_CVAT_TOKEN", cvat.token)
+        home = make_workspace(tmp_path / "one", gallery_url, str(tmp_path / "remote"), None)
+        return released(home, cvat, f"sqlite:///{home}/.mirrorset/catalogue.sqlite")
+
+
+def test_many_machines_make_the_release_that_one_machine_makes(
+    one_machine: dict[str, object],
+    gallery_url: str,
+    postgresql: str,
+    s3: S3Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ExitStack() as stack:
+        catalogue_url = stack.enter_context(fresh_database(postgresql))
+        orchestrator = stack.enter_context(fresh_database(postgresql))
+        api_url = stack.enter_context(prefect_server(orchestrator, tmp_path))
+        cvat = stack.enter_context(standing_in())
+        for name, value in {
+            "PREFECT_API_URL": api_url,
+            "MIRRORSET_CATALOGUE_URL": catalogue_url,
+            "MIRRORSET_BLOBS_URL": f"s3://{_BUCKET}/originals",
+            "MIRRORSET_CVAT_URL": cvat.url,
+            "MIRRORSET_CVAT_TOKEN": cvat.token,
+        }.items():
+            monkeypatch.setenv(name, value)
+        scheduler = stack.enter_context(dask_cluster(tmp_path, 2))
+        monkeypatch.setenv("MIRRORSET_DASK_SCHEDULER", scheduler)
+        home = make_workspace(tmp_path / "many", gallery_url, f"s3://{_BUCKET}/releases", s3.url)
+        card = released(home, cvat, catalogue_url)
+        assert card["digest"] == one_machine["digest"]
+        assert card["images"] == one_machine["images"] > _PORTRAITS
+
+        # Nothing of it lies on this machine alone.
+        assert not (home / ".mirrorset/catalogue.sqlite").exists()
+        assert not (home / ".mirrorset/blobs").exists()
+        with Catalogue(catalogue_url) as catalogue:
+            kept = {one.image_id for one in catalogue.read(ImageRecord)}
+        objects = s3.objects(_BUCKET)
+        originals = {key.rpartition("/")[2] for key in objects if key.startswith("originals/")}
+        assert originals == kept
+        assert any(key.startswith("releases/files/md5/") for key in objects)
+        with create_engine(orchestrator).connect() as connection:
+            flows = set(connection.execute(text("SELECT name FROM flow")).scalars())
+        assert {"crawl", "prelabel", "release"} <= flows
+        shutil.rmtree(home / ".dvc/cache")
+        subprocess.run([sys.executable, "-m", "dvc", "pull", "--quiet"], cwd=home, check=True)

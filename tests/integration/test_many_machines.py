@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.resources import files
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
+import requests
 import yaml
 from cvat_annotator import Annotator
 from demo_run import MIRRORSET
@@ -90,9 +90,9 @@ def prefect_server(database: str, folder: Path) -> Iterator[str]:
         until = time.monotonic() + 180
         while True:
             try:
-                with urlopen(f"{url}/health", timeout=5):
-                    break
-            except OSError:
+                requests.get(f"{url}/health", timeout=5).raise_for_status()
+                break
+            except requests.RequestException:
                 assert process.poll() is None, (folder / "prefect.log").read_text()
                 assert time.monotonic() < until
                 time.sleep(0.3)

@@ -19,7 +19,8 @@ from annotation.outgoing import sendable
 from annotation.prelabel import PrelabelParams
 from annotation.review import ReviewParams, accept, superseded
 from annotation.schema import LabelSchema
-from flows.engine import flow, is_worth_a_retry, task
+from flows.at_work import at_work, place_on
+from flows.engine import flow, outside
 from flows.exchanges import exchange_with, label_schema, server_of
 from flows.progress import bar
 from mirrorset.catalogue import Catalogue
@@ -94,7 +95,7 @@ def push(home: Path) -> PushSummary:
     schema = label_schema(workspace)
     server = server_of(workspace)
     exchange = exchange_with(workspace, server)
-    with workspace.locked(), workspace.catalogue() as catalogue:
+    with at_work(workspace, *_places(server)), workspace.catalogue() as catalogue:
         ingest(workspace.spool, catalogue)
         # A push that was killed is out there, though nobody wrote it down.
         recorded = {batch.batch_id for batch in catalogue.read(Batch)}
@@ -125,7 +126,8 @@ def pull(home: Path) -> PullSummary:
     """Take back what annotators have returned and judge it; what nobody touched stays as it is."""
     workspace = open_workspace(home)
     schema = label_schema(workspace)
-    with workspace.locked(), workspace.catalogue() as catalogue:
+    here = _places(server_of(workspace))
+    with at_work(workspace, *here), workspace.catalogue() as catalogue:
         ingest(workspace.spool, catalogue)
         batches = [batch for batch in catalogue.read(Batch) if batch.task]
         servers = {FOLDER, *(batch.server for batch in batches)}
@@ -213,7 +215,7 @@ def take_away(
     )
 
 
-@task(name="push-batch", retries=1, retry_condition_fn=is_worth_a_retry)
+@outside(name="push-batch")
 def push_batch(
     workspace: Workspace,
     catalogue: Catalogue,
@@ -238,7 +240,7 @@ def push_batch(
     catalogue.upsert([pushed, *rejected, *refused])
 
 
-@task(name="pull-batch", retries=1, retry_condition_fn=is_worth_a_retry)
+@outside(name="pull-batch")
 def pull_batch(
     workspace: Workspace,
     catalogue: Catalogue,
@@ -276,12 +278,16 @@ def pull_batch(
         write_shard(workspace.spool, [*records, *returned.jobs])
 
 
+def _places(server: str) -> tuple[str, ...]:
+    return () if server == FOLDER else (place_on("cvat", server),)
+
+
 def _ended(batch: Batch) -> Batch:
     """A batch that no image is left of: nobody waits for it."""
     return batch.model_copy(update={"state": "returned"})
 
 
-@task(name="hide", retries=1, retry_condition_fn=is_worth_a_retry)
+@outside(name="hide")
 def hide(catalogue: Catalogue, exchange: Exchange, batch: Batch, unwanted: Collection[str]) -> int:
     """Hide the unwanted of the batch's images from its annotators, and show again those that we
     have hidden and that may be seen; how many were hidden just now.

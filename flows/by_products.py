@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from curation.erase import erase_conversion, erase_records
+from flows import run_notes
 from flows.certificates import folder_of
 from flows.survey import Version
 from mirrorset.elsewhere import is_away, noted
@@ -40,6 +41,7 @@ def erase_by_products(
     for page in sorted((workspace.home / "report").glob("*.html")):
         attempt("reports", partial(erase_report, page, gone, is_dry_run), page.name)
     attempt("logs", partial(_from_notes, workspace, gone, is_dry_run), "")
+    attempt("notes", partial(run_notes.erase, workspace.private, gone, is_dry_run), "runs")
     return found, unreached
 
 

@@ -16,7 +16,8 @@ from crawlers.sources import Start, source_of
 from crawlers.sources.folder import FolderStart
 from crawlers.sources.urls import UrlsStart
 from crawlers.terms import Terms
-from flows.engine import flow, task
+from flows.at_work import at_work, place_on
+from flows.engine import flow, outside
 from flows.progress import bar
 from mirrorset.catalogue.erase import bury_found_again
 from mirrorset.errors import InputError, SettingsError, UnavailableError
@@ -93,8 +94,18 @@ def crawl(
     sources = tuple(_from_home(start, workspace.home) for start in sources)
     for start in sources:
         require_answerable(start, workspace.responsible)
-    with workspace.locked():
+    with at_work(workspace, *map(place_of, sources)):
         return {title(start): _crawled(workspace, start, shards, is_dry_run) for start in sources}
+
+
+def crawl_from(
+    workspace: Workspace, start: Start, shards: int | None, is_dry_run: bool
+) -> CrawlSummary:
+    """Crawl one source of params.yaml. Raises what keeps it from being crawled to its end."""
+    start = _from_home(start, workspace.home)
+    require_answerable(start, workspace.responsible)
+    with at_work(workspace, place_of(start)):
+        return crawl_one(workspace, start, shards, is_dry_run)
 
 
 def _crawled(
@@ -106,7 +117,7 @@ def _crawled(
         return CrawlSummary(fault=str(error))
 
 
-@task(name="crawl-source", retries=1, retry_delay_seconds=5)
+@outside(name="crawl-source")
 def crawl_one(
     workspace: Workspace, start: Start, shards: int | None, is_dry_run: bool
 ) -> CrawlSummary:
@@ -131,6 +142,20 @@ def crawl_one(
 def title(start: Start) -> str:
     """What is crawled, in words that tell two sources of one kind apart."""
     return source_of(start, Terms()).title
+
+
+def place_of(start: Start) -> str:
+    """Name of the concurrency limit of the server that is crawled."""
+    return place_on("host", source_of(start, Terms()).address)
+
+
+def sources_by_place(workspace: Workspace) -> dict[str, list[Start]]:
+    """The sources of params.yaml by the server that has them, or by title where none does."""
+    places: dict[str, list[Start]] = {}
+    for start in workspace.params("crawl", CrawlParams).sources:
+        source = source_of(start, Terms())
+        places.setdefault(urlsplit(source.address).netloc or source.title, []).append(start)
+    return places
 
 
 def require_answerable(start: Start, responsible: Responsible) -> None:
@@ -159,7 +184,7 @@ def _from_home(start: Start, home: Path) -> Start:
     return start
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
     """A file name that hardly two titles share; the port, which may change, is left out."""
     text = re.sub(r":\d+", "", text)
     readable = re.sub(r"[^a-z0-9]+", "-", text.lower())[:40].strip("-")
@@ -184,7 +209,7 @@ def order(
         intended_use=workspace.dataset.intended_use,
         catalogue_url=workspace.settings.catalogue_url,
         blobs_url=workspace.settings.blobs_url,
-        log=workspace.logs / f"crawl-{_slug(title(start))}.log",
+        log=workspace.logs / f"crawl-{slug(title(start))}.log",
         contact=workspace.responsible.contact or _LOCAL_CONTACT,
         limit=params.limit,
         max_bytes=params.max_bytes,

@@ -1,11 +1,17 @@
-"""Prefect, quiet: every flow takes `flow` and `task` from here.
+"""Prefect, quiet: every flow takes `flow` and `task` from here, and leaves a note of each run.
 
 Prefect reads its settings when it is imported, so they are set first. Without a server of the
 user's own (PREFECT_API_URL), flows run on Prefect's embedded one.
 """
 
 import os
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from inspect import signature
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
 _SETTINGS = {
     # The embedded server takes 8 to 60 s to start on a busy 2-core machine; 20 is the default.
@@ -21,17 +27,115 @@ _SETTINGS = {
 for _name, _value in _SETTINGS.items():
     os.environ.setdefault(_name, _value)
 
-from prefect import flow, task  # noqa: E402  (after the settings it reads)
+import prefect  # noqa: E402  (after the settings it reads)
+import prefect.runtime  # noqa: E402
+from prefect import Flow, Task, task  # noqa: E402
 from prefect.client.schemas.objects import State  # noqa: E402
+from prefect.exceptions import Pause, PrefectSignal, TerminationSignal  # noqa: E402
+from prefect.tasks import exponential_backoff  # noqa: E402
 
-from mirrorset.errors import OverdueError  # noqa: E402
+from flows import run_notes  # noqa: E402
+from mirrorset.errors import (  # noqa: E402
+    GateError,
+    InputError,
+    IntegrityError,
+    LicenceError,
+    OverdueError,
+    SettingsError,
+)
 
-__all__ = ["flow", "is_worth_a_retry", "task"]
+__all__ = ["deployment_of_run", "flow", "is_worth_a_retry", "outside", "run_id", "task"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_LASTING = (GateError, InputError, IntegrityError, LicenceError, OverdueError, SettingsError)
+
+_is_noted: ContextVar[bool] = ContextVar("is_noted", default=False)
+
+
+def flow(name: str, **options: Any) -> Callable[[Callable[P, R]], Flow[P, R]]:
+    """Make a flow of a function; runs that work on a workspace (`home`) leave a note there."""
+
+    def decorated(function: Callable[P, R]) -> Flow[P, R]:
+        made: Flow[P, R] = prefect.flow(name=name, **options)(_noted(function, name))
+        return made
+
+    return decorated
 
 
 def is_worth_a_retry(_task: object, _run: object, state: State[Any]) -> bool:
-    """Whether a task that failed is tried again: not where all patience was spent in it already.
+    """Whether a task that failed is tried again: not where all patience was spent in it already,
+    nor where it would fail in the same way until a person has changed something.
 
     For `task(retry_condition_fn=...)`.
     """
-    return not isinstance(state.result(raise_on_failure=False), OverdueError)
+    return not isinstance(state.result(raise_on_failure=False), _LASTING)
+
+
+def outside(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a task of a function that touches the world outside: it is tried again twice, later each
+    time, and not by all runs at once.
+    """
+
+    def decorated(function: Callable[P, R]) -> Task[P, R]:
+        made: Task[P, R] = task(
+            name=name,
+            retries=2,
+            retry_delay_seconds=exponential_backoff(2),
+            retry_jitter_factor=0.5,
+            retry_condition_fn=is_worth_a_retry,
+        )(function)
+        return made
+
+    return decorated
+
+
+def run_id() -> str:
+    """Id of the flow run that this is."""
+    return str(prefect.runtime.flow_run.id)
+
+
+def deployment_of_run() -> str:
+    """Name of the deployment that this run is one of, or "" in a run by hand."""
+    return prefect.runtime.deployment.name or ""
+
+
+def _noted(function: Callable[P, R], name: str) -> Callable[P, R]:
+    parameters = signature(function)
+
+    @wraps(function)
+    def noting(*args: P.args, **kwargs: P.kwargs) -> R:
+        home = parameters.bind(*args, **kwargs).arguments.get("home")
+        folder = None if home is None else Path(home) / ".mirrorset"
+        if folder is None or not folder.is_dir() or _is_noted.get():
+            return function(*args, **kwargs)
+        with _note(folder, name) as counts:
+            result = function(*args, **kwargs)
+            counts.update(run_notes.counts_of(result))
+        return result
+
+    return noting
+
+
+@contextmanager
+def _note(folder: Path, name: str) -> Iterator[dict[str, int]]:
+    note = run_notes.begun(folder, run_id(), name, deployment_of_run())
+    token = _is_noted.set(True)
+    counts: dict[str, int] = {}
+    try:
+        yield counts
+    except Pause:
+        run_notes.ended(folder, note, "waiting", "It waits for a person's approval.")
+        raise
+    except (TerminationSignal, PrefectSignal, KeyboardInterrupt):
+        run_notes.ended(folder, note, "cancelled", "It was told to stop.")
+        raise
+    except BaseException as error:
+        fault = " ".join(str(error).split()) or type(error).__name__
+        run_notes.ended(folder, note, "failed", fault)
+        raise
+    else:
+        run_notes.ended(folder, note, "done", counts=counts)
+    finally:
+        _is_noted.reset(token)

@@ -15,12 +15,13 @@ from flows.annotate import PullSummary
 from flows.annotate import pull as pull_all
 from mirrorset.errors import MirrorsetError, SettingsError, UnavailableError
 from mirrorset.records import Batch
-from mirrorset.workspace import open_workspace
+from mirrorset.workspace import Workspace, open_workspace
 
 _log = logging.getLogger(__name__)
 
 # Whoever saves causes several deliveries; the pull that they call for waits for all of them.
 _SETTLE_S = 1.0
+_GRACE_S = 5.0
 
 
 def listen(
@@ -36,19 +37,14 @@ def listen(
     Raises SettingsError where no secret is set, UnavailableError where the port is taken.
     """
     workspace = open_workspace(home)
-    secret = workspace.settings.cvat_webhook_secret.get_secret_value()
-    if not secret:
+    if not workspace.settings.cvat_webhook_secret.get_secret_value():
         raise SettingsError(
             "cvat_webhook_secret is not set: give the webhook on the CVAT server a secret, and set "
             "MIRRORSET_CVAT_WEBHOOK_SECRET to the same."
         )
 
-    def projects() -> set[int]:
-        with workspace.catalogue() as catalogue:
-            return {int(one.project) for one in catalogue.read(Batch) if one.project.isdecimal()}
-
     news = News()
-    with _served(receiver(secret, projects, news), host, port):
+    with receiving(workspace, news, host, port):
         while True:
             try:
                 yield pull(home)
@@ -57,6 +53,22 @@ def listen(
             if news.wait(every_s):
                 time.sleep(_SETTLE_S)
                 news.wait(0)
+
+
+@contextmanager
+def receiving(workspace: Workspace, news: News, host: str, port: int) -> Iterator[None]:
+    """Tell `news` of the deliveries of the workspace's projects while the body runs.
+
+    The secret must be set. Raises UnavailableError where the port is taken.
+    """
+
+    def projects() -> set[int]:
+        with workspace.catalogue() as catalogue:
+            return {int(one.project) for one in catalogue.read(Batch) if one.project.isdecimal()}
+
+    secret = workspace.settings.cvat_webhook_secret.get_secret_value()
+    with _served(receiver(secret, projects, news), host, port):
+        yield
 
 
 @contextmanager
@@ -79,5 +91,6 @@ def _served(app: FastAPI, host: str, port: int) -> Iterator[None]:
         yield
     finally:
         server.should_exit = True
-        thread.join()
+        # A sender that keeps its connection open is not waited for.
+        thread.join(_GRACE_S)
         listening.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 from annotation.checks import Finding
 from annotation.qa import Assessment, QaParams, QaReport, Suspicious, assess
 from annotation.review import ReviewParams
-from flows.engine import flow, is_worth_a_retry, task
+from flows.engine import flow, outside, task
 from flows.exchanges import exchange_with, label_schema
 from mirrorset.catalogue import Catalogue
 from mirrorset.files import write_text
@@ -60,7 +60,7 @@ def judge(workspace: Workspace, catalogue: Catalogue, params: QaParams) -> Asses
     )
 
 
-@task(name="reopen", retries=1, retry_condition_fn=is_worth_a_retry)
+@outside(name="reopen")
 def reopen(
     workspace: Workspace, batches: list[Batch], suspicious: tuple[Suspicious, ...]
 ) -> dict[str, int]:

@@ -1,9 +1,11 @@
 """Release: freeze the catalogue, let DVC build from it, then commit, tag and push the version."""
 
+import hashlib
 import itertools
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Set
 from pathlib import Path
 
@@ -16,13 +18,14 @@ from curation.series import begin_series
 from curation.snapshot import before_curation, join, read_candidates, read_rejected
 from flows.engine import flow, task
 from flows.progress import bar
-from flows.release_state import ReleaseState, read_state, state_file, write_state
+from flows.release_state import ReleaseState, read_state, state_file, state_text, write_state
 from flows.sections import check_params
 from flows.snapshot import is_cloned, restore_catalogue, write_kind, write_snapshot
 from flows.successors import taken_versions
+from flows.verify import image_ids
 from mirrorset.commands import dvc, git
 from mirrorset.dvc_config import require_packages
-from mirrorset.errors import SettingsError
+from mirrorset.errors import GateError, SettingsError
 from mirrorset.files import clear_leftovers, read_parts
 from mirrorset.records import DatasetItem, LedgerEntry, Record, Rejected, utc_now
 from mirrorset.spool import ingest
@@ -57,12 +60,29 @@ class ReleaseSummary(Record):
     pushed_to: str
 
 
+class Proposal(Record):
+    """A version as it would be released now. proposal_id: hash of all that it would stand for.
+
+    new_images: those that the version before does not have. is_new: False where this is released.
+    """
+
+    proposal_id: str
+    version: str
+    digest: str
+    before: str
+    images: dict[str, int]
+    new_images: int
+    is_new: bool
+
+
 @flow(name="release")
-def release(home: Path, version: str | None = None) -> ReleaseSummary:
+def release(home: Path, version: str | None = None, approved: str | None = None) -> ReleaseSummary:
     """Release what the catalogue holds; unchanged content keeps its version.
 
-    version: "1.2.3", or None for the next minor one where content has changed. Raises
-    SettingsError where the version is malformed or taken by other content.
+    version: "1.2.3", or None for the next minor one where content has changed. approved: id of the
+    proposal that may be released and no other, or None for any. Raises SettingsError where the
+    version is malformed or taken by other content, GateError where the content is not what was
+    approved.
     """
     if version is not None and not _VERSION.match(version):
         raise SettingsError(f"--version {version} is no version: write three numbers, as in 1.2.0.")
@@ -76,13 +96,45 @@ def release(home: Path, version: str | None = None) -> ReleaseSummary:
         mint_places(workspace)
         begin_test_series(workspace)
         progress.to(2)
-        state = choose_version(workspace, version)
+        state = choose_version(workspace, version, approved)
         progress.to(3)
         build(workspace)
         progress.to(4)
         summary = publish(workspace, state)
         progress.to(5)
     return summary
+
+
+@flow(name="propose-release")
+def propose(home: Path, version: str | None = None) -> Proposal:
+    """Freeze the catalogue and say what a release would be; nothing is released.
+
+    Raises as `release` does.
+    """
+    workspace = open_workspace(home)
+    check_params(workspace)
+    with workspace.locked():
+        freeze(workspace)
+        mint_places(workspace)
+        begin_test_series(workspace)
+        last, now = read_state(workspace), next_state(workspace, version)
+        items = list(read_parts(workspace.work / "items", DatasetItem))
+        is_released = bool(git(workspace.home, "tag", "--list", _tag(workspace, now.version)))
+        folder = workspace.release(workspace.dataset.name, last.version)
+        before = image_ids(folder) if folder.is_dir() else set()
+        return Proposal(
+            proposal_id=_proposal_id(now),
+            version=now.version,
+            digest=now.digest,
+            before=last.version if folder.is_dir() else "",
+            images=dict(sorted(Counter(item.split for item in items).items())),
+            new_images=sum(item.image_id not in before for item in items),
+            is_new=not (is_released and now == last),
+        )
+
+
+def _proposal_id(state: ReleaseState) -> str:
+    return hashlib.sha256(state_text(state).encode()).hexdigest()[:16]
 
 
 def dry_run(home: Path) -> Costs:
@@ -163,7 +215,24 @@ def begin_test_series(workspace: Workspace) -> None:
 
 
 @task(name="choose-version")
-def choose_version(workspace: Workspace, wanted: str | None) -> ReleaseState:
+def choose_version(
+    workspace: Workspace, wanted: str | None, approved: str | None = None
+) -> ReleaseState:
+    """Write down the version that this content gets; raises GateError where another was approved.
+
+    What is released already needs no approval: its push is made good.
+    """
+    last, now = read_state(workspace), next_state(workspace, wanted)
+    if approved is not None and now != last and _proposal_id(now) != approved:
+        raise GateError(
+            "What the catalogue holds has changed since the release was approved: it is proposed "
+            "anew."
+        )
+    write_state(workspace, now)
+    return now
+
+
+def next_state(workspace: Workspace, wanted: str | None) -> ReleaseState:
     """The version that this content gets: its old one where nothing changed."""
     last = read_state(workspace)
     now = ReleaseState(
@@ -181,7 +250,6 @@ def choose_version(workspace: Workspace, wanted: str | None) -> ReleaseState:
                 f"{_tag(workspace, wanted)} is released with other content: choose a new version."
             )
         now = now.model_copy(update={"version": next_minor(now.version, taken)})
-    write_state(workspace, now)
     return now
 
 

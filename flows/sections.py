@@ -9,6 +9,7 @@ from curation.group import GroupParams
 from curation.ledger import LedgerParams
 from faces.identity import require_licensed
 from flows.crawl import CrawlParams
+from flows.serve_params import ServeParams
 from mirrorset.errors import SettingsError
 from mirrorset.params import DatasetParams, Responsible
 from mirrorset.records import Record
@@ -30,6 +31,7 @@ READERS: dict[str, type[Record]] = {
     "ledger": LedgerParams,
     "pack": PackParams,
     "parity": ParityParams,
+    "serve": ServeParams,
 }
 
 _NAMED_IN_DVC_YAML = ("dataset", "responsible", "select", "group", "pack", "parity")

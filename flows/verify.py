@@ -11,8 +11,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 from crawlers.order import RecheckSummary, RecheckTerms
 from crawlers.run import recheck
 from crawlers.sources import Start
-from flows.crawl import CrawlParams, order, require_answerable, title
-from flows.engine import flow, task
+from flows.at_work import at_work
+from flows.crawl import CrawlParams, order, place_of, require_answerable, title
+from flows.engine import flow, outside
 from flows.progress import bar
 from mirrorset.catalogue.receipts import Crawled, count_orphans, crawled
 from mirrorset.commands import git
@@ -58,7 +59,9 @@ def verify(home: Path, is_all: bool = False) -> VerifySummary:
     SettingsError where nobody answers for asking other people's servers.
     """
     workspace = open_workspace(home)
-    with workspace.locked():
+    with workspace.catalogue() as catalogue:
+        places = {place_of(_start(crawl)) for crawl in crawled(catalogue)}
+    with at_work(workspace, *places):
         with workspace.catalogue() as catalogue:
             # What a killed run of another step left behind.
             ingest(workspace.spool, catalogue)
@@ -76,7 +79,7 @@ def verify(home: Path, is_all: bool = False) -> VerifySummary:
         return _summary(workspace, found, unasked)
 
 
-@task(name="verify-source", retries=1, retry_delay_seconds=5)
+@outside(name="verify-source")
 def verify_one(workspace: Workspace, start: Start, is_all: bool) -> RecheckSummary:
     """Check what one crawl found, in child processes of its own."""
     params = workspace.params("crawl", CrawlParams).verify
@@ -150,6 +153,11 @@ def releases_with(workspace: Workspace, image_ids: Set[str]) -> dict[str, int]:
 def _release_folders(workspace: Workspace) -> list[Path]:
     cards = (workspace.home / "data" / "releases").glob("*/*/release.json")
     return sorted(card.parent for card in cards)
+
+
+def image_ids(release: Path) -> set[str]:
+    """The images of a release that lies in the workspace."""
+    return set(_image_ids(release))
 
 
 def _image_ids(release: Path) -> Iterator[str]:

@@ -54,7 +54,7 @@ class Responsible(Record):
 SECTIONS = frozenset(
     {
         *("dataset", "responsible", "crawl", "prelabel", "annotate", "review", "qa"),
-        *("select", "group", "ledger", "pack", "parity"),
+        *("select", "group", "ledger", "pack", "parity", "serve"),
     }
 )
 

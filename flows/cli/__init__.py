@@ -11,6 +11,7 @@ from rich.console import Console
 from flows.cli import annotate, models, parity, quarantine, release, stages
 from flows.cli import ingest as ingest
 from flows.cli import jobs as jobs
+from flows.cli import serve as serve
 from flows.cli.app import app
 from mirrorset.errors import InputError, MirrorsetError, UnavailableError
 

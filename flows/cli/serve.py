@@ -1,0 +1,29 @@
+"""`mirrorset serve`: all deployments of a workspace, on schedule, on this machine."""
+
+import os
+import sys
+
+import typer
+
+from flows.cli.app import HERE, Home, Json, app, show
+
+
+@app.command()
+def serve(home: Home = HERE, is_json: Json = False) -> None:
+    """Run the workspace's deployments on the schedules of params.yaml (`serve:`), until Ctrl-C.
+
+    Uses the Prefect server that PREFECT_API_URL names, or starts one of its own and says where its
+    UI is. Where cvat_webhook_secret is set, CVAT's deliveries are listened for, too.
+    """
+    from flows.serve import Serving
+    from flows.serve import serve as run
+
+    def told(serving: Serving) -> None:
+        show(serving, is_json, "Serving until Ctrl-C")
+        sys.stdout.flush()
+
+    run(home, told)
+    typer.echo("mirrorset: Stopped; start it again to go on where it was.", err=True)
+    sys.stdout.flush()
+    # Prefect's threads would be waited for, and may wait for a server that is gone.
+    os._exit(0)

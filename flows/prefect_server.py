@@ -1,0 +1,96 @@
+"""A Prefect server for `mirrorset serve`, where nobody names one: with a UI, on this machine."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+import httpx
+
+from mirrorset.errors import UnavailableError
+
+_HOST = "127.0.0.1"
+_PATIENCE_S = 300
+_GRACE_S = 5
+
+_LEASES = "prefect.server.concurrency.lease_storage"
+
+#: Places that a killed run holds are known after a restart, too.
+_SETTINGS = {
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": f"{_LEASES}.filesystem",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+}
+
+
+class OwnServer:
+    """A server that this process started. api_url: its address for flows; ui_url: for people."""
+
+    def __init__(self, port: int) -> None:
+        self.ui_url = f"http://{_HOST}:{port}"
+        self.api_url = f"{self.ui_url}/api"
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "uvicorn", "--factory"),
+                "prefect.server.api.server:create_app",
+                *("--host", _HOST, "--port", str(port), "--log-level", "error"),
+            ],
+            env=os.environ
+            | _SETTINGS
+            | {"PREFECT_UI_API_URL": self.api_url, "PREFECT_API_URL": self.api_url},
+            # Ctrl-C is this process's to heed: the server outlives the runs that report to it.
+            start_new_session=True,
+        )
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the server has gone."""
+        return self._process.poll() is not None
+
+    def await_ready(self, is_stopped: Callable[[], bool]) -> None:
+        """Return once it answers or is no longer wanted; raises UnavailableError where it fails."""
+        ends_at = time.monotonic() + _PATIENCE_S
+        while not is_stopped():
+            if self.has_ended or time.monotonic() > ends_at:
+                raise UnavailableError(
+                    f"Prefect's server did not start on {self.ui_url}: is another program there, "
+                    "or ~/.prefect not writable?"
+                )
+            try:
+                if httpx.get(f"{self.api_url}/health", timeout=2).is_success:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        """End it, gently for some seconds."""
+        self._process.terminate()
+        try:
+            self._process.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+
+@contextmanager
+def own_server(port: int) -> Iterator[OwnServer]:
+    """A server on `port`, or on any other where that is taken, while the body runs."""
+    server = OwnServer(_free(port))
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def _free(port: int) -> int:
+    with closing(socket.socket()) as asked:
+        asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            asked.bind((_HOST, port))
+        except OSError:
+            asked.bind((_HOST, 0))
+        number: int = asked.getsockname()[1]
+        return number

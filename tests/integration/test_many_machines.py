@@ -1,8 +1,9 @@
-"""On many machines' services the whole pipeline makes the release that one machine makes.
+"""On many machines' services, by schedules, the pipeline makes the release that one machine makes.
 
-One side: SQLite, a folder, this machine's processes. The other: PostgreSQL, S3, Prefect's server on
-PostgreSQL, and a Dask cluster of two workers, reached by their addresses. Both crawl the demo's
-gallery, and the same person reviews the same pictures on a CVAT server of each side's own.
+One side: commands, SQLite, a folder, this machine's processes. The other: `mirrorset serve`,
+PostgreSQL, S3, Prefect's server on PostgreSQL, and a Dask cluster of two workers, reached by their
+addresses. Both crawl the demo's gallery, and the same person reviews the same pictures on a CVAT
+server of each side's own.
 """
 
 import json
@@ -13,8 +14,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 
@@ -35,13 +37,18 @@ from flows.demo.commons import CATEGORY
 from flows.demo.gallery import assemble
 from flows.demo.server import serve
 from mirrorset.catalogue import Catalogue
-from mirrorset.records import Batch, ImageRecord
+from mirrorset.commands import git
+from mirrorset.records import Annotation, Batch, ImageRecord
 from mirrorset.settings import Settings
 from mirrorset.workspace import init
 
 _PORTRAITS = 4
 _BUCKET = "faces"
 _PROGRAMS = MIRRORSET.parent
+_BY_CLOCK = """
+    SELECT flow.name FROM flow JOIN flow_run ON flow_run.flow_id = flow.id
+    WHERE flow_run.auto_scheduled AND flow_run.state_type = 'COMPLETED'
+"""
 
 
 def free_port() -> int:
@@ -145,6 +152,11 @@ def review(cvat: Cvat, catalogue_url: str) -> int:
     return looked_at
 
 
+def reviewed(catalogue: Catalogue) -> int:
+    """How many pictures a person's labels have come back of."""
+    return sum(one.origin == "human" for one in catalogue.read(Annotation))
+
+
 def make_workspace(home: Path, gallery_url: str, remote: str, endpoint: str | None) -> Path:
     params = yaml.safe_load(files("flows.demo").joinpath("params.yaml").read_text())
     params["crawl"]["sources"] = [
@@ -160,16 +172,39 @@ def make_workspace(home: Path, gallery_url: str, remote: str, endpoint: str | No
     return init(home, remote, endpoint).home
 
 
-def released(home: Path, cvat: Cvat, catalogue_url: str) -> dict[str, object]:
+def released(home: Path, cvat: Cvat) -> dict[str, object]:
     """Run every step by its command; the release's card."""
     command(home, "crawl")
     command(home, "prelabel")
     command(home, "annotate", "push")
-    assert review(cvat, catalogue_url) > _PORTRAITS
+    assert review(cvat, f"sqlite:///{home}/.mirrorset/catalogue.sqlite") > _PORTRAITS
     assert command(home, "annotate", "pull")["reviewed"]
-    release = command(home, "release")
-    folder = home / "data/releases/demo" / str(release["version"])
+    command(home, "release")
+    return card(home)
+
+
+def card(home: Path) -> dict[str, object]:
+    (folder,) = (home / "data/releases/demo").iterdir()
     return json.loads((folder / "release.json").read_text())
+
+
+@contextmanager
+def served(home: Path, log: Path, **schedules: object) -> Iterator["subprocess.Popen[bytes]"]:
+    """`mirrorset serve` with these schedules; every other step on demand alone."""
+    steps = dict.fromkeys(("crawl", "pull", "release", "verify"))
+    wanted = {"is_approval_needed": False, "parity_after_release": False, **steps, **schedules}
+    params = yaml.safe_load((home / "params.yaml").read_text())
+    (home / "params.yaml").write_text(yaml.safe_dump({**params, "serve": wanted}))
+    with running([MIRRORSET, "serve", "--home", home], log) as process:
+        yield process
+
+
+def until(is_so: Callable[[], object], process: "subprocess.Popen[bytes]", log: Path) -> None:
+    end_at = time.monotonic() + 240
+    while not is_so():
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < end_at, log.read_text()
+        time.sleep(0.5)
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +239,7 @@ def one_machine(
         patch.setenv("MIRRORSET_CVAT_URL", cvat.url)
         patch.setenv("MIRRORSET_CVAT_TOKEN", cvat.token)
         home = make_workspace(tmp_path / "one", gallery_url, str(tmp_path / "remote"), None)
-        return released(home, cvat, f"sqlite:///{home}/.mirrorset/catalogue.sqlite")
+        return released(home, cvat)
 
 
 def test_many_machines_make_the_release_that_one_machine_makes(
@@ -231,21 +266,30 @@ def test_many_machines_make_the_release_that_one_machine_makes(
         scheduler = stack.enter_context(dask_cluster(tmp_path, 2))
         monkeypatch.setenv("MIRRORSET_DASK_SCHEDULER", scheduler)
         home = make_workspace(tmp_path / "many", gallery_url, f"s3://{_BUCKET}/releases", s3.url)
-        card = released(home, cvat, catalogue_url)
-        assert card["digest"] == one_machine["digest"]
-        assert card["images"] == one_machine["images"] > _PORTRAITS
+        catalogue = stack.enter_context(Catalogue(catalogue_url))
+        log = tmp_path / "serve.log"
+        soon = datetime.now(UTC) + timedelta(minutes=1, seconds=20)
+        # The crawl begins once, by the clock; labelling and the push follow it.
+        with served(home, log, crawl={"cron": f"{soon.minute} * * * *"}, pull={"every_s": 30}) as process:
+            until(lambda: catalogue.count(Batch), process, log)
+            looked_at = review(cvat, catalogue_url)
+            until(lambda: reviewed(catalogue) == looked_at, process, log)
+        with served(home, log, release={"cron": "* * * * *"}) as process:
+            until(lambda: list(home.glob("data/releases/demo/*/release.json")), process, log)
+            until(lambda: "demo-" in git(home, "tag"), process, log)
+        assert card(home)["digest"] == one_machine["digest"]
+        assert card(home)["images"] == one_machine["images"] > _PORTRAITS
 
         # Nothing of it lies on this machine alone.
         assert not (home / ".mirrorset/catalogue.sqlite").exists()
         assert not (home / ".mirrorset/blobs").exists()
-        with Catalogue(catalogue_url) as catalogue:
-            kept = {one.image_id for one in catalogue.read(ImageRecord)}
+        kept = {one.image_id for one in catalogue.read(ImageRecord)}
         objects = s3.objects(_BUCKET)
         originals = {key.rpartition("/")[2] for key in objects if key.startswith("originals/")}
         assert originals == kept
         assert any(key.startswith("releases/files/md5/") for key in objects)
         with create_engine(orchestrator).connect() as connection:
-            flows = set(connection.execute(text("SELECT name FROM flow")).scalars())
-        assert {"crawl", "prelabel", "release"} <= flows
+            by_clock = set(connection.execute(text(_BY_CLOCK)).scalars())
+        assert by_clock == {"scheduled-crawl", "scheduled-pull", "scheduled-release"}
         shutil.rmtree(home / ".dvc/cache")
         subprocess.run([sys.executable, "-m", "dvc", "pull", "--quiet"], cwd=home, check=True)

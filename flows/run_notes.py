@@ -6,6 +6,7 @@ A run that was killed leaves its note at "running"; `is_alive` tells whether its
 import os
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -63,7 +64,7 @@ def begun(folder: Path, run_id: str, flow: str, deployment: str = "") -> RunNote
         host=socket.gethostname(),
         process_id=os.getpid(),
         process_began_at=psutil.Process().create_time(),
-        began_at=utc_now(),
+        began_at=_began_before(folder, run_id) or utc_now(),
     )
     _write(folder, note)
     return note
@@ -127,6 +128,14 @@ def _write(folder: Path, note: RunNote) -> None:
 def _stamp(at: datetime) -> str:
     """A time as it sorts in file names."""
     return f"{at:%Y%m%dT%H%M%S.%f}"
+
+
+def _began_before(folder: Path, run_id: str) -> datetime | None:
+    """When a run that goes on had begun, as one that has waited for a person."""
+    for file in (folder / "runs").glob(f"*-{run_id}.json"):
+        with suppress(ValidationError):
+            return RunNote.model_validate_json(file.read_bytes()).began_at
+    return None
 
 
 def _files(folder: Path) -> list[Path]:

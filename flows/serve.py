@@ -51,9 +51,6 @@ def serve(home: Path, told: Callable[[Serving], None]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     workspace = open_workspace(home)
-    from flows.sections import check_params
-
-    check_params(workspace)
     params = workspace.params("serve", ServeParams)
     with _alone(workspace), ExitStack() as stack:
         guard.start()
@@ -80,10 +77,12 @@ def _serve(
     has_ended: Callable[[], bool],
     told: Callable[[Serving], None],
 ) -> None:
+    from flows.sections import check_params
     from flows.serving import registry
     from flows.serving.deployments import deployments_of
     from flows.serving.news import listening
 
+    check_params(workspace)
     deployments = deployments_of(workspace)
     try:
         registry.set_limits(workspace)

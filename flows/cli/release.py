@@ -66,6 +66,38 @@ def _show_costs(home: Path, is_json: bool) -> None:
     show({name: value for name, value in summary.items() if value != ""}, is_json, "Would select")
 
 
+By = Annotated[str, typer.Option(help="Your name: it is kept with the decision.")]
+Why = Annotated[str, typer.Option(help="Why: it is kept with the decision.")]
+
+
+@app.command()
+def approve(by: By, reason: Why = "", home: Home = HERE, is_json: Json = False) -> None:
+    """Approve the release that a run of the schedule has proposed and waits with."""
+    _decide(True, by, reason, home, is_json)
+
+
+@app.command()
+def reject(by: By, reason: Why = "", home: Home = HERE, is_json: Json = False) -> None:
+    """Reject the release that a run of the schedule has proposed and waits with."""
+    _decide(False, by, reason, home, is_json)
+
+
+def _decide(is_approved: bool, by: str, reason: str, home: Path, is_json: bool) -> None:
+    import os
+
+    from flows.serve import served_at
+    from mirrorset.workspace import open_workspace
+
+    workspace = open_workspace(home)
+    # Before Prefect is imported, which reads it then.
+    if api_url := served_at(workspace):
+        os.environ.setdefault("PREFECT_API_URL", api_url)
+    from flows.serving.approval import decide
+
+    asked = decide(workspace, is_approved, by, reason)
+    show(asked.proposal, is_json, "Approved" if is_approved else "Rejected")
+
+
 @app.command()
 def diff(
     before: Annotated[str, typer.Argument(help="A version of the dataset, or a release's folder.")],

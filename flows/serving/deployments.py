@@ -102,6 +102,8 @@ def runner_deployment(one: Deployment) -> Any:
         parameters=one.parameters,
         concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=collision),
         enforce_parameter_schema=True,
+        # The serve before has paused it at its end.
+        paused=False,
         tags=["mirrorset"],
     )
     made.entrypoint = one.entrypoint

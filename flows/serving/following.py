@@ -8,6 +8,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments import run_deployment
 
 from mirrorset.records import utc_now
@@ -61,5 +62,6 @@ def unfinished(name: str) -> list[FlowRun]:
                 deployment_id=FlowRunFilterDeploymentId(any_=[deployment.id]),
                 state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_UNFINISHED)),
             ),
+            sort=FlowRunSort.EXPECTED_START_TIME_ASC,
             limit=200,
         )

@@ -270,8 +270,9 @@ def test_many_machines_make_the_release_that_one_machine_makes(
         log = tmp_path / "serve.log"
         soon = datetime.now(UTC) + timedelta(minutes=1, seconds=20)
         # The crawl begins once, by the clock; labelling and the push follow it.
-        with served(home, log, crawl={"cron": f"{soon.minute} * * * *"}, pull={"every_s": 30}) as process:
-            until(lambda: catalogue.count(Batch), process, log)
+        crawl_once = {"cron": f"{soon.minute} * * * *"}
+        with served(home, log, crawl=crawl_once, pull={"every_s": 30}) as process:
+            until(lambda: list(catalogue.read(Batch, state="pushed")), process, log)
             looked_at = review(cvat, catalogue_url)
             until(lambda: reviewed(catalogue) == looked_at, process, log)
         with served(home, log, release={"cron": "* * * * *"}) as process:

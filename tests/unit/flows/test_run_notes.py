@@ -36,6 +36,14 @@ def test_a_later_process_with_the_same_id_is_another(tmp_path: Path) -> None:
     assert not earlier.is_alive
 
 
+def test_a_run_that_goes_on_has_one_note(tmp_path: Path) -> None:
+    first = run_notes.begun(tmp_path, "1", "release")
+    run_notes.ended(tmp_path, first, "waiting", "It waits for a person's approval.")
+    run_notes.ended(tmp_path, run_notes.begun(tmp_path, "1", "release"), "done")
+    (kept,) = run_notes.read_notes(tmp_path)
+    assert (kept.state, kept.began_at) == ("done", first.began_at)
+
+
 def test_the_latest_run_comes_first(tmp_path: Path) -> None:
     for number in range(3):
         run_notes.begun(tmp_path, str(number), "crawl")

@@ -1,0 +1,152 @@
+"""`mirrorset serve` on a real Prefect server: schedules, what follows, refusals, and its end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from made_images import picture
+
+from flows import run_notes
+from flows.run_notes import RunNote
+from mirrorset.workspace import init
+
+_PATIENCE_S = 240
+_ENDS_WITHIN_S = 20
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A workspace whose one source is a folder of three pictures, crawled every few seconds."""
+    home = tmp_path / "workspace"
+    init(home)
+    pictures = home / "pictures"
+    pictures.mkdir()
+    rows = ["file,consent_id,licence,author"]
+    for number in range(3):
+        (pictures / f"{number}.png").write_bytes(picture(number))
+        rows.append(f"{number}.png,C-{number},consented,Studio")
+    (pictures / "consent.csv").write_text("\n".join(rows) + "\n")
+    (home / "params.yaml").write_text(
+        f"""\
+dataset: {{name: served-{os.getpid()}}}
+responsible:
+  {{controller: Lab, legal_basis: consent, contact: lab@example.org, retention_days: 30}}
+crawl: {{sources: [{{source: folder, path: pictures}}]}}
+serve:
+  crawl: {{every_s: 3}}
+  pull: null
+  release: null
+  prelabel_after_crawl: true
+  push_after_prelabel: true
+select: {{}}
+group: {{}}
+ledger: {{seed: served}}
+pack: {{}}
+parity: {{}}
+"""
+    )
+    return home
+
+
+@contextmanager
+def served(
+    home: Path, **environment: str
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    command = [
+        str(Path(sys.executable).with_name("mirrorset")),
+        "serve",
+        "--home",
+        str(home),
+        "--json",
+    ]
+    with (home / "serve.err").open("w") as errors:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=os.environ | environment
+        )
+    try:
+        assert process.stdout is not None
+        lines = []
+        while (line := process.stdout.readline()) and line != "}\n":
+            lines.append(line)
+        assert line, (home / "serve.err").read_text()
+        yield process, json.loads("".join([*lines, line]))
+    finally:
+        process.kill()
+        process.wait()
+
+
+def ended(process: subprocess.Popen[str], number: signal.Signals) -> int:
+    process.send_signal(number)
+    return process.wait(_ENDS_WITHIN_S)
+
+
+def awaited(home: Path, wanted: Callable[[RunNote], bool]) -> RunNote:
+    ends_at = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < ends_at:
+        if found := next(filter(wanted, run_notes.read_notes(home / ".mirrorset")), None):
+            return found
+        time.sleep(0.5)
+    notes = [note.model_dump_json() for note in run_notes.read_notes(home / ".mirrorset")]
+    raise AssertionError(f"No such run: {notes}; {(home / 'serve.err').read_text()}")
+
+
+def done(flow: str) -> Callable[[RunNote], bool]:
+    return lambda note: note.flow == flow and note.state == "done"
+
+
+def test_a_schedule_fires_and_what_follows_follows(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a server of its own: the embedded one of other tests makes no scheduled runs."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    with served(home, PREFECT_HOME=str(home / "prefect")) as (process, told):
+        api, name = told["api_url"], f"served-{os.getpid()}"
+        crawled = awaited(home, done("scheduled-crawl"))
+        assert crawled.deployment.startswith(name)
+        assert sum(n for key, n in crawled.counts.items() if key.endswith(".stored")) == 3
+        awaited(home, done("scheduled-prelabel"))
+        awaited(home, done("scheduled-push"))
+        found = httpx.get(f"{api}/deployments/name/scheduled-release/{name}").json()
+        wrong = httpx.post(
+            f"{api}/deployments/{found['id']}/create_flow_run",
+            json={"parameters": {"home": str(home), "version": "one"}},
+        )
+        assert wrong.status_code == 409, wrong.text
+        shown = httpx.post(f"{api}/artifacts/latest/filter", json={}).json()
+        assert {f"{name}-crawl", f"{name}-prelabel"} <= {one["key"] for one in shown}
+        assert ended(process, signal.SIGTERM) == 0
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{api}/health")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_within_seconds_where_it_waits_for_news(
+    home: Path, prefect: None, number: signal.Signals, unused_port: int
+) -> None:
+    params = home / "params.yaml"
+    params.write_text(
+        params.read_text().replace("serve:\n", f"serve:\n  webhook_port: {unused_port}\n")
+    )
+    secret = {"MIRRORSET_CVAT_WEBHOOK_SECRET": "of a test"}
+    with served(home, **secret) as (process, told):
+        assert told["webhook_url"]
+        assert httpx.post(told["webhook_url"], content=b"{}").status_code == 401
+        assert ended(process, number) == 0
+
+
+@pytest.fixture
+def unused_port() -> int:
+    import socket
+
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        port: int = asked.getsockname()[1]
+        return port

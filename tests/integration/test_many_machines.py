@@ -29,7 +29,7 @@ from postgresql_server import fresh_database
 from postgresql_server import serving as serving_postgresql
 from s3_server import CREDENTIALS, S3Server
 from s3_server import serving as serving_s3
-from sqlalchemy import create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 from standin.server import Cvat, standing_in
 
 from annotation.cvat.connection import connect
@@ -153,7 +153,8 @@ def review(cvat: Cvat, catalogue_url: str) -> int:
 
 def done_by_clock(orchestrator: str) -> set[str]:
     """The flows of which a run that a schedule made has been completed."""
-    with create_engine(orchestrator).connect() as connection:
+    # No connection is kept: the server has a hundred for all.
+    with create_engine(orchestrator, poolclass=NullPool).connect() as connection:
         return set(connection.execute(text(_BY_CLOCK)).scalars())
 
 

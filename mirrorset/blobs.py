@@ -1,4 +1,9 @@
-"""Original bytes by content: `<root>/ab/cd/<sha256>` on any fsspec filesystem."""
+"""Original bytes by content: `<root>/ab/cd/<sha256>` on any fsspec filesystem.
+
+S3's client reads who calls, and which server it is, from the environment or Amazon's own files
+(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL). It tries again by itself after 5xx and
+cut connections.
+"""
 
 import hashlib
 import secrets
@@ -29,7 +34,10 @@ class BlobStore:
             options = {"auto_mkdir": True} if is_local else {}
             self._fs, self._root = fsspec.core.url_to_fs(url, **options)
         except (ImportError, ValueError) as error:
-            raise SettingsError(f"blobs_url {url!r} cannot be used: {error}.") from None
+            raise SettingsError(
+                f"blobs_url {url!r} cannot be used ({error}): for s3://, install "
+                "requirements-s3.lock."
+            ) from None
 
     def put(self, content: bytes) -> str:
         """Keep `content`; returns its sha256. Putting the same bytes again writes nothing.
@@ -41,7 +49,7 @@ class BlobStore:
         if isinstance(self._fs, LocalFileSystem):
             self._put_file(Path(path), content)
             return image_id
-        with self._asked():
+        with self._answering():
             if not self._fs.exists(path):
                 # Object stores show an object when all of it is there.
                 self._fs.pipe_file(path, content)
@@ -56,15 +64,13 @@ class BlobStore:
         """The bytes of `image_id`.
 
         Raises InputError where the store lacks it, IntegrityError where the bytes have changed,
-        UnavailableError where there is no store or it does not answer.
+        UnavailableError where there is no store.
         """
         try:
-            with self._asked():
+            with self._answering():
                 content = bytes(self._fs.cat_file(self._path(image_id)))
         except FileNotFoundError:
-            with self._asked():
-                is_there = self._fs.exists(self._root)
-            if not is_there:
+            if not self._is_there():
                 raise UnavailableError(
                     f"The blob store {self._root} is not there: mount it, or say in mirrorset.toml "
                     "where it is (blobs_url)."
@@ -80,16 +86,13 @@ class BlobStore:
         return content
 
     def has(self, image_id: str) -> bool:
-        """Whether the store holds `image_id`. Raises UnavailableError where it does not answer."""
-        with self._asked():
+        """Whether the store holds `image_id`."""
+        with self._answering():
             return bool(self._fs.exists(self._path(image_id)))
 
     def remove(self, image_id: str) -> None:
-        """Remove `image_id` with all its versions, whether or not the store holds it.
-
-        Raises UnavailableError where the store does not answer.
-        """
-        with self._asked():
+        """Remove `image_id` with all its versions, whether or not the store holds it."""
+        with self._answering():
             remove_file(self._fs, self._path(image_id))
 
     def erase(self, image_ids: Iterable[str], is_dry_run: bool = False) -> list[Removed]:
@@ -97,35 +100,37 @@ class BlobStore:
 
         For when nobody else is writing. Raises UnavailableError where there is no store.
         """
+        if not self._is_there():
+            raise self._unanswered("there is no such place")
         try:
-            if not self._fs.exists(self._root):
-                raise FileNotFoundError(self._root)
             count = sum(remove_file(self._fs, self._path(one), is_dry_run) for one in image_ids)
         except Exception as error:
-            # Each filesystem raises its own kinds.
-            raise self._silent(error) from error
+            raise self._unanswered(error) from error
         if not is_dry_run:
             self.clear_aside()
         return [Removed(place="blob store", name="originals", count=count)] if count else []
 
     @contextmanager
-    def _asked(self) -> Iterator[None]:
-        """What a store elsewhere raises where it does not answer, as UnavailableError."""
+    def _answering(self) -> Iterator[None]:
+        """Whatever a filesystem elsewhere raises, its store does not answer; a folder's own errors
+        (no room, no right) say what they are.
+        """
         try:
             yield
-        except FileNotFoundError:
-            raise
         except Exception as error:
-            # A folder's errors name their file; each other filesystem raises its own kinds.
-            if isinstance(self._fs, LocalFileSystem):
+            # Each filesystem raises its own kinds.
+            if isinstance(error, FileNotFoundError) or isinstance(self._fs, LocalFileSystem):
                 raise
-            raise self._silent(error) from error
+            raise self._unanswered(error) from error
 
-    def _silent(self, error: Exception) -> UnavailableError:
-        words = " ".join(str(error).split())
+    def _is_there(self) -> bool:
+        with self._answering():
+            return bool(self._fs.exists(self._root))
+
+    def _unanswered(self, why: object) -> UnavailableError:
         return UnavailableError(
-            f"The blob store {self._root} does not answer ({words}): run the same again when it "
-            "does."
+            f"The blob store {self._root} does not answer ({' '.join(str(why).split())}): "
+            "run the same again when it does."
         )
 
     def _put_file(self, path: Path, content: bytes) -> None:

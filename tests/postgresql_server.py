@@ -1,6 +1,7 @@
 """A PostgreSQL server on loopback, made for a test and gone with it."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -62,6 +63,27 @@ def serving() -> Iterator[str]:
         finally:
             server.terminate()
             server.wait(60)
+
+
+@contextmanager
+def fresh_database(server: str) -> Iterator[str]:
+    """The address of a new database of the server, which sorts as Swedes do.
+
+    What has the same order there and in SQLite has it everywhere.
+    """
+    import psycopg
+
+    name = f"t{secrets.token_hex(8)}"
+    plain = server.replace("+psycopg", "")
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(
+            f"CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'sv-SE'"
+        )
+    try:
+        yield f"{server.rpartition('/')[0]}/{name}"
+    finally:
+        with psycopg.connect(plain, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _programs() -> Path | None:

@@ -55,6 +55,11 @@ _STAYS_TRUE = sightings.c.shows_author
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Held until the transaction ends. PostgreSQL's number is our own, with no meaning beyond that.
 _LOCKS = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(77105116)"}
+_REMEDIES = {
+    "sqlite": "see that its disk is there and has room, else restore it from a backup, or move it "
+    "away and crawl again",
+    "postgresql": "see that its server runs and takes this user, then run the same again",
+}
 
 
 class Catalogue:
@@ -68,7 +73,8 @@ class Catalogue:
         """
         try:
             address = make_url(url)
-            self._engine = create_engine(address)
+            # A connection that a restart of the server has cut is made anew when it is needed next.
+            self._engine = create_engine(address, pool_pre_ping=True)
         except (ArgumentError, ValueError):
             raise SettingsError(
                 "catalogue_url is no database address (which is not shown, as it may hold a "
@@ -76,19 +82,21 @@ class Catalogue:
             ) from None
         except (ImportError, NoSuchModuleError) as error:
             raise SettingsError(
-                f"catalogue_url needs a driver that is not installed: {error}."
+                f"catalogue_url needs a driver that is not installed ({error}): of PostgreSQL, "
+                "install requirements-postgresql.lock and write postgresql+psycopg://…."
             ) from None
         if address.get_backend_name() == "sqlite":
             if address.database:
                 Path(address.database).parent.mkdir(parents=True, exist_ok=True)
             event.listen(self._engine, "connect", _prepare_sqlite)
         self._name = address.render_as_string()
+        self._remedy = _REMEDIES[self._engine.dialect.name]
         try:
             with self._engine.begin() as connection:
                 _migrate(connection)
         except DatabaseError as error:
             raise UnavailableError(
-                f"The catalogue {self._name} cannot be opened: {error.orig}."
+                f"The catalogue {self._name} cannot be opened ({_said(error)}): {self._remedy}."
             ) from None
 
     def __enter__(self) -> Self:
@@ -130,16 +138,16 @@ class Catalogue:
         """One transaction that no other process writes beside; its errors are those of `upsert`."""
         try:
             with self._engine.begin() as connection:
-                if connection.dialect.name == "sqlite":
-                    # Else a transaction that reads first is refused when somebody wrote meanwhile.
-                    connection.exec_driver_sql(_LOCKS["sqlite"])
+                # Else SQLite refuses a transaction that reads first when somebody wrote meanwhile,
+                # and on PostgreSQL two that touch the same rows wait for each other for ever.
+                connection.exec_driver_sql(_LOCKS[connection.dialect.name])
                 yield connection
         except (IntegrityError, DataError, UnicodeEncodeError) as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
             raise InputError(f"The catalogue {self._name} refuses a record: {cause}.") from error
         except DBAPIError as error:
             raise UnavailableError(
-                f"The catalogue {self._name} cannot be written: {error.orig}."
+                f"The catalogue {self._name} cannot be written ({_said(error)}): {self._remedy}."
             ) from error
 
     def read(self, kind: type[R], **equal: str) -> Iterator[R]:
@@ -226,7 +234,7 @@ class Catalogue:
                     all_of.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         except DatabaseError as error:
             raise UnavailableError(
-                f"The catalogue {self._name} cannot be compacted ({error.orig}): end what else "
+                f"The catalogue {self._name} cannot be compacted ({_said(error)}): end what else "
                 "works with it and run the same again."
             ) from None
 
@@ -238,8 +246,7 @@ class Catalogue:
                 yield connection
         except DatabaseError as error:
             raise UnavailableError(
-                f"The catalogue {self._name} cannot be read: {error.orig}: restore it from a "
-                "backup, or move it away and crawl again."
+                f"The catalogue {self._name} cannot be read ({_said(error)}): {self._remedy}."
             ) from None
 
 
@@ -260,6 +267,11 @@ def _row(record: Record, table: Table) -> dict[str, Any]:
         else plain[column.name]
         for column in table.columns
     }
+
+
+def _said(error: DBAPIError) -> str:
+    """What the database says, in one line."""
+    return " ".join(str(error.orig).split()).rstrip(".")
 
 
 def _upsert_rows(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:

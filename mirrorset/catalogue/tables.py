@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -275,7 +276,8 @@ crawls = Table(
 frontier = Table(
     "frontier",
     metadata,
-    Column("entry_id", Integer, primary_key=True),
+    # SQLite counts rows by INTEGER alone, which holds as much there.
+    Column("entry_id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("crawl_id", String(32), ForeignKey("crawls.crawl_id"), nullable=False),
     Column("key", Text, nullable=False),
     Column("kind", Integer, nullable=False),

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import sqlite3
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -142,8 +143,9 @@ def records_of_no_shard() -> list[Record]:
 
 
 @pytest.fixture
-def catalogue(tmp_path: Path) -> Catalogue:
-    return Catalogue(f"sqlite:///{tmp_path}/c.sqlite")
+def catalogue(catalogue_url: str) -> Iterator[Catalogue]:
+    with Catalogue(catalogue_url) as opened:
+        yield opened
 
 
 def test_every_kind_comes_back_equal_and_once(catalogue: Catalogue, tmp_path: Path) -> None:
@@ -259,8 +261,8 @@ def test_a_broken_shard_names_file_and_line_and_stays(catalogue: Catalogue, tmp_
     assert catalogue.count(ImageRecord) == 0
 
 
-def test_migrations_and_tables_agree(catalogue: Catalogue, tmp_path: Path) -> None:
-    with create_engine(f"sqlite:///{tmp_path}/c.sqlite").connect() as connection:
+def test_migrations_and_tables_agree(catalogue: Catalogue, catalogue_url: str) -> None:
+    with create_engine(catalogue_url).connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
@@ -273,24 +275,22 @@ def _migrate_back(url: str, revision: str) -> None:
         command.downgrade(config, revision)
 
 
-def test_labels_of_an_earlier_schema_are_made_anew(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/c.sqlite"
+def test_labels_of_an_earlier_schema_are_made_anew(catalogue_url: str) -> None:
     made = next(one for one in records() if isinstance(one, Annotation))
     old = {"schema_version": "selfie-1"}
-    with Catalogue(url) as catalogue:
+    with Catalogue(catalogue_url) as catalogue:
         catalogue.upsert(records())
         catalogue.upsert([made.model_copy(update={**old, "by": "commercial"})])
         catalogue.upsert([made.model_copy(update={**old, "by": "mia", "origin": "human"})])
-    _migrate_back(url, "0004")
-    with Catalogue(url) as catalogue:
+    _migrate_back(catalogue_url, "0004")
+    with Catalogue(catalogue_url) as catalogue:
         kept = {(one.origin, one.by) for one in catalogue.read(Annotation)}
     assert kept == {("model", "research"), ("human", "mia")}
 
 
 def test_labels_from_before_the_light_had_a_level_get_it_from_their_luminance(
-    tmp_path: Path,
+    catalogue_url: str,
 ) -> None:
-    url = f"sqlite:///{tmp_path}/c.sqlite"
     made = next(one for one in records() if isinstance(one, Annotation))
     dim = Lighting(side="left", level=0.01, evenness=1, colour_cast=0)
     face = made.faces[0].model_copy(update={"lighting": dim})
@@ -299,10 +299,10 @@ def test_labels_from_before_the_light_had_a_level_get_it_from_their_luminance(
     )
     person = old.model_copy(update={"origin": "human", "by": "annotator-1", "batch_id": "b1"})
     bare = old.model_copy(update={"faces": (), "tags": {}, "by": "commercial"})
-    with Catalogue(url) as catalogue:
+    with Catalogue(catalogue_url) as catalogue:
         catalogue.upsert([*records(), old, person, bare])
-    _migrate_back(url, "0006")
-    with Catalogue(url) as catalogue:
+    _migrate_back(catalogue_url, "0006")
+    with Catalogue(catalogue_url) as catalogue:
         found = {(one.origin, one.by): one for one in catalogue.read(Annotation)}
     new = {"schema_version": "selfie-3"}
     level = {"lighting": "left", "light_level": "low"}
@@ -311,8 +311,7 @@ def test_labels_from_before_the_light_had_a_level_get_it_from_their_luminance(
     assert found["human", "annotator-1"] == person
 
 
-def test_labels_from_before_jobs_were_kept_have_no_provenance(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/c.sqlite"
+def test_labels_from_before_jobs_were_kept_have_no_provenance(catalogue_url: str) -> None:
     provenance = Provenance(
         server="https://cvat.example.org",
         server_version="2.54.1",
@@ -331,20 +330,20 @@ def test_labels_from_before_jobs_were_kept_have_no_provenance(tmp_path: Path) ->
             "provenance": provenance,
         }
     )
-    with Catalogue(url) as catalogue:
+    with Catalogue(catalogue_url) as catalogue:
         catalogue.upsert([*records(), drawn])
         assert list(catalogue.read(Annotation)) == [drawn, made]
-    _migrate_back(url, "0005")
-    with Catalogue(url) as catalogue:
+    _migrate_back(catalogue_url, "0005")
+    with Catalogue(catalogue_url) as catalogue:
         plain = drawn.model_copy(update={"provenance": None})
         assert list(catalogue.read(Annotation)) == [plain, made]
         assert catalogue.count(AnnotationJob) == 0
 
 
-def test_a_row_that_cannot_be_read_is_named(catalogue: Catalogue, tmp_path: Path) -> None:
+def test_a_row_that_cannot_be_read_is_named(catalogue: Catalogue) -> None:
     catalogue.upsert(records())
-    with sqlite3.connect(tmp_path / "c.sqlite") as raw:
-        raw.execute("UPDATE annotations SET faces = '[{\"box\": [0, 0, 1, 2]}]'")
+    with catalogue.writing() as raw:
+        raw.exec_driver_sql("UPDATE annotations SET faces = '[{\"box\": [0, 0, 1, 2]}]'")
     with pytest.raises(InputError, match=rf"annotations \({IMAGE_ID}, .*faces\.0\.face_id: "):
         list(catalogue.read(Annotation))
 
@@ -383,18 +382,91 @@ def test_a_new_catalogue_waits_for_whoever_writes_it(tmp_path: Path) -> None:
     writer.close()
 
 
-def test_an_open_catalogue_is_not_migrated_again(catalogue: Catalogue, tmp_path: Path) -> None:
+def test_an_open_catalogue_is_not_migrated_again(catalogue: Catalogue, catalogue_url: str) -> None:
     # A second opening needs no lock, so that it does not wait for whoever writes.
-    with create_engine(f"sqlite:///{tmp_path}/c.sqlite").connect() as writer:
-        writer.exec_driver_sql("BEGIN IMMEDIATE")
-        with Catalogue(f"sqlite:///{tmp_path}/c.sqlite") as again:
-            assert again.count(ImageRecord) == 0
+    with catalogue.writing(), Catalogue(catalogue_url) as again:
+        assert again.count(ImageRecord) == 0
 
 
 @pytest.mark.parametrize(("table", "key"), [(sightings, "source_item_id"), (rejected, "item_id")])
 def test_ids_of_any_length_fit_postgresql(table: Table, key: str) -> None:
     statement = str(CreateTable(table).compile(dialect=postgresql.dialect()))
     assert f"{key} TEXT NOT NULL" in statement
+
+
+def _ingest_together(barrier: Barrier, url: str, spool: Path, order: int) -> None:
+    """Shards of its own order, some of which others ingest too, with their rows turned round."""
+    with Catalogue(url) as catalogue:
+        barrier.wait()
+        for number in range(6):
+            made = _shard((number * (order + 1)) % 6)
+            write_shard(spool, made[::-1] if order % 2 else made)
+            ingest(spool, catalogue)
+
+
+def _shard(number: int) -> list[Record]:
+    """Forty images, half of which are the next shard's too, and what is known of them."""
+    every: list[Record] = []
+    for image in range(number * 20, number * 20 + 40):
+        image_id = f"{image:064x}"
+        every += [
+            one.model_copy(
+                update={
+                    key: value
+                    for key, value in (("image_id", image_id), ("source_item_id", str(image)))
+                    if key in type(one).model_fields
+                }
+            )
+            for one in records()
+            if isinstance(one, ImageRecord | Sighting | Annotation | Verdict)
+        ]
+        every.append(Rejected(item_id=f"commons:{image}", step="x", reason=Reason.ROBOTS))
+    return every
+
+
+def test_several_processes_ingest_the_same_without_a_deadlock_or_a_duplicate(
+    catalogue_url: str, tmp_path: Path
+) -> None:
+    with Catalogue(catalogue_url) as catalogue:
+        fresh = multiprocessing.get_context("forkserver")
+        barrier = fresh.Barrier(4)
+        ingesting = [
+            fresh.Process(
+                target=_ingest_together, args=(barrier, catalogue_url, tmp_path / str(one), one)
+            )
+            for one in range(4)
+        ]
+        for one in ingesting:
+            one.start()
+        for one in ingesting:
+            one.join()
+        assert [one.exitcode for one in ingesting] == [0] * 4
+        for kind in (ImageRecord, Sighting, Annotation, Verdict, Rejected):
+            assert catalogue.count(kind) == 140
+
+
+def test_the_newest_tables_can_be_taken_back_to_none_and_made_again(catalogue_url: str) -> None:
+    with Catalogue(catalogue_url) as catalogue:
+        catalogue.upsert([*records(), *records_of_no_shard()])
+        images, seen = list(catalogue.read(ImageRecord)), list(catalogue.read(Sighting))
+    _migrate_back(catalogue_url, "0001")
+    with Catalogue(catalogue_url) as catalogue:
+        assert list(catalogue.read(ImageRecord)) == images
+        # What later versions say of a sighting, the first does not know.
+        later = {"subject_ids": (), "age_band": None, "tone": None, "shows_author": False}
+        assert list(catalogue.read(Sighting)) == [one.model_copy(update=later) for one in seen]
+    _migrate_back(catalogue_url, "base")
+    with Catalogue(catalogue_url) as catalogue:
+        assert catalogue.count(ImageRecord) == 0
+
+
+def test_records_come_in_the_order_of_their_bytes(catalogue: Catalogue) -> None:
+    seen = next(one for one in records() if isinstance(one, Sighting))
+    items = ["Z", "a", "B", "ö", "z", "é", "10", "9", "_"]
+    catalogue.upsert(records())
+    catalogue.upsert([seen.model_copy(update={"source_item_id": one}) for one in items])
+    read = [one.source_item_id for one in catalogue.read(Sighting)]
+    assert read == sorted([*items, "42"])
 
 
 def test_an_address_that_is_none_is_a_settings_error() -> None:
@@ -422,9 +494,8 @@ def test_a_damaged_database_is_said_to_be_one(tmp_path: Path) -> None:
 
 
 def test_labels_from_before_they_named_their_batch_get_it_from_their_task_or_image(
-    tmp_path: Path,
+    catalogue_url: str,
 ) -> None:
-    url = f"sqlite:///{tmp_path}/c.sqlite"
     made = next(one for one in records() if isinstance(one, Annotation))
     batch = next(one for one in records() if isinstance(one, Batch))
 
@@ -445,13 +516,13 @@ def test_labels_from_before_they_named_their_batch_get_it_from_their_task_or_ima
         label("replica", "mia", "c", "5"),
         label("replica", "ann", "b"),
     ]
-    with Catalogue(url) as catalogue:
+    with Catalogue(catalogue_url) as catalogue:
         catalogue.upsert([*records(), out("a", "3"), out("b", "4"), out("c", "5")])
         catalogue.upsert([Honeypot(batch_id=one, image_id=IMAGE_ID) for one in "bc"])
         catalogue.upsert(labels)
         before = list(catalogue.read(Annotation))
-    _migrate_back(url, "0009")
-    with Catalogue(url) as catalogue:
+    _migrate_back(catalogue_url, "0009")
+    with Catalogue(catalogue_url) as catalogue:
         assert list(catalogue.read(Annotation)) == before
         # Where people's own labels have the tag, the stop stands.
         expected = [Stop(batch_id="a", image_id=IMAGE_ID, is_standing=True)]
@@ -459,21 +530,20 @@ def test_labels_from_before_they_named_their_batch_get_it_from_their_task_or_ima
         # Where no label has it, it was set in a job at work, nobody knows which.
         catalogue.upsert([one.model_copy(update={"tags": {}}) for one in labels])
         catalogue.upsert([Verdict(image_id=IMAGE_ID, check="not_stopped", passed=False)])
-    _migrate_back(url, "0009")
-    with Catalogue(url) as catalogue:
+    _migrate_back(catalogue_url, "0009")
+    with Catalogue(catalogue_url) as catalogue:
         assert {one.batch_id for one in catalogue.read(Stop)} >= {"a", "b", "c"}
 
 
-def test_of_two_looks_an_earlier_version_keeps_one(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/c.sqlite"
+def test_of_two_looks_an_earlier_version_keeps_one(catalogue_url: str) -> None:
     made = next(one for one in records() if isinstance(one, Annotation))
     looks = [
         made.model_copy(update={"origin": "replica", "by": "mia", "batch_id": one}) for one in "ab"
     ]
-    with Catalogue(url) as catalogue:
+    with Catalogue(catalogue_url) as catalogue:
         catalogue.upsert([*records(), *looks])
-    _migrate_back(url, "0009")
-    with Catalogue(url) as catalogue:
+    _migrate_back(catalogue_url, "0009")
+    with Catalogue(catalogue_url) as catalogue:
         assert len([one for one in catalogue.read(Annotation) if one.origin == "replica"]) == 1
 
 

@@ -83,8 +83,8 @@ def known_of(image_id: str, item: str, page: str) -> list[Record]:
 
 
 @pytest.fixture
-def catalogue(tmp_path: Path) -> Catalogue:
-    with Catalogue(f"sqlite:///{tmp_path}/catalogue.sqlite") as opened:
+def catalogue(catalogue_url: str) -> Catalogue:
+    with Catalogue(catalogue_url) as opened:
         opened.upsert(known_of(GONE, "1", "http://x/1.html"))
         opened.upsert(known_of(KEPT, "12", "http://x/12.html"))
         yield opened

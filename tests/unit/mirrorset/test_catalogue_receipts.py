@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -29,8 +28,8 @@ START = {"source": "gallery", "url": "http://h.org/map.xml"}
 
 
 @pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
-    with Catalogue(f"sqlite:///{tmp_path}/catalogue.sqlite") as opened:
+def catalogue(catalogue_url: str) -> Iterator[Catalogue]:
+    with Catalogue(catalogue_url) as opened:
         yield opened
 
 

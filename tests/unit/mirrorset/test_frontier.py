@@ -46,8 +46,8 @@ BY = "https://creativecommons.org/licenses/by/4.0/"
 
 
 @pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
-    with Catalogue(f"sqlite:///{tmp_path}/catalogue.sqlite") as opened:
+def catalogue(catalogue_url: str) -> Iterator[Catalogue]:
+    with Catalogue(catalogue_url) as opened:
         yield opened
 
 

@@ -2,12 +2,19 @@
 
 import os
 import signal
+import socket
+import threading
 import time
+from collections.abc import Iterator
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import requests
+import s3fs
 from forked import forked_clean
+from s3_server import CREDENTIALS, S3Server, serving
 
 from mirrorset import files
 from mirrorset.blobs import BlobStore
@@ -27,7 +34,25 @@ from mirrorset.records import Verdict
 from mirrorset.settings import read_settings
 
 
-@pytest.mark.parametrize("url", ["memory://blobs", ""])
+@pytest.fixture(scope="module")
+def s3_server() -> Iterator[S3Server]:
+    with serving() as server:
+        server.client().create_bucket(Bucket="blobs")
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.url)
+    # Connections are kept, with the endpoint of the test before.
+    s3fs.S3FileSystem.clear_instance_cache()
+    return s3_server
+
+
+@pytest.mark.usefixtures("s3")
+@pytest.mark.parametrize("url", ["memory://blobs", "", "s3://blobs/originals"])
 def test_blobs_come_back_and_are_kept_once(url: str, tmp_path: Path) -> None:
     store = BlobStore(url or str(tmp_path / "blobs"))
     image_id = store.put(b"bytes")
@@ -45,6 +70,83 @@ def test_a_changed_blob_is_noticed(tmp_path: Path) -> None:
     (tmp_path / image_id[:2] / image_id[2:4] / image_id).write_bytes(b"other")
     with pytest.raises(IntegrityError, match="restore it"):
         store.get(image_id)
+
+
+def test_a_changed_object_is_noticed(s3: S3Server) -> None:
+    store = BlobStore("s3://blobs/changed")
+    image_id = store.put(b"bytes")
+    key = f"changed/{image_id[:2]}/{image_id[2:4]}/{image_id}"
+    s3.client().put_object(Bucket="blobs", Key=key, Body=b"other")
+    with pytest.raises(IntegrityError, match="restore it"):
+        store.get(image_id)
+
+
+class _Flaky(BaseHTTPRequestHandler):
+    """Before an S3 server: of three requests one is answered with 503, and one is cut off."""
+
+    protocol_version = "HTTP/1.1"
+    upstream = ""
+    asked = 0
+
+    def _pass_on(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        type(self).asked += 1
+        if self.asked % 3 == 1:
+            self.send_error(503)
+        elif self.asked % 3 == 2:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+        else:
+            answer = requests.request(
+                self.command,
+                self.upstream + self.path,
+                data=body,
+                headers=dict(self.headers),
+                timeout=20,
+            )
+            self.send_response(answer.status_code)
+            for name in ("ETag", "Content-Type", "Last-Modified"):
+                if name in answer.headers:
+                    self.send_header(name, answer.headers[name])
+            length = answer.headers.get("Content-Length", "0")
+            size = length if self.command == "HEAD" else str(len(answer.content))
+            self.send_header("Content-Length", size)
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(answer.content)
+
+    do_GET = do_HEAD = do_PUT = _pass_on  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_server_that_fails_at_times_is_asked_again(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Flaky, "upstream", s3.url)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Flaky) as proxy:
+        threading.Thread(target=proxy.serve_forever, args=(0.05,)).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.server_address[1]}")
+        try:
+            store = BlobStore("s3://blobs/flaky")
+            image_id = store.put(b"flaky bytes")
+            assert store.get(image_id) == b"flaky bytes"
+        finally:
+            proxy.shutdown()
+    assert _Flaky.asked > 4
+    assert [key.rpartition("/")[2] for key in s3.objects("blobs") if "flaky" in key] == [image_id]
+
+
+@pytest.mark.usefixtures("s3")
+def test_a_server_that_is_gone_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    store = BlobStore("s3://blobs/gone")
+    for attempt in (lambda: store.put(b"bytes"), lambda: store.get("0" * 64)):
+        with pytest.raises(UnavailableError, match="blobs/gone does not answer") as raised:
+            attempt()
+        assert "\n" not in str(raised.value)
 
 
 def test_a_store_that_is_not_there_is_no_lost_image(tmp_path: Path) -> None:

@@ -39,9 +39,9 @@ def rejected(image_id: str, step: str = "prelabel", is_retryable: bool = False) 
 
 
 @pytest.fixture
-def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
+def catalogue(catalogue_url: str) -> Iterator[Catalogue]:
     """Nine images, of which no order of insertion tells the order of ids."""
-    with Catalogue(f"sqlite:///{tmp_path}/c.sqlite") as opened:
+    with Catalogue(catalogue_url) as opened:
         opened.upsert([image(image_id) for image_id in reversed(IDS)])
         yield opened
 

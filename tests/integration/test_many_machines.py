@@ -248,6 +248,7 @@ def one_machine(
         return released(home, cvat)
 
 
+@pytest.mark.thorough  # four minutes
 def test_many_machines_make_the_release_that_one_machine_makes(
     one_machine: dict[str, object],
     gallery_url: str,

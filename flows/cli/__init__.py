@@ -80,6 +80,9 @@ class _Warnings(logging.Handler):
     """Shows warnings on stderr: Prefect, whose own log stays in its database, would hide them."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        # An error ends the command, which says it.
+        if record.levelno > logging.WARNING:
+            return
         # Where bars are shown, sys.stderr is theirs and writes above them.
         sys.stderr.write(f"mirrorset: {masked(record.getMessage())}\n")
         sys.stderr.flush()

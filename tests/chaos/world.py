@@ -176,12 +176,18 @@ def made(root: Path) -> Iterator[World]:
         prefect.await_up()
         env["PREFECT_API_URL"] = prefect.api_url
         dask.bring_back()
+        stack.callback(_restore, dict(os.environ))
         os.environ.update(env)
         world = World(
             root, env, postgresql, s3, proxy, cvat, prefect, dask, gallery, is_bounded
         )  # fmt: skip
         _make_workspace(world, site)
         yield world
+
+
+def _restore(environment: dict[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 def _bounded(folder: Path, stack: ExitStack) -> bool:

@@ -21,6 +21,7 @@ from annotation.cvat.tasks import mark
 from flows.asked import Asked
 from flows.certificates import in_words
 from mirrorset.erasure import Removed
+from mirrorset.markup import escaped
 from mirrorset.records import Annotation, Batch, Sighting
 from mirrorset.workspace import Workspace, open_workspace
 
@@ -120,7 +121,7 @@ def test_the_task_is_made_anew_and_keeps_what_people_did(office: Office, root: P
     certificate = erased(office.workspace, Asked(images=(gone,)))
     assert certificate.is_complete
     assert Removed(place="CVAT", name=office.cvat.url, count=1) in certificate.removed
-    assert f"| CVAT | {office.cvat.url} | 1 |" in in_words(certificate)
+    assert f"| CVAT | {escaped(office.cvat.url)} | 1 |" in in_words(certificate)
 
     (task,) = office.tasks()
     assert str(task["id"]) == office.batch.task != batch.task
@@ -149,7 +150,7 @@ def test_a_server_that_is_down_is_named_and_reached_the_next_time(
     assert last.startswith("mirrorset: 1 places could not be reached, ")
     certificate = Path(last.partition("reached, ")[2].partition(" names")[0]).read_text()
     (unreached,) = [one for one in certificate.splitlines() if one.startswith("- CVAT ")]
-    assert office.cvat.url in unreached
+    assert escaped(office.cvat.url) in unreached
     office.cvat.faults.clear()
     assert office.seen() == before
     # Nothing else was kept waiting: what names it is what still has to be done.

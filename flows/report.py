@@ -6,7 +6,7 @@ from flows.engine import flow
 from flows.release_state import current_version
 from flows.snapshot import rejected_files
 from mirrorset.workspace import open_workspace
-from reports.page import render
+from reports.page import Private, render
 
 
 @flow(name="report")
@@ -21,4 +21,5 @@ def report(home: Path) -> Path:
             sorted((workspace.parity / f"{name}-{version}").glob("comparison-*.json")),
             workspace.home / "report" / "index.html",
             f"{name} {version}",
+            private=Private(workspace.snapshot, workspace.blobs),
         )

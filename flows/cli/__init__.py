@@ -12,6 +12,7 @@ from flows.cli import annotate, models, parity, quarantine, release, stages
 from flows.cli import ingest as ingest
 from flows.cli import jobs as jobs
 from flows.cli import serve as serve
+from flows.cli import view as view
 from flows.cli.app import app
 from mirrorset.errors import InputError, MirrorsetError, UnavailableError
 from mirrorset.logs import OURS

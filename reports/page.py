@@ -19,10 +19,11 @@ from mirrorset.files import write_text
 from mirrorset.load import Release, ReleaseCard, open_release
 from mirrorset.records import Record, Rejected
 from reports.charts import Chart
-from reports.comparisons import Comparison, read_comparison
 from reports.edits import Before, read_before
 from reports.environment import filled
 from reports.groups import Group, make_group, repeated
+from reports.judged import Judged, clear_worst, read_judged
+from reports.parity_charts import latency_chart
 from reports.pictures import Pictures
 from reports.refused import read_refused
 from reports.rejections import Rejection, by_reason, item_count, read_rejected, rejections_chart
@@ -84,7 +85,8 @@ class Page:
     selfies: tuple[tuple[str, Cell], ...]
     groups: tuple[Group, ...]
     groups_total: int
-    comparisons: tuple[Comparison, ...]
+    judged: tuple[Judged, ...]
+    latency: Chart | None
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,6 @@ def render(
     params = params or PageParams()
     opened = open_release(release)
     records = read_rejected([rejected] if isinstance(rejected, Path) else rejected)
-    compared = tuple(map(read_comparison, comparisons))
     before = read_before(private.snapshot, SCHEMA) if private else {}
 
     rows = sorted(
@@ -132,6 +133,7 @@ def render(
     sheet = _Sheet(out, params, rows[: params.images], groups)
     sheet.take(chain(_released(opened, before), refused))
     labels = write_labels(sheet.beside, sheet.labels)
+    judged = read_judged(comparisons, sheet.beside, {row.image_id: row for row in rows})
 
     slices = coverage(row.slice for row in rows)
     rejections = tuple(by_reason(records, params.items_per_reason))
@@ -156,10 +158,12 @@ def render(
         selfies=selfies(row.selfie for row in rows),
         groups=groups,
         groups_total=len(near_duplicates),
-        comparisons=compared,
+        judged=judged,
+        latency=latency_chart([one.comparison for one in judged]),
     )
     write_text(out, filled("page.html.j2", page))
     clear_labels(sheet.beside, labels)
+    clear_worst(sheet.beside, judged)
     sheet.pictures.clear()
     return out
 

@@ -16,6 +16,7 @@ from reports.edits import Before, moved
 SCHEMA = "ibug68"
 
 RELEASED = "released"
+NO_AUTHOR = "author not stated"
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,11 @@ def licence_words(licence: Licence) -> str:
     if licence.code == "PD":
         return "Public domain"
     return f"{licence.code.replace('CC-', 'CC ', 1)} {licence.version}".rstrip()
+
+
+def attribution(row: Row) -> str:
+    """Author and licence, as they stand below a picture."""
+    return f"{row.author or NO_AUTHOR}, {row.licence}"
 
 
 def _face_confidence(face: Face) -> float:

@@ -398,7 +398,8 @@ def _many(page: Path, folder: Path, count: int) -> Path:
         rows.append(
             (
                 item.model_copy(
-                    update={
+                    update=renamed
+                    | {
                         "annotation": item.annotation.model_copy(update=renamed),
                         "group_id": f"{number:016x}",
                     }

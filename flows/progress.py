@@ -5,7 +5,17 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 _current: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
@@ -28,6 +38,14 @@ class Bar:
             self._progress.advance(self._task)
 
 
+class _Rate(ProgressColumn):
+    """How many a second, of late."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.3g}/s", style="progress.data.speed")
+
+
 @contextmanager
 def watched(is_shown: bool = True) -> Iterator[None]:
     """Show the bars of everything done inside, on stderr, where that is a terminal."""
@@ -39,7 +57,9 @@ def watched(is_shown: bool = True) -> Iterator[None]:
         TextColumn("{task.description:<12}"),
         BarColumn(),
         MofNCompleteColumn(),
+        _Rate(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as progress:
         token = _current.set(progress)

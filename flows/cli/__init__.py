@@ -14,6 +14,7 @@ from flows.cli import jobs as jobs
 from flows.cli import serve as serve
 from flows.cli import view as view
 from flows.cli.app import app
+from flows.cli.examples import add_examples
 from mirrorset.errors import InputError, MirrorsetError, UnavailableError
 from mirrorset.logs import OURS
 from mirrorset.masking import masked
@@ -24,6 +25,7 @@ app.add_typer(parity.app, name="parity")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(release.app, name="release")
 app.add_typer(stages.app, name="stage", hidden=True)
+add_examples(app)
 
 
 _BUG = 70  # EX_SOFTWARE of sysexits.h

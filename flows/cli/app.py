@@ -21,7 +21,6 @@ app = typer.Typer(
     help="Crawl, annotate and version openly licensed face images, and test models on them.",
     epilog="Start with `mirrorset doctor`, then `mirrorset demo`.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -1,4 +1,4 @@
-"""The documentation is whole: no warning, no dead link; its commands are those that there are."""
+"""The documentation and --help are whole: no warning, no dead link, commands that there are."""
 
 import os
 import re
@@ -13,6 +13,7 @@ import pytest
 from typer.main import get_command
 
 from flows.cli import app
+from flows.cli.examples import EXAMPLES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -34,7 +35,16 @@ def commands() -> Iterator[tuple[str, str]]:
 
 
 COMMAND = get_command(app)
-CALLS = sorted(set(commands()))
+
+
+def examples() -> Iterator[tuple[str, str]]:
+    """The examples of each command's --help."""
+    for words, calls in EXAMPLES.items():
+        for call in calls:
+            yield "--help", f"{words} {call}".rstrip()
+
+
+CALLS = sorted({*commands(), *examples()})
 
 
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
@@ -73,3 +83,15 @@ def is_cut(call: str) -> bool:
 
 def test_the_pages_call_commands() -> None:
     assert len(CALLS) > 50
+
+
+def test_every_command_has_an_example() -> None:
+    def named(command: Any, before: str = "") -> Iterator[str]:
+        children = getattr(command, "commands", {})
+        if before and (not children or command.invoke_without_command):
+            yield before.strip()
+        for name, child in children.items():
+            if not child.hidden:
+                yield from named(child, f"{before} {name}")
+
+    assert set(named(COMMAND)) == set(EXAMPLES)

@@ -12,7 +12,8 @@ from typing import Any
 import vl_convert
 
 _VEGA_LITE = "6.4"
-# Has the same widths on every machine, also where the chart is laid out.
+# Where the reader's machine lacks these, letters are up to a sixth wider than they were laid out:
+# so there is room at the left for names, and between these and an axis's title.
 _FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
 _INKS = {"light": "#1d1f22", "dark": "#e9e9e6"}
 _SOFT = {"light": "#595d64", "dark": "#a7abb2"}
@@ -31,7 +32,7 @@ class Chart:
 
 
 def drawn(spec: Mapping[str, Any], alt: str) -> Chart:
-    """Draw a Vega-Lite `spec`, in which "ink" and "line" stand for colours of the screen's mode."""
+    """Draw a Vega-Lite `spec`; "$ink" and "$line" in it are colours of the screen's mode."""
     light, dark = (_svg(spec, mode) for mode in ("light", "dark"))
     found = re.search(r'width="(\d+)" height="(\d+)"', light)
     if found is None:
@@ -44,6 +45,7 @@ def _svg(spec: Mapping[str, Any], mode: str) -> str:
     config = {
         "background": None,
         "font": _FONT,
+        "padding": {"left": 24, "right": 10, "top": 5, "bottom": 5},
         "view": {"stroke": None},
         "axis": {
             "labelColor": ink,
@@ -51,6 +53,7 @@ def _svg(spec: Mapping[str, Any], mode: str) -> str:
             "titleFontWeight": "normal",
             "labelFontSize": 13,
             "titleFontSize": 13,
+            "titlePadding": 14,
             "labelLimit": 260,
             "domainColor": line,
             "tickColor": line,
@@ -61,7 +64,7 @@ def _svg(spec: Mapping[str, Any], mode: str) -> str:
     }
     svg = str(
         vl_convert.vegalite_to_svg(
-            {"config": config, **_inked(spec, {"ink": ink, "line": line})},
+            {"config": config, **_inked(spec, {"$ink": ink, "$line": line})},
             vl_version=_VEGA_LITE,
         )
     )

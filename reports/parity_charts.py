@@ -61,7 +61,7 @@ def slices_chart(comparison: Comparison) -> Chart | None:
         },
         "layer": [
             {
-                "mark": {"type": "rect", "stroke": "line"},
+                "mark": {"type": "rect", "stroke": "$line"},
                 "encoding": {
                     "color": {
                         "field": "badness",
@@ -120,7 +120,7 @@ def latency_chart(comparisons: Sequence[Comparison]) -> Chart | None:
     spec = {
         "data": {"values": points},
         # Names of runs stand to the right of their points.
-        "padding": {"left": 5, "top": 5, "bottom": 5, "right": 90},
+        "padding": {"left": 24, "top": 5, "bottom": 5, "right": 90},
         "width": 440,
         "height": 260,
         "encoding": {
@@ -142,7 +142,7 @@ def latency_chart(comparisons: Sequence[Comparison]) -> Chart | None:
             },
             {
                 "mark": {"type": "text", "align": "left", "dx": 9, "dy": -7, "fontSize": 12},
-                "encoding": {"text": {"field": "run"}, "color": {"value": "ink"}},
+                "encoding": {"text": {"field": "run"}, "color": {"value": "$ink"}},
             },
         ],
     }

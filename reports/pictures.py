@@ -42,6 +42,10 @@ class Pictures:
         write_bytes(self._path(image_id), encoded.getvalue())
         self._kept.add(self._path(image_id))
 
+    def address(self, image_id: str) -> str:
+        """Where the page finds the picture."""
+        return self._path(image_id).relative_to(self.folder.parent.parent).as_posix()
+
     def clear(self) -> None:
         """Remove the pictures that no image of the page has any more, and what lies about."""
         for path in self.folder.rglob("*"):

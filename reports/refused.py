@@ -77,7 +77,7 @@ def read_refused(
         for image in images:
             image_id = image.image_id
             labels = [one for one in annotations[image_id] if one.origin in _ORIGINS]
-            is_allowed = _may_be_seen(
+            is_allowed = may_be_seen(
                 sightings[image_id],
                 annotations[image_id],
                 verdicts[image_id],
@@ -100,7 +100,7 @@ def _of_images(
     return found
 
 
-def _may_be_seen(
+def may_be_seen(
     sightings: Sequence[Sighting],
     annotations: Sequence[Annotation],
     verdicts: Sequence[Verdict],
@@ -108,6 +108,11 @@ def _may_be_seen(
     decisions: Sequence[Decision],
     use: IntendedUse,
 ) -> bool:
+    """Whether a report may show an image of which these are all the records.
+
+    Every licence allows the use, no receipt is in doubt, nobody has dropped or stopped it, and the
+    checks for minors and intimacy passed.
+    """
     passed = {one.check for one in verdicts if one.passed}
     failed = {one.check for one in verdicts if not one.passed}
     return (

@@ -136,8 +136,13 @@ def licence_words(licence: Licence) -> str:
     return f"{licence.code.replace('CC-', 'CC ', 1)} {licence.version}".rstrip()
 
 
-def attribution(row: Row) -> str:
+def credit(author: str, licence: Licence) -> str:
     """Author and licence, as they stand below a picture."""
+    return f"{author or NO_AUTHOR}, {licence_words(licence)}"
+
+
+def attribution(row: Row) -> str:
+    """The same of a row."""
     return f"{row.author or NO_AUTHOR}, {row.licence}"
 
 

@@ -132,7 +132,7 @@ def coverage_chart(table: Table) -> Chart:
         },
         "layer": [
             {
-                "mark": {"type": "rect", "stroke": "line", "cornerRadius": 3},
+                "mark": {"type": "rect", "stroke": "$line", "cornerRadius": 3},
                 "encoding": {
                     "color": {
                         "condition": {"test": "datum.images === null", "value": "transparent"},
@@ -149,7 +149,7 @@ def coverage_chart(table: Table) -> Chart:
                     "text": {"field": "words"},
                     "color": {
                         "condition": [
-                            {"test": "datum.images === null", "value": "ink"},
+                            {"test": "datum.images === null", "value": "$ink"},
                             {"test": f"datum.images > {0.55 * largest}", "value": "#ffffff"},
                         ],
                         "value": "#1d1f22",

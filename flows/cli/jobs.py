@@ -244,12 +244,15 @@ def _prelabel_folder(images: Path, out: Path, profile: str, home: Path, is_json:
 
 @app.command()
 def report(home: Home = HERE, is_json: Json = False) -> None:
-    """Render the current release as one page: images, rejections, slices, parity."""
+    """Render the current release as a page: images, rejections, coverage, parity.
+
+    What `mirrorset annotate qa` found last becomes a second page. `mirrorset view` shows both.
+    """
     from flows.report import report as run
 
     with working(is_json, home):
-        page = run(home)
-    show({"report": str(page)}, is_json, "Rendered")
+        pages = run(home)
+    show(pages, is_json, "Rendered")
 
 
 @app.command()

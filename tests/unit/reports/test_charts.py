@@ -10,7 +10,7 @@ SPEC = {
     "encoding": {
         "x": {"field": "count", "type": "quantitative"},
         "y": {"field": "name", "type": "nominal"},
-        "color": {"value": "ink"},
+        "color": {"value": "$ink"},
     },
 }
 

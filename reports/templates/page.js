@@ -107,8 +107,9 @@ function draw(canvas, label, shown) {
     }
     if (shown.has("before") && before) {
       const moves = Array.from(seen, (_, i) => [before[2 * i], before[2 * i + 1], ...at(i)]);
-      line(moves, "before", 0.9);
-      dots(before, () => true, "before", 1.2);
+      const isMoved = ([x1, y1, x2, y2]) => Math.hypot(x2 - x1, y2 - y1) > 0.5;
+      line(moves.filter(isMoved), "before", 0.9);
+      dots(before, (i) => isMoved(moves[i]), "before", 1.1);
     }
     if (shown.has("pose") && axes.length) {
       const [x0, y0, ...ends] = axes;

@@ -95,3 +95,16 @@ def test_every_command_has_an_example() -> None:
                 yield from named(child, f"{before} {name}")
 
     assert set(named(COMMAND)) == set(EXAMPLES)
+
+
+def test_the_errors_in_question_are_ones_that_are_said() -> None:
+    said = (ROOT / "Makefile").read_text() + "".join(
+        file.read_text(encoding="utf-8")
+        for package in ("flows", "curation", "mirrorset", "reports")
+        for file in (ROOT / package).rglob("*.py")
+    )
+    quoted = re.findall(r'^## "(.+?)"', (ROOT / "docs/faq.md").read_text(encoding="utf-8"), re.M)
+    assert len(quoted) >= 6
+    for sentence in quoted:
+        for part in sentence.split("…"):
+            assert part.strip(" .:") in said, sentence

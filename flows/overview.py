@@ -55,7 +55,7 @@ def overview(home: Path, patience_days: float = 7) -> Overview:
     workspace, now = open_workspace(home), utc_now()
     notes = _latest(workspace)
     tags = git(workspace.home, "tag", "--list", f"{workspace.dataset.name}-*").split()
-    with workspace.catalogue() as catalogue:
+    with workspace.catalogue(is_looked_at=True) as catalogue:
         return Overview(
             at=now,
             images=tallies(catalogue, now),

@@ -305,7 +305,9 @@ def status(
     if is_json:
         show(now, is_json, "")
         return
-    show({**dict(now.images), "spooled": now.spooled, "release": now.release}, is_json, "There are")
+    there = {**dict(now.images), "spooled": now.spooled, "release": now.release}
+    there["blobs"] = dict(now.blobs) if now.blobs else "unknown"
+    show(there, is_json, "There are")
     typer.echo("Stuck" if now.stuck else "Nothing is stuck")
     for one in now.stuck:
         since = f"since {one.since:%Y-%m-%d %H:%M} UTC" if one.since else "since unknown"

@@ -22,7 +22,7 @@ from mirrorset.errors import InputError, IntegrityError, SettingsError, Unavaila
 from mirrorset.records import Record
 from mirrorset.versions import remove_file
 
-
+#: The folders of the first level.
 _FOLDERS = tuple(f"{number:02x}" for number in range(256))
 
 
@@ -109,18 +109,18 @@ class BlobStore:
 
         Raises UnavailableError where a store elsewhere does not answer.
         """
-        ends_at, blobs, size_bytes, folders = time.monotonic() + limit_s, 0, 0, 0
+        ends_at = time.monotonic() + limit_s
+        counted: list[list[int]] = []
         with self._answering():
-            for folders, folder in enumerate(_FOLDERS, start=1):
-                for size in self._sizes(f"{self._root}/{folder}"):
-                    blobs, size_bytes = blobs + 1, size_bytes + size
+            for folder in _FOLDERS:
+                counted.append(list(self._sizes(f"{self._root}/{folder}")))
                 if time.monotonic() > ends_at:
                     break
-        share = len(_FOLDERS) / folders
+        parts = len(_FOLDERS) / len(counted)
         return Held(
-            blobs=round(blobs * share),
-            size_bytes=round(size_bytes * share),
-            is_estimate=folders < len(_FOLDERS),
+            blobs=round(parts * sum(map(len, counted))),
+            size_bytes=round(parts * sum(map(sum, counted))),
+            is_estimate=len(counted) < len(_FOLDERS),
         )
 
     def remove(self, image_id: str) -> None:
@@ -180,7 +180,7 @@ class BlobStore:
         if isinstance(self._fs, LocalFileSystem):
             # Several times as fast as through fsspec.
             for path, _, names in os.walk(folder):
-                yield from (os.stat(f"{path}/{name}").st_size for name in names)
+                yield from (Path(path, name).stat().st_size for name in names)
             return
         for one in self._fs.find(folder, detail=True).values():
             yield int(one["size"])

@@ -136,7 +136,7 @@ def test_status_changes_nothing(workspace: Workspace) -> None:
 
 
 def _files(workspace: Workspace) -> dict[Path, int]:
-    """When each file was last changed; those by which readers of SQLite know each other come and go."""
+    """When each file was last changed, but for those that SQLite's readers make and remove."""
     return {
         file: file.stat().st_mtime_ns
         for file in workspace.home.rglob("*")

@@ -385,7 +385,7 @@ def test_a_new_catalogue_waits_for_whoever_writes_it(tmp_path: Path) -> None:
 
 def test_who_looks_changes_nothing(catalogue: Catalogue, catalogue_url: str) -> None:
     with Catalogue(catalogue_url, is_looked_at=True) as looked_at:
-        with pytest.raises(UnavailableError, match="read-?only"):
+        with pytest.raises(UnavailableError, match=r"read-?only"):
             looked_at.upsert([ANNOTATION])
         assert looked_at.count(Annotation) == 0
     _migrate_back(catalogue_url, "0012")

@@ -129,6 +129,12 @@ def still_jobs(catalogue: Catalogue, before: datetime) -> list[StillJobs]:
         ]
 
 
+def stored_bytes(catalogue: Catalogue) -> int:
+    """Bytes of all originals."""
+    with catalogue.reading() as connection:
+        return int(connection.execute(select(func.sum(images.c.size_bytes))).scalar_one() or 0)
+
+
 def planned_batches(catalogue: Catalogue) -> int:
     """How many batches are written down and not with annotators yet: a push was not completed."""
     query = select(func.count()).select_from(batches).where(batches.c.state == "planned")

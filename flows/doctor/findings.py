@@ -12,7 +12,7 @@ from mirrorset.records import Record
 Verdict = Literal["ok", "warning", "fails", "not set"]
 
 #: How long all checks together are waited for.
-LIMIT_S = 9.0
+LIMIT_S = 10.0
 
 
 class Finding(Record):

@@ -13,6 +13,7 @@ from importlib.metadata import version
 
 import httpx
 
+from annotation.cvat.connection import KNOWN_VERSION
 from flows.doctor.findings import Check, Outcome, fails, not_set, ok, warning
 from flows.doctor.places import is_folder
 from flows.engine import get_current_settings, prefect
@@ -90,9 +91,6 @@ def _remote(workspace: Workspace) -> Outcome:
 def _cvat(workspace: Workspace) -> Outcome:
     if not workspace.settings.cvat_url:
         return not_set("annotators get archives in the folder cvat")
-    # CVAT's SDK takes most of a second to import.
-    from annotation.cvat.connection import KNOWN_VERSION
-
     server = connection(workspace, _PATIENCE_S)
     # The version is told to anybody; this is not.
     server.call("GET", "/api/users", query={"page_size": 1})
@@ -213,7 +211,7 @@ def _clocks(workspace: Workspace) -> Iterator[tuple[str, str]]:
 def _clock(url: str) -> Outcome:
     began = time.time()
     try:
-        said = httpx.head(url, timeout=_PATIENCE_S).headers.get("Date", "")
+        said = httpx.get(url, timeout=_PATIENCE_S).headers.get("Date", "")
         at = parsedate_to_datetime(said).timestamp()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         # That it does not answer is another check's to say.

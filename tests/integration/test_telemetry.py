@@ -1,5 +1,6 @@
 """Spans of real runs at a collector on loopback: what is told there, and what is not."""
 
+import json
 import os
 import re
 import socket
@@ -15,6 +16,7 @@ from PIL import Image
 from scripted_server import Scripted, Told, scripted
 
 from flows import telemetry
+from mirrorset.logs import log_files
 from mirrorset.workspace import init
 
 _IMAGE_ID = "ab" * 32
@@ -100,6 +102,14 @@ def test_runs_and_their_steps_are_spans_of_one_trace(tmp_path: Path) -> None:
     assert crawl.status.code == Status.STATUS_CODE_OK
     assert crawl.end_time_unix_nano > source_of_it.end_time_unix_nano
     assert [event.name for event in crawl.events][-1] == "Completed"
+    # The log has the same names.
+    (log,) = log_files(workspace.logs)
+    said = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {(one["step"], one["message"]) for one in said} >= {
+        ("crawl", "crawl began."),
+        ("crawl-source", "Shard 0 of folder is done."),
+    }
+    assert {one["run"] for one in said} == {_said(crawl)["prefect.run.id"]}
 
 
 @pytest.mark.usefixtures("prefect")

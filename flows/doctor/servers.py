@@ -113,8 +113,8 @@ def _prefect() -> Outcome:
     if api.key is not None:
         headers["Authorization"] = f"Bearer {api.key.get_secret_value()}"
     elif api.auth_string is not None:
-        said = base64.b64encode(api.auth_string.get_secret_value().encode()).decode()
-        headers["Authorization"] = f"Basic {said}"
+        encoded = base64.b64encode(api.auth_string.get_secret_value().encode()).decode()
+        headers["Authorization"] = f"Basic {encoded}"
     try:
         answer = httpx.get(f"{api.url}/admin/version", headers=headers, timeout=_PATIENCE_S)
     except httpx.TransportError as error:
@@ -127,13 +127,14 @@ def _prefect() -> Outcome:
             f"{api.url} refuses us",
             "Set PREFECT_API_AUTH_STRING, or PREFECT_API_KEY, to what it accepts.",
         )
-    if not answer.is_success or not isinstance(answer.json(), str):
+    said = re.fullmatch(r'"(\d+\.\d+[^"]*)"', answer.text.strip())
+    if not answer.is_success or not said:
         return fails(
             f"{api.url} answers with {answer.status_code}, not as Prefect does",
             "See that PREFECT_API_URL ends in /api and names Prefect's server.",
         )
-    found = f"{api.url} is Prefect {answer.json()}"
-    if _numbers(answer.json())[:2] != _numbers(prefect.__version__)[:2]:
+    found = f"{api.url} is Prefect {said[1]}"
+    if _numbers(said[1])[:2] != _numbers(prefect.__version__)[:2]:
         return warning(
             f"{found}, this is {prefect.__version__}", "Give the server the version of this one."
         )

@@ -4,6 +4,7 @@ A worker reads pictures and gives back whole shards; it writes nothing, so whate
 costs the shard that it was at.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from mirrorset.logs import inherit
 from mirrorset.records import Record, utc_now
 from mirrorset.spool import encoded
 
+_log = logging.getLogger(__name__)
 _ORPHANED = 3
 # A worker is one of several.
 _ONE_THREAD = EngineParams(workers=1)
@@ -43,7 +45,9 @@ def label(order: LabelOrder, image_ids: Sequence[str]) -> bytes:
     """
     profile = _profile(order.params, order.models)
     blobs = BlobStore(order.blobs_url)
-    return encoded(prelabel_shard(image_ids, blobs, profile, order.params, utc_now(), _ONE_THREAD))
+    shard = prelabel_shard(image_ids, blobs, profile, order.params, utc_now(), _ONE_THREAD)
+    _log.info("A shard of %d images is labelled.", len(image_ids))
+    return encoded(shard)
 
 
 def begin_process() -> None:

@@ -6,6 +6,7 @@ leaves no crawl behind.
 """
 
 import json
+import logging
 import os
 import sys
 import threading
@@ -17,6 +18,8 @@ from crawlers.shard import do_shard
 from mirrorset.errors import MirrorsetError
 from mirrorset.logs import inherit
 
+# Its name is __main__.
+_log = logging.getLogger("crawlers.child")
 _ORPHANED = 3
 
 
@@ -34,6 +37,7 @@ def main(order_path: Path) -> int:
     try:
         shard = ShardOrder.model_validate_json(order_path.read_bytes())
         do_shard(shard, report, on_started=_watch_parent)
+        _log.info("Shard %d of %s is done.", shard.index, shard.order.start.source)
     except MirrorsetError as error:
         say(fault=type(error).__name__, message=str(error))
         return 1

@@ -28,11 +28,17 @@ _SETTINGS = {
 for _name, _value in _SETTINGS.items():
     os.environ.setdefault(_name, _value)
 
+from flows import telemetry  # noqa: E402
+
+telemetry.begin()
+
 import prefect  # noqa: E402  (after the settings it reads)
 import prefect.runtime  # noqa: E402
-from prefect import Flow, Task, task  # noqa: E402
+from opentelemetry import trace  # noqa: E402
+from prefect import Flow, Task  # noqa: E402
 from prefect.client.schemas.objects import State  # noqa: E402
 from prefect.exceptions import Pause, PrefectSignal, TerminationSignal  # noqa: E402
+from prefect.settings import get_current_settings  # noqa: E402
 from prefect.tasks import exponential_backoff  # noqa: E402
 
 from flows import run_notes  # noqa: E402
@@ -48,7 +54,16 @@ from mirrorset.errors import (  # noqa: E402
 from mirrorset.masking import mask_error, masked  # noqa: E402
 from mirrorset.settings import read_settings  # noqa: E402
 
-__all__ = ["deployment_of_run", "flow", "is_worth_a_retry", "outside", "run_id", "task"]
+__all__ = [
+    "deployment_of_run",
+    "flow",
+    "get_current_settings",
+    "is_worth_a_retry",
+    "outside",
+    "prefect",
+    "run_id",
+    "task",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +85,26 @@ def flow(name: str, **options: Any) -> Callable[[Callable[P, R]], Flow[P, R]]:
     return decorated
 
 
+def task(name: str, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a task of a function; what it logs is of the step of its name."""
+
+    def decorated(function: Callable[P, R]) -> Task[P, R]:
+        made: Task[P, R] = prefect.task(name=name, **options)(_stepped(function, name))
+        return made
+
+    return decorated
+
+
+def _stepped(function: Callable[P, R], name: str) -> Callable[P, R]:
+    @wraps(function)
+    def stepping(*args: P.args, **kwargs: P.kwargs) -> R:
+        trace.get_current_span().update_name(name)
+        with logs.at_step(name):
+            return function(*args, **kwargs)
+
+    return stepping
+
+
 def is_worth_a_retry(_task: object, _run: object, state: State[Any]) -> bool:
     """Whether a task that failed is tried again: not where all patience was spent in it already,
     nor where it would fail in the same way until a person has changed something.
@@ -84,17 +119,13 @@ def outside(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
     time, and not by all runs at once.
     """
 
-    def decorated(function: Callable[P, R]) -> Task[P, R]:
-        made: Task[P, R] = task(
-            name=name,
-            retries=2,
-            retry_delay_seconds=exponential_backoff(2),
-            retry_jitter_factor=0.5,
-            retry_condition_fn=is_worth_a_retry,
-        )(function)
-        return made
-
-    return decorated
+    return task(
+        name=name,
+        retries=2,
+        retry_delay_seconds=exponential_backoff(2),
+        retry_jitter_factor=0.5,
+        retry_condition_fn=is_worth_a_retry,
+    )
 
 
 def run_id() -> str:
@@ -112,6 +143,8 @@ def _noted(function: Callable[P, R], name: str) -> Callable[P, R]:
 
     @wraps(function)
     def noting(*args: P.args, **kwargs: P.kwargs) -> R:
+        # Prefect's is the name of the run, which is drawn.
+        trace.get_current_span().update_name(name)
         home = parameters.bind(*args, **kwargs).arguments.get("home")
         folder = Path(home or "") / ".mirrorset"
         if home is None or not folder.is_dir() or _is_noted.get():

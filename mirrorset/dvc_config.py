@@ -52,9 +52,19 @@ def refuse_secrets(home: Path) -> None:
 
 def remote_url(home: Path) -> str:
     """Address of the remote that releases are pushed to, or ""."""
-    config = _read(home / ".dvc" / "config", home / ".dvc" / "config.local")
-    name = config.get("core", "remote", fallback="")
+    config, name = _with_remote(home)
     return config.get(_section(name), "url", fallback=name)
+
+
+def remote_endpoint(home: Path) -> str:
+    """Address of that remote's S3 server, where one is stated, or ""."""
+    config, name = _with_remote(home)
+    return config.get(_section(name), "endpointurl", fallback="")
+
+
+def _with_remote(home: Path) -> tuple[ConfigParser, str]:
+    config = _read(home / ".dvc" / "config", home / ".dvc" / "config.local")
+    return config, config.get("core", "remote", fallback="")
 
 
 def require_packages(url: str) -> None:

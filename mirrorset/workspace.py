@@ -127,12 +127,12 @@ class Workspace:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def catalogue(self) -> "Catalogue":
-        """The catalogue, opened and migrated."""
+    def catalogue(self, is_looked_at: bool = False) -> "Catalogue":
+        """The catalogue, opened and migrated; where it is only looked at, nothing is changed."""
         # SQLAlchemy takes half a second to import, which DVC's stages do without.
         from mirrorset.catalogue import Catalogue  # noqa: PLC0415
 
-        return Catalogue(self.settings.catalogue_url)
+        return Catalogue(self.settings.catalogue_url, is_looked_at)
 
 
 def open_workspace(home: Path) -> Workspace:

@@ -52,6 +52,9 @@ _RECORDS_AT_ONCE = 1000
 _PATIENCE_S = 30
 # A place may be found by several starts; one that says so is enough.
 _STAYS_TRUE = sightings.c.shows_author
+# How long who only looks waits for a PostgreSQL server.
+_LOOK_S = 5
+_IS_NOT_MADE = "has no tables yet: `mirrorset init` in its workspace makes them."
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Held until the transaction ends. PostgreSQL's number is our own, with no meaning beyond that.
 _LOCKS = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(77105116)"}
@@ -62,19 +65,31 @@ _REMEDIES = {
 }
 
 
+class OutdatedError(InputError):
+    """A catalogue that is only looked at has no tables yet, or those of an earlier version."""
+
+
 class Catalogue:
     """One database of records. Opening it makes or migrates its tables."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, is_looked_at: bool = False) -> None:
         """Open `url` ("sqlite:///path", "postgresql+psycopg://…").
 
-        Raises SettingsError for an address SQLAlchemy cannot read, UnavailableError where the
-        database does not answer.
+        is_looked_at: nothing is made, migrated or written. Raises SettingsError for an address
+        SQLAlchemy cannot read, UnavailableError where the database does not answer, InputError
+        where a later version has migrated it, and OutdatedError where it is looked at and an
+        earlier one has not.
         """
         try:
             address = make_url(url)
+            is_sqlite = address.get_backend_name() == "sqlite"
             # A connection that a restart of the server has cut is made anew when it is needed next.
-            self._engine = create_engine(address, pool_pre_ping=True)
+            self._engine = create_engine(
+                address,
+                pool_pre_ping=True,
+                connect_args={"connect_timeout": _LOOK_S} if is_looked_at and not is_sqlite else {},
+                execution_options={"postgresql_readonly": True} if is_looked_at else {},
+            )
         except (ArgumentError, ValueError):
             raise SettingsError(
                 "catalogue_url is no database address (which is not shown, as it may hold a "
@@ -85,19 +100,42 @@ class Catalogue:
                 f"catalogue_url needs a driver that is not installed ({error}): of PostgreSQL, "
                 "install requirements-postgresql.lock and write postgresql+psycopg://…."
             ) from None
-        if address.get_backend_name() == "sqlite":
+        self._name = address.render_as_string()
+        self._remedy = _REMEDIES[self._engine.dialect.name]
+        if is_sqlite and is_looked_at:
+            # Connecting would make the file.
+            if not Path(address.database or "").is_file():
+                raise OutdatedError(f"The catalogue {self._name} {_IS_NOT_MADE}")
+            event.listen(self._engine, "connect", _forbid_writing)
+        elif is_sqlite:
             if address.database:
                 Path(address.database).parent.mkdir(parents=True, exist_ok=True)
             event.listen(self._engine, "connect", _prepare_sqlite)
-        self._name = address.render_as_string()
-        self._remedy = _REMEDIES[self._engine.dialect.name]
         try:
             with self._engine.begin() as connection:
-                _migrate(connection)
+                revision = _revision(connection)
+                self._refuse_other_versions(revision, is_looked_at)
+                if revision != _newest_revision():
+                    _migrate(connection)
         except DatabaseError as error:
             raise UnavailableError(
                 f"The catalogue {self._name} cannot be opened ({_said(error)}): {self._remedy}."
             ) from None
+
+    def _refuse_other_versions(self, revision: str | None, is_looked_at: bool) -> None:
+        newest = _newest_revision()
+        if revision is not None and revision > newest:
+            raise InputError(
+                f"The catalogue {self._name} was migrated by a later mirrorset ({revision}; this "
+                f"one knows {newest}): install that version."
+            )
+        if is_looked_at and revision is None:
+            raise OutdatedError(f"The catalogue {self._name} {_IS_NOT_MADE}")
+        if is_looked_at and revision != newest:
+            raise OutdatedError(
+                f"The catalogue {self._name} is of an earlier mirrorset ({revision}; this one has "
+                f"{newest}): `mirrorset init` in its workspace brings it up to date."
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -342,10 +380,13 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
             time.sleep(0.02)
 
 
+def _forbid_writing(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute(f"PRAGMA busy_timeout={_PATIENCE_S * 1000}")
+    connection.execute("PRAGMA query_only=ON")
+
+
 def _migrate(connection: Connection) -> None:
     """Bring the tables to the newest version; of several processes, one does it at a time."""
-    if _revision(connection) == _newest_revision():
-        return
     # Alembic takes a third of a second to import, and is seldom needed.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415

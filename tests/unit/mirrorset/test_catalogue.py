@@ -19,6 +19,7 @@ from sqlalchemy.schema import CreateTable
 
 import mirrorset.catalogue
 from mirrorset.catalogue import Catalogue
+from mirrorset.catalogue.store import OutdatedError
 from mirrorset.catalogue.tables import TABLE_OF, UtcDateTime, metadata, rejected, sightings
 from mirrorset.errors import InputError, SettingsError, UnavailableError
 from mirrorset.records import (
@@ -380,6 +381,46 @@ def test_a_new_catalogue_waits_for_whoever_writes_it(tmp_path: Path) -> None:
         assert catalogue.count(ImageRecord) == 0
     done.join()
     writer.close()
+
+
+def test_who_looks_changes_nothing(catalogue: Catalogue, catalogue_url: str) -> None:
+    with Catalogue(catalogue_url, is_looked_at=True) as looked_at:
+        with pytest.raises(UnavailableError, match=r"read-?only"):
+            looked_at.upsert([ANNOTATION])
+        assert looked_at.count(Annotation) == 0
+    _migrate_back(catalogue_url, "0012")
+    with pytest.raises(OutdatedError, match=r"earlier mirrorset \(0012.*mirrorset init"):
+        Catalogue(catalogue_url, is_looked_at=True)
+    assert _revision(catalogue_url) == "0012"
+    _migrate_back(catalogue_url, "base")
+    with pytest.raises(OutdatedError, match="no tables yet"):
+        Catalogue(catalogue_url, is_looked_at=True)
+
+
+def test_who_looks_makes_no_file(tmp_path: Path) -> None:
+    with pytest.raises(OutdatedError, match="no tables yet"):
+        Catalogue(f"sqlite:///{tmp_path}/below/c.sqlite", is_looked_at=True)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("is_looked_at", [True, False])
+def test_what_a_later_version_migrated_is_refused(
+    catalogue: Catalogue, catalogue_url: str, is_looked_at: bool
+) -> None:
+    engine = create_engine(catalogue_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9001'")
+    engine.dispose()
+    with pytest.raises(InputError, match=r"later mirrorset \(9001.*install that version"):
+        Catalogue(catalogue_url, is_looked_at)
+
+
+def _revision(url: str) -> str:
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    engine.dispose()
+    return str(revision)
 
 
 def test_an_open_catalogue_is_not_migrated_again(catalogue: Catalogue, catalogue_url: str) -> None:

@@ -11,6 +11,8 @@ from functools import lru_cache
 from multiprocessing import connection, parent_process
 from pathlib import Path
 
+from pydantic import Field
+
 from annotation.prelabel import PrelabelParams, prelabel_profile, prelabel_shard
 from faces.engine import EngineParams
 from faces.profiles import Profile
@@ -31,7 +33,7 @@ class LabelOrder(Record):
     reaches them. A worker without the weights fetches them.
     """
 
-    blobs_url: str
+    blobs_url: str = Field(repr=False)
     models: Path
     params: PrelabelParams
 

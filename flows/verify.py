@@ -169,5 +169,5 @@ def _image_ids(release: Path) -> Iterator[str]:
 def _releases_not_here(workspace: Workspace) -> tuple[str, ...]:
     name = workspace.dataset.name
     here = {f"{folder.parent.name}-{folder.name}" for folder in _release_folders(workspace)}
-    tags = git(workspace.home, "tag", "--list", f"{name}-*").split()
+    tags = git(workspace.home, "tag", "--list", "--", f"{name}-*").split()
     return tuple(tag for tag in tags if tag not in here)

@@ -96,7 +96,7 @@ def withdrawal_by_tag(address: str, name: str, version: str) -> Withdrawn:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         git(folder, "init", "--quiet", "--bare")
-        git(folder, "fetch", "--quiet", "--depth=1", address, f"{ref}:{ref}")
+        git(folder, "fetch", "--quiet", "--depth=1", "--", address, f"{ref}:{ref}")
         said = git(folder, "for-each-ref", f"--format={_FORMAT}", ref)
     at, _, successor = said.partition("\n")
     return Withdrawn.model_validate(

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from mirrorset.errors import SettingsError, first_fault
 from mirrorset.masking import holds_password
-from mirrorset.records import IntendedUse, Record
+from mirrorset.records import DatasetName, IntendedUse, Record
 from mirrorset.written_yaml import read_yaml
 
 P = TypeVar("P", bound=Record)
@@ -23,7 +23,7 @@ class DatasetParams(Record):
     name begins a new one with the next release.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9\-]*$", max_length=100)] = "faces"
+    name: DatasetName = "faces"
     intended_use: IntendedUse = "research"
     is_unreviewed: bool = False
     url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""

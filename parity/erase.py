@@ -80,7 +80,7 @@ def _lists_in_tar(path: Path) -> Iterator[bytes]:
                 file = archive.extractfile(entry) if entry.name.endswith(_LISTS) else None
                 if file is not None:
                     yield file.read()
-    except tarfile.TarError:
+    except (tarfile.TarError, KeyError):
         return
 
 

@@ -18,6 +18,7 @@ from faces.engine import EngineParams
 from faces.profiles import Profile
 from mirrorset.blobs import BlobStore
 from mirrorset.logs import inherit
+from mirrorset.masking import mask_error
 from mirrorset.records import Record, utc_now
 from mirrorset.spool import encoded
 
@@ -43,9 +44,15 @@ def label(order: LabelOrder, image_ids: Sequence[str]) -> bytes:
 
     Models stay loaded for the next shard. Raises what `prelabel_profile` and `prelabel_shard` do.
     """
-    profile = _profile(order.params, order.models)
-    blobs = BlobStore(order.blobs_url)
-    return encoded(prelabel_shard(image_ids, blobs, profile, order.params, utc_now(), _ONE_THREAD))
+    try:
+        profile = _profile(order.params, order.models)
+        blobs = BlobStore(order.blobs_url)
+        found = prelabel_shard(image_ids, blobs, profile, order.params, utc_now(), _ONE_THREAD)
+        return encoded(found)
+    except Exception as error:
+        # A Dask worker logs it.
+        mask_error(error)
+        raise
 
 
 def begin_process() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from mirrorset.erasure import Gone, Removed, Unreached
+from mirrorset.masking import masked
 
 _PLACE = "Prefect"
 _AT_ONCE = 200
@@ -39,7 +40,7 @@ def erase(gone: Gone, is_dry_run: bool = False) -> tuple[list[Removed], list[Unr
                     client.delete_artifact(artifact_id)
     except Exception as error:
         # Prefect's client raises those of its transport.
-        words = " ".join(str(error).split()) or type(error).__name__
+        words = masked(" ".join(str(error).split())) or type(error).__name__
         why = f"Its server does not answer ({words}): run the same again when it does."
         return _results(gone, is_dry_run), [Unreached(place=_PLACE, name="runs", why=why)]
     counts = {"runs": len(runs), "artifacts": len(artifacts)}

@@ -13,6 +13,7 @@ from functools import cached_property
 from pydantic import AwareDatetime
 
 from mirrorset.errors import MirrorsetError
+from mirrorset.masking import masked
 from mirrorset.records import Record, Sha256
 
 # Annotators' archives name an image by as many digits of its id.
@@ -195,7 +196,7 @@ def attempted(place: str, step: Callable[[], object], name: str = "") -> list[Un
     try:
         step()
     except MirrorsetError as error:
-        return [Unreached(place=place, name=name, why=str(error))]
+        return [Unreached(place=place, name=name, why=masked(str(error)))]
     except OSError as error:
         what = f"{error.filename or 'A file'} cannot be used: {error.strerror or error}"
         return [Unreached(place=place, name=name, why=f"{what}; mend it and run the same again.")]

@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     to whom jobs go in turn; they stand here since params.yaml goes where releases go.
     cvat_webhook_secret: what
     the server signs its deliveries with (`mirrorset annotate listen`), better kept like the token.
+    No user or password may stand in cvat_url and dask_scheduler, which are shown.
     cache: folder of verified model weights and fetched packages, shared between
     workspaces. logs: where runs write what they have to say, "file" (`.mirrorset/logs`) or "stderr"
     (for containers); standard output is for results.

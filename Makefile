@@ -32,8 +32,8 @@ docs: .venv/installed-dev ## Build the documentation as a site in site/
 
 audit: .venv/installed ## Look the locked packages up among known vulnerabilities
 	@$(UV) venv --quiet --allow-existing .venv/audit
-	@$(UV) pip install --quiet --python .venv/audit/bin/python pip-audit
-	@.venv/audit/bin/pip-audit -r requirements.lock --require-hashes --disable-pip --strict
+	@$(UV) pip install --quiet --python .venv/audit/bin/python pip-audit pyyaml packaging
+	@.venv/audit/bin/python .ci/audit.py requirements-dev.lock $(ADVISORIES)
 
 lock: .venv/installed-dev ## Renew the requirements*.lock files
 	PATH="$(CURDIR)/$(BIN):$$PATH" .ci/lock

@@ -79,7 +79,17 @@ def flow(name: str, **options: Any) -> Callable[[Callable[P, R]], Flow[P, R]]:
     """Make a flow of a function; runs that work on a workspace (`home`) leave a note there."""
 
     def decorated(function: Callable[P, R]) -> Flow[P, R]:
-        made: Flow[P, R] = prefect.flow(name=name, **options)(_noted(function, name))
+        made: Flow[P, R] = prefect.flow(name=name, **options)(_masking(_noted(function, name)))
+        return made
+
+    return decorated
+
+
+def task(**options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a task of a function, with Prefect's own options."""
+
+    def decorated(function: Callable[P, R]) -> Task[P, R]:
+        made: Task[P, R] = prefect.task(**options)(_masking(function))
         return made
 
     return decorated
@@ -138,6 +148,20 @@ def deployment_of_run() -> str:
     return prefect.runtime.deployment.name or ""
 
 
+def _masking(function: Callable[P, R]) -> Callable[P, R]:
+    """Prefect keeps errors and their tracebacks: of flows, of flows within these, and of tasks."""
+
+    @wraps(function)
+    def masking(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            mask_error(error)
+            raise
+
+    return masking
+
+
 def _noted(function: Callable[P, R], name: str) -> Callable[P, R]:
     parameters = signature(function)
 
@@ -174,8 +198,6 @@ def _note(folder: Path, name: str) -> Iterator[dict[str, int]]:
         run_notes.ended(folder, note, "cancelled", "It was told to stop.")
         raise
     except BaseException as error:
-        # Prefect keeps the error and its traceback, too.
-        mask_error(error)
         fault = " ".join(masked(str(error)).split()) or type(error).__name__
         _log.error("%s failed: %s", name, fault)
         run_notes.ended(folder, note, "failed", fault)

@@ -114,6 +114,7 @@ def order(home: Path, asked: Asked) -> str | None:
                     "image_ids": tuple(sorted({*before.image_ids, *image_ids})),
                     "items": tuple(sorted({*before.items, *gone.items})),
                     "addresses": tuple(sorted({*before.addresses, *gone.addresses})),
+                    "authors": tuple(sorted({*before.authors, *gone.authors})),
                 }
             ),
         )
@@ -309,10 +310,15 @@ def _named(catalogue: Catalogue, begun: Order) -> list[tuple[Of, str]]:
 
 def _gone(catalogue: Catalogue, image_ids: set[str]) -> Gone:
     seen = [one for one in catalogue.read(Sighting) if one.image_id in image_ids]
+    authors = {one.author for one in seen} - {""}
+    for one in catalogue.read(Sighting):
+        if one.author in authors and one.image_id not in image_ids:
+            authors.discard(one.author)
     return Gone(
         image_ids=frozenset(image_ids),
         items=frozenset(f"{one.source}:{one.source_item_id}" for one in seen),
         addresses=pages_of(catalogue, seen),
+        authors=frozenset(authors),
     )
 
 

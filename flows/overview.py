@@ -66,7 +66,7 @@ def overview(home: Path, patience_days: float = 7) -> Overview:
     workspace, now = open_workspace(home), utc_now()
     notes = _latest(workspace)
     blobs, silent = _held(workspace)
-    tags = git(workspace.home, "tag", "--list", f"{workspace.dataset.name}-*").split()
+    tags = git(workspace.home, "tag", "--list", "--", f"{workspace.dataset.name}-*").split()
     with workspace.catalogue(is_looked_at=True) as catalogue:
         return Overview(
             at=now,

@@ -118,7 +118,7 @@ def propose(home: Path, version: str | None = None) -> Proposal:
         begin_test_series(workspace)
         last, now = read_state(workspace), next_state(workspace, version)
         items = list(read_parts(workspace.work / "items", DatasetItem))
-        is_released = bool(git(workspace.home, "tag", "--list", _tag(workspace, now.version)))
+        is_released = bool(git(workspace.home, "tag", "--list", "--", _tag(workspace, now.version)))
         folder = workspace.release(workspace.dataset.name, last.version)
         before = image_ids(folder) if folder.is_dir() else set()
         return Proposal(
@@ -251,11 +251,11 @@ def build(workspace: Workspace) -> None:
 def publish(workspace: Workspace, state: ReleaseState) -> ReleaseSummary:
     """Commit, tag and push; what was done before is not done again."""
     tag = _tag(workspace, state.version)
-    is_new = not git(workspace.home, "tag", "--list", tag)
+    is_new = not git(workspace.home, "tag", "--list", "--", tag)
     # What changes besides the content (an image rejected anew, say) is kept, not released.
     commit(workspace.home, f"{'Release' if is_new else 'Snapshot after'} {tag}", _RELEASED)
     if is_new:
-        git(workspace.home, "tag", "--annotate", tag, "--message", f"{tag} {state.digest}")
+        git(workspace.home, "tag", "--annotate", "--message", f"{tag} {state.digest}", "--", tag)
     if workspace.remote:
         push(workspace)
     items = read_parts(workspace.work / "items", DatasetItem)

@@ -20,6 +20,7 @@ from flows.prefect_server import own_server
 from flows.serve_params import ServeParams
 from mirrorset.errors import InputError, UnavailableError
 from mirrorset.files import write_text
+from mirrorset.masking import without_user
 from mirrorset.records import Record
 from mirrorset.workspace import Workspace, open_workspace
 
@@ -63,7 +64,7 @@ def serve(home: Path, told: Callable[[Serving], None]) -> None:
             os.environ["PREFECT_API_URL"] = api_url = server.api_url
             has_ended = lambda: server.has_ended  # noqa: E731
         place = workspace.private / _PLACE
-        write_text(place, f'{{"api_url": "{api_url}"}}\n')
+        write_text(place, f'{{"api_url": "{without_user(api_url)}"}}\n')
         stack.callback(partial(place.unlink, missing_ok=True))
         if not stopping.is_set():
             _serve(workspace, params, api_url, stopping, has_ended, told)
@@ -102,8 +103,8 @@ def _serve(
         running.start()
         told(
             Serving(
-                ui_url=api_url.removesuffix("/api"),
-                api_url=api_url,
+                ui_url=without_user(api_url).removesuffix("/api"),
+                api_url=without_user(api_url),
                 webhook_url=webhook_url,
                 deployments={name: _when(one.schedule) for name, one in ids.items()},
             )

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from mirrorset.errors import SettingsError
 from mirrorset.files import written_aside
+from mirrorset.masking import hide, hide_password_of
 
 # DVC's options that are a secret, or a half of one, of all the storages that it knows.
 _SECRETS = frozenset(
@@ -48,6 +49,16 @@ def refuse_secrets(home: Path) -> None:
     """Raise SettingsError where .dvc/config, which git tracks, holds a credential."""
     file = home / ".dvc" / "config"
     _refuse_secrets(_read(file), str(file))
+
+
+def hide_secrets(home: Path) -> None:
+    """Let `masked` know the credentials in .dvc/config.local, which git does not see."""
+    config = _read(home / ".dvc" / "config.local")
+    for section in config.sections():
+        for option, value in config[section].items():
+            hide_password_of(value)
+            if option in _SECRETS:
+                hide(value)
 
 
 def remote_url(home: Path) -> str:

@@ -69,6 +69,14 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=True)
 
 
+class MaskedFormatter(logging.Formatter):
+    """Formats as its base does, tracebacks included, without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, masked."""
+        return masked(super().format(record))
+
+
 class _File(logging.Handler):
     """Appends whole lines, also where several processes do."""
 

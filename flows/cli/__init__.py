@@ -15,7 +15,7 @@ from flows.cli import serve as serve
 from flows.cli import view as view
 from flows.cli.app import app
 from flows.cli.examples import add_examples
-from mirrorset.errors import InputError, MirrorsetError, UnavailableError
+from mirrorset.errors import InputError, MirrorsetError, SettingsError, UnavailableError
 from mirrorset.logs import OURS
 from mirrorset.masking import masked
 
@@ -56,6 +56,12 @@ def main() -> None:
                 "less busy or, where PREFECT_API_URL is set, that server is up."
             )
             sys.exit(UnavailableError.exit_code)
+        if _is_refusing_engine(error):
+            _say(
+                "Prefect's server does not take these credentials: set PREFECT_API_AUTH_STRING or "
+                "PREFECT_API_KEY to what it asks for."
+            )
+            sys.exit(SettingsError.exit_code)
         with tempfile.NamedTemporaryFile(
             "w", prefix="mirrorset-", suffix=".log", delete=False
         ) as log:
@@ -69,6 +75,11 @@ def _is_silent_engine(error: Exception) -> bool:
     """Whether Prefect could not talk to its server: nothing else here speaks through httpx."""
     is_transport = type(error).__module__.split(".")[0] in ("httpx", "httpcore")
     return is_transport or "ephemeral Prefect API server" in str(error)
+
+
+def _is_refusing_engine(error: Exception) -> bool:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return type(error).__name__ == "PrefectHTTPStatusError" and status in (401, 403)
 
 
 def _remedy(error: OSError) -> str:

@@ -15,6 +15,7 @@ from pydantic_core import to_jsonable_python
 
 from flows import guard
 from flows.progress import watched
+from mirrorset.masking import masked
 
 app = typer.Typer(
     name="mirrorset",
@@ -73,13 +74,13 @@ def show(result: Result, is_json: bool, title: str) -> None:
     """Print a result: one JSON object, or a line for each name and value."""
     values = to_jsonable_python(result)
     if is_json:
-        typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
+        typer.echo(masked(json.dumps(values, indent=2, ensure_ascii=False)))
         return
     lines = [(name.replace("_", " "), value) for name, value in _flat(values)]
     width = max((len(name) for name, _ in lines), default=0)
     typer.echo(title)
     for name, value in lines:
-        typer.echo(f"  {name:<{width}}  {value}")
+        typer.echo(masked(f"  {name:<{width}}  {value}"))
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:

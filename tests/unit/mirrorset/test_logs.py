@@ -131,3 +131,15 @@ def test_no_secret_is_written_also_not_in_tracebacks(tmp_path: Path) -> None:
     (text,) = [file.read_text() for file in logs.log_files(tmp_path)]
     assert "ValueError" in text
     assert "planted-secret" not in text
+
+
+def test_a_plain_line_is_masked_with_its_traceback() -> None:
+    hide("told-secret")
+    try:
+        raise ValueError("told-secret")
+    except ValueError as error:
+        info = (type(error), error, error.__traceback__)
+    record = logging.LogRecord("x", logging.ERROR, "x", 1, "at api_key=%s", ("0123",), info)
+    line = logs.MaskedFormatter("%(message)s").format(record)
+    assert line.startswith("at api_key=***")
+    assert "ValueError: ***" in line

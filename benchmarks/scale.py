@@ -54,13 +54,13 @@ def main() -> None:
     rows: list[Figures] = []
     with nullcontext(wanted.folder) if wanted.folder else TemporaryDirectory() as name:
         home = Path(name) / "workspace"
-        _run("init", home)
+        run_step("init", home)
         (home / "params.yaml").write_text(_PARAMS)
         print(_HEAD)
         for before, size in zip([0, *sizes], sizes, strict=False):
-            _make(home, before, size)
+            make(home, before, size)
             for step in STEPS:
-                rows.append(_row(step, before, size, _run(step, home)))
+                rows.append(_row(step, before, size, run_step(step, home)))
                 print(_line(rows[-1]), flush=True)
     growth = _growth(rows)
     worst = max(growth, key=lambda step: growth[step], default=None)
@@ -76,15 +76,15 @@ def main() -> None:
     print(json.dumps(figures))
 
 
-def _make(home: Path, before: int, size: int) -> None:
+def make(home: Path, before: int, size: int) -> None:
     """Images and their records up to `size`, in several processes: it is not measured."""
     starts = [before + (size - before) * part // _MAKERS for part in range(_MAKERS + 1)]
     with ThreadPoolExecutor(_MAKERS) as makers:
         counts = [end - start for start, end in pairwise(starts)]
-        list(makers.map(_run, repeat("make"), repeat(home), starts, counts))
+        list(makers.map(run_step, repeat("make"), repeat(home), starts, counts))
 
 
-def _run(step: str, home: Path, first: int = 0, count: int = 0) -> Figures:
+def run_step(step: str, home: Path, first: int = 0, count: int = 0) -> Figures:
     """What one step took, in a process of its own; SystemExit where it fails."""
     command = [
         sys.executable,

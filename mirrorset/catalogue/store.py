@@ -49,6 +49,9 @@ _ROWS_A_STATEMENT = 500
 _RECORDS_AT_ONCE = 1000
 # How long SQLite waits for another process's transaction.
 _PATIENCE_S = 30
+# SQLite's own limit, 4 MB, is what one shard of records writes in a large catalogue: all pages
+# would then be written twice for each shard. 64 MB.
+_LOG_PAGES = 16_000
 # A place may be found by several starts; one that says so is enough.
 _STAYS_TRUE = sightings.c.shows_author
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -326,6 +329,7 @@ def _clear_rejections(connection: Connection, records: Sequence[Record]) -> None
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute(f"PRAGMA busy_timeout={_PATIENCE_S * 1000}")
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
     # A change of the journal does not heed busy_timeout where another process writes: it fails.
     until = time.monotonic() + _PATIENCE_S
     while True:

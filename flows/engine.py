@@ -85,21 +85,11 @@ def flow(name: str, **options: Any) -> Callable[[Callable[P, R]], Flow[P, R]]:
     return decorated
 
 
-def task(**options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """Make a task of a function, with Prefect's own options."""
-
-    def decorated(function: Callable[P, R]) -> Task[P, R]:
-        made: Task[P, R] = prefect.task(**options)(_masking(function))
-        return made
-
-    return decorated
-
-
 def task(name: str, **options: Any) -> Callable[[Callable[P, R]], Task[P, R]]:
     """Make a task of a function; what it logs is of the step of its name."""
 
     def decorated(function: Callable[P, R]) -> Task[P, R]:
-        made: Task[P, R] = prefect.task(name=name, **options)(_stepped(function, name))
+        made: Task[P, R] = prefect.task(name=name, **options)(_masking(_stepped(function, name)))
         return made
 
     return decorated

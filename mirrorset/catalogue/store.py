@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -20,7 +20,6 @@ from sqlalchemy import (
     inspect,
     or_,
     select,
-    tuple_,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
@@ -50,6 +49,9 @@ _ROWS_A_STATEMENT = 500
 _RECORDS_AT_ONCE = 1000
 # How long SQLite waits for another process's transaction.
 _PATIENCE_S = 30
+# SQLite's own limit, 4 MB, is what one shard of records writes in a large catalogue: all pages
+# would then be written twice for each shard. 64 MB.
+_LOG_PAGES = 16_000
 # A place may be found by several starts; one that says so is enough.
 _STAYS_TRUE = sightings.c.shows_author
 # How long who only looks waits for a PostgreSQL server.
@@ -340,32 +342,32 @@ def _clear_rejections(connection: Connection, records: Sequence[Record]) -> None
     now_rejected = {
         (record.item_id, record.step) for record in records if isinstance(record, Rejected)
     }
-    accepted = [
-        (f"{record.source}:{record.source_item_id}", "crawl")
-        for record in records
-        if isinstance(record, Sighting)
-    ]
+    accepted: dict[str, set[str]] = defaultdict(set)
     for record in records:
+        if isinstance(record, Sighting):
+            accepted["crawl"].add(f"{record.source}:{record.source_item_id}")
         if isinstance(record, Batch):
-            accepted.append((record.batch_id, "annotate"))
+            accepted["annotate"].add(record.batch_id)
         if isinstance(record, Annotation):
-            accepted.append((record.image_id, "prelabel"))
+            accepted["prelabel"].add(record.image_id)
             if record.origin in ("human", "gold"):
-                accepted.append((record.image_id, "annotate"))
-    cleared = [key for key in accepted if key not in now_rejected]
-    for start in range(0, len(cleared), _ROWS_A_STATEMENT):
-        connection.execute(
-            rejected.delete().where(
-                tuple_(rejected.c.item_id, rejected.c.step).in_(
-                    cleared[start : start + _ROWS_A_STATEMENT]
+                accepted["annotate"].add(record.image_id)
+    for step, item_ids in accepted.items():
+        cleared = sorted(item_id for item_id in item_ids if (item_id, step) not in now_rejected)
+        for start in range(0, len(cleared), _ROWS_A_STATEMENT):
+            # Pairs of both in one list are not looked up by SQLite: it reads all that is rejected.
+            connection.execute(
+                rejected.delete().where(
+                    rejected.c.step == step,
+                    rejected.c.item_id.in_(cleared[start : start + _ROWS_A_STATEMENT]),
                 )
             )
-        )
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute(f"PRAGMA busy_timeout={_PATIENCE_S * 1000}")
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
     # A change of the journal does not heed busy_timeout where another process writes: it fails.
     until = time.monotonic() + _PATIENCE_S
     while True:

@@ -37,25 +37,16 @@ from prefect.tasks import exponential_backoff  # noqa: E402
 
 from flows import run_notes  # noqa: E402
 from mirrorset import logs  # noqa: E402
-from mirrorset.errors import (  # noqa: E402
-    GateError,
-    InputError,
-    IntegrityError,
-    LicenceError,
-    OverdueError,
-    SettingsError,
-)
+from mirrorset.errors import MirrorsetError, OverdueError  # noqa: E402
 from mirrorset.masking import mask_error, masked  # noqa: E402
 from mirrorset.settings import read_settings  # noqa: E402
 
-__all__ = ["deployment_of_run", "flow", "is_worth_a_retry", "outside", "run_id", "task"]
+__all__ = ["deployment_of_run", "flow", "may_pass", "outside", "run_id", "task"]
 
 _log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-_LASTING = (GateError, InputError, IntegrityError, LicenceError, OverdueError, SettingsError)
 
 _is_noted: ContextVar[bool] = ContextVar("is_noted", default=False)
 
@@ -70,13 +61,21 @@ def flow(name: str, **options: Any) -> Callable[[Callable[P, R]], Flow[P, R]]:
     return decorated
 
 
-def is_worth_a_retry(_task: object, _run: object, state: State[Any]) -> bool:
-    """Whether a task that failed is tried again: not where all patience was spent in it already,
-    nor where it would fail in the same way until a person has changed something.
+def may_pass(_task: object, _run: object, state: State[Any]) -> bool:
+    """Whether what made a task fail may pass by itself: not what a person has to mend, nor a bug.
 
     For `task(retry_condition_fn=...)`.
     """
-    return not isinstance(state.result(raise_on_failure=False), _LASTING)
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, MirrorsetError) and error.may_pass
+
+
+def is_worth_a_retry(task: object, run: object, state: State[Any]) -> bool:
+    """Whether a task that failed is tried again at once: where what failed may pass, and the task
+    has not spent all patience on it already.
+    """
+    is_overdue = isinstance(state.result(raise_on_failure=False), OverdueError)
+    return may_pass(task, run, state) and not is_overdue
 
 
 def outside(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:

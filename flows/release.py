@@ -24,7 +24,7 @@ from flows.successors import taken_versions
 from flows.verify import image_ids
 from mirrorset.commands import dvc, git
 from mirrorset.dvc_config import require_packages
-from mirrorset.errors import GateError, SettingsError
+from mirrorset.errors import GateError, MirrorsetError, SettingsError, UnavailableError
 from mirrorset.files import clear_leftovers, read_parts
 from mirrorset.records import DatasetItem, Record, Rejected, utc_now
 from mirrorset.spool import ingest
@@ -279,7 +279,11 @@ def push(workspace: Workspace) -> None:
     # killed meanwhile, it takes the part for the whole, and says that all is pushed.
     with Repo(os.fspath(workspace.home)) as repo:
         repo.drop_data_index()
-    dvc(workspace.home, "push")
+    try:
+        dvc(workspace.home, "push")
+    except MirrorsetError as error:
+        # Nearly always the remote's, which may be back by the next try.
+        raise UnavailableError(str(error)) from None
 
 
 def _tag(workspace: Workspace, version: str) -> str:

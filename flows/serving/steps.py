@@ -19,7 +19,7 @@ from flows.annotate import push as push_flow
 from flows.asked import Asked
 from flows.at_work import limited
 from flows.crawl import crawl_from, sources_by_place, title
-from flows.engine import deployment_of_run, flow, is_worth_a_retry, task
+from flows.engine import deployment_of_run, flow, may_pass, task
 from flows.erase import erase as erase_flow
 from flows.erase import order as order_erasure
 from flows.parity import ParitySummary
@@ -196,7 +196,7 @@ def carried_out(workspace: Workspace, step: str, work: Callable[[], R]) -> R:
         retries=params.retries,
         retry_delay_seconds=exponential_backoff(params.retry_after_s),
         retry_jitter_factor=0.5,
-        retry_condition_fn=is_worth_a_retry,
+        retry_condition_fn=may_pass,
     )(work)
     with limited(params.slot_wait_s):
         result: R = doing()

@@ -61,7 +61,9 @@ def reconcile(workspace: Workspace, deployments: list[Deployment]) -> None:
         for name in map(deployment_name_of, deployments):
             for run in _known(name):
                 if run.state_type == StateType.SCHEDULED:
-                    if run.auto_scheduled and (run.expected_start_time or now) <= now:
+                    # One that has begun before was resumed, by a person's word on a release.
+                    is_missed = run.auto_scheduled and run.run_count == 0
+                    if is_missed and (run.expected_start_time or now) <= now:
                         client.delete_flow_run(run.id)
                 elif _is_dead(run, notes.get(str(run.id))):
                     state: State[None] = Crashed(message="Its process died before it had ended.")

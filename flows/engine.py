@@ -30,7 +30,7 @@ for _name, _value in _SETTINGS.items():
 
 import prefect  # noqa: E402  (after the settings it reads)
 import prefect.runtime  # noqa: E402
-from prefect import Flow, Task, task  # noqa: E402
+from prefect import Flow, Task  # noqa: E402
 from prefect.client.schemas.objects import State  # noqa: E402
 from prefect.exceptions import Pause, PrefectSignal, TerminationSignal  # noqa: E402
 from prefect.tasks import exponential_backoff  # noqa: E402
@@ -47,15 +47,20 @@ _log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
+RunName = str | Callable[..., str]
 
 _is_noted: ContextVar[bool] = ContextVar("is_noted", default=False)
 
 
 def flow(name: str, **options: Any) -> Callable[[Callable[P, R]], Flow[P, R]]:
-    """Make a flow of a function; runs that work on a workspace (`home`) leave a note there."""
+    """Make a flow of a function; runs that work on a workspace (`home`) leave a note there.
+
+    flow_run_name: what Prefect shows of a run, by itself the flow's name.
+    """
+    named = {"flow_run_name": name, **options}
 
     def decorated(function: Callable[P, R]) -> Flow[P, R]:
-        made: Flow[P, R] = prefect.flow(name=name, **options)(_noted(function, name))
+        made: Flow[P, R] = prefect.flow(name=name, **named)(_noted(function, name))
         return made
 
     return decorated
@@ -78,22 +83,35 @@ def is_worth_a_retry(task: object, run: object, state: State[Any]) -> bool:
     return may_pass(task, run, state) and not is_overdue
 
 
-def outside(name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
-    """Make a task of a function that touches the world outside: it is tried again twice, later each
-    time, and not by all runs at once.
+def task(
+    name: str, run_name: RunName | None = None, **options: Any
+) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a task of a function.
+
+    run_name: what Prefect shows of a run, by itself the task's name: a template of the function's
+    arguments, or a function of `parameters`, these by name.
     """
+    named: dict[str, Any] = {"task_run_name": run_name or name, **options}
 
     def decorated(function: Callable[P, R]) -> Task[P, R]:
-        made: Task[P, R] = task(
-            name=name,
-            retries=2,
-            retry_delay_seconds=exponential_backoff(2),
-            retry_jitter_factor=0.5,
-            retry_condition_fn=is_worth_a_retry,
-        )(function)
+        made: Task[P, R] = prefect.task(name=name, **named)(function)
         return made
 
     return decorated
+
+
+def outside(name: str, run_name: RunName | None = None) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Make a task of a function that touches the world outside: it is tried again twice, later each
+    time, and not by all runs at once.
+    """
+    return task(
+        name,
+        run_name,
+        retries=2,
+        retry_delay_seconds=exponential_backoff(2),
+        retry_jitter_factor=0.5,
+        retry_condition_fn=is_worth_a_retry,
+    )
 
 
 def run_id() -> str:

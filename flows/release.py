@@ -160,7 +160,7 @@ def dry_run(home: Path) -> Costs:
     return costs.model_copy(update={"note": note})
 
 
-@task(name="freeze")
+@task("freeze")
 def freeze(workspace: Workspace) -> None:
     """Write the snapshot, then select from it and group it."""
     with workspace.catalogue() as catalogue:
@@ -173,7 +173,7 @@ def freeze(workspace: Workspace) -> None:
     dvc(workspace.home, "repro", "select", "group")
 
 
-@task(name="mint")
+@task("mint")
 def mint_places(workspace: Workspace) -> None:
     """Mint group, split and image shard of what is new, and let DVC place every image."""
     with workspace.catalogue() as catalogue:
@@ -181,7 +181,7 @@ def mint_places(workspace: Workspace) -> None:
     dvc(workspace.home, "repro", "split")
 
 
-@task(name="begin-series")
+@task("begin-series")
 def begin_test_series(workspace: Workspace) -> None:
     """Begin the test series that params.yaml names, where it has not begun yet."""
     name, state = workspace.dataset.test_series, read_state(workspace)
@@ -201,7 +201,7 @@ def begin_test_series(workspace: Workspace) -> None:
         dvc(workspace.home, "repro", "split")
 
 
-@task(name="choose-version")
+@task("choose-version")
 def choose_version(
     workspace: Workspace, wanted: str | None, approved: str | None = None
 ) -> ReleaseState:
@@ -240,14 +240,14 @@ def next_state(workspace: Workspace, wanted: str | None) -> ReleaseState:
     return now
 
 
-@task(name="build")
+@task("build")
 def build(workspace: Workspace) -> None:
     """Let DVC build, measure and seal the release, and keep the snapshot it came from."""
     dvc(workspace.home, "add", "data/snapshot")
     dvc(workspace.home, "repro", *STAGES)
 
 
-@task(name="publish")
+@task("publish", "publish {state.version}")
 def publish(workspace: Workspace, state: ReleaseState) -> ReleaseSummary:
     """Commit, tag and push; what was done before is not done again."""
     tag = _tag(workspace, state.version)

@@ -39,16 +39,16 @@ def set_limits(workspace: Workspace) -> None:
             client.upsert_global_concurrency_limit_by_name(name, places)
 
 
-def registered(
-    deployments: list[Deployment], runs_at_once: int
-) -> tuple[Runner, dict[str, Deployment]]:
-    """A runner that knows all deployments, and these by full name."""
+def registered(workspace: Workspace, deployments: list[Deployment], runs_at_once: int) -> Runner:
+    """Tell the server of the deployments and their limits, and of runs that are dead; a runner."""
+    set_limits(workspace)
+    reconcile(workspace, deployments)
     runner = Runner(
         name="mirrorset", limit=runs_at_once, query_seconds=_POLL_S, pause_on_shutdown=False
     )
     for one in deployments:
         runner.add_deployment(runner_deployment(one))
-    return runner, {deployment_name_of(one): one for one in deployments}
+    return runner
 
 
 def reconcile(workspace: Workspace, deployments: list[Deployment]) -> None:

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from crawlers.order import CrawlSummary
 from crawlers.sources import Start
-from flows import guard
+from flows import guard, progress
 from flows.annotate import PullSummary, PushSummary
 from flows.annotate import pull as pull_flow
 from flows.annotate import push as push_flow
@@ -31,7 +31,7 @@ from flows.release import propose as propose_flow
 from flows.release import release as release_flow
 from flows.serve_params import ServeParams, Step
 from flows.serving import approval
-from flows.serving.artifacts import show_result
+from flows.serving.artifacts import progress_of, show_result
 from flows.serving.following import start_following
 from flows.verify import VerifySummary
 from flows.verify import verify as verify_flow
@@ -198,7 +198,7 @@ def carried_out(workspace: Workspace, step: str, work: Callable[[], R]) -> R:
         retry_jitter_factor=0.5,
         retry_condition_fn=may_pass,
     )(work)
-    with limited(params.slot_wait_s):
+    with limited(params.slot_wait_s), progress.told(progress_of(workspace, step)):
         result: R = doing()
     show_result(workspace, step, result)
     return result

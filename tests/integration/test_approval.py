@@ -189,7 +189,7 @@ def test_what_was_shown_is_released_and_what_was_rejected_leaves_nothing(
     init(home, str(tmp_path / "remote")).params_file.write_text(_PARAMS)
     workspace = open_workspace(home)
     fill(workspace, range(8))
-    registry.registered(deployments_of(workspace), 1)
+    registry.registered(workspace, deployments_of(workspace), 1)
     head = git(home, "rev-parse", "HEAD")
     with deployed_runs() as runs:
         run = runs.begun("scheduled-release/faces")

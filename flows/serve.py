@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from mirrorset.records import Record
 from mirrorset.workspace import Workspace, open_workspace
 
 _LOOK_EVERY_S = 0.5
-_GRACE_S = 8
 #: How long a server may take for what is told to it at the end; it may be gone.
 _FAREWELL_S = 5
 _PLACE = "serve.json"
@@ -122,34 +121,10 @@ def _end_runs(workspace: Workspace, names: list[str]) -> None:
     """Tell running flows to stop, and Prefect that they were cancelled and none is to come."""
     from flows.serving import registry
 
-    runs = [child for child in psutil.Process().children() if _is_run(child)]
-    everything = [*runs, *(one for run in runs for one in _below(run))]
-    for run in runs:
-        with suppress(psutil.Error):
-            run.terminate()
-    _, alive = psutil.wait_procs(everything, timeout=_GRACE_S)
-    for process in alive:
-        with suppress(psutil.Error):
-            process.kill()
+    guard.end(guard.children(psutil.Process()))
     last = threading.Thread(target=registry.farewell, args=(workspace, names), daemon=True)
     last.start()
     last.join(_FAREWELL_S)
-
-
-def _is_run(child: psutil.Process) -> bool:
-    try:
-        return any("prefect" in word for word in child.cmdline()) and not any(
-            "create_app" in word for word in child.cmdline()
-        )
-    except psutil.Error:
-        return False
-
-
-def _below(run: psutil.Process) -> list[psutil.Process]:
-    try:
-        return run.children(recursive=True)
-    except psutil.Error:
-        return []
 
 
 @contextmanager

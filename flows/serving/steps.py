@@ -35,7 +35,13 @@ from flows.serving.artifacts import progress_of, show_result
 from flows.serving.following import start_following
 from flows.verify import VerifySummary
 from flows.verify import verify as verify_flow
-from mirrorset.errors import GateError, MirrorsetError, SettingsError, UnavailableError
+from mirrorset.errors import (
+    GateError,
+    MirrorsetError,
+    OverdueError,
+    SettingsError,
+    UnavailableError,
+)
 from mirrorset.records import Record
 from mirrorset.workspace import Workspace, open_workspace
 
@@ -199,7 +205,13 @@ def carried_out(workspace: Workspace, step: str, work: Callable[[], R]) -> R:
         retry_condition_fn=may_pass,
     )(work)
     with limited(params.slot_wait_s), progress.told(progress_of(workspace, step)):
-        result: R = doing()
+        try:
+            result: R = doing()
+        except TimeoutError:
+            raise OverdueError(
+                f"It took longer than serve.{step}.time_limit_s, {limits.time_limit_s:g} s, and "
+                "was stopped: the next run goes on where it was."
+            ) from None
     show_result(workspace, step, result)
     return result
 

@@ -1,0 +1,370 @@
+"""Runs that `mirrorset serve` does are cancelled, killed, out of time or in trouble.
+
+After each: whole files, no process, no place on a server held, and the next run goes on.
+"""
+
+import hashlib
+import hmac
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from loopback import Site, fill_gallery, serving
+from made_images import fill
+from standin.faults import Kind
+from standin.server import StandIn, standing_in
+
+from flows import guard
+from flows.run_notes import RunNote, read_notes
+from mirrorset.commands import git
+from mirrorset.load import open_release
+from mirrorset.records import Batch, ImageRecord, utc_now
+from mirrorset.workspace import Workspace, init, open_workspace
+from tests.integration.test_serve import served
+
+pytestmark = pytest.mark.thorough  # five minutes: every run is a process of its own
+
+_SECRET = "of a test"  # noqa: S105
+_ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+_PATIENCE_S = 240
+_PICTURES = 8
+#: Of a crawl: with its site as slow as it is to begin with, more than twice as long.
+_TIME_LIMIT_S = 40
+
+
+class Serve:
+    """A running `mirrorset serve`, asked and told by its Prefect server's API."""
+
+    def __init__(self, process: Any, told: dict[str, Any], workspace: Workspace) -> None:
+        self.process = psutil.Process(process.pid)
+        self.webhook_url = told["webhook_url"]
+        self.deployments = {name.split("/")[0]: name for name in told["deployments"]}
+        self.workspace = workspace
+        self.api = httpx.Client(base_url=told["api_url"] + "/", timeout=30)
+
+    def began(self, flow: str, **parameters: object) -> str:
+        """A run of a deployment, which the runner is to find."""
+        found = self.api.get(f"deployments/name/{self.deployments[flow]}").json()
+        answer = self.api.post(
+            f"deployments/{found['id']}/create_flow_run", json={"parameters": parameters}
+        )
+        assert answer.is_success, answer.text
+        return str(answer.json()["id"])
+
+    def state(self, run: str) -> dict[str, Any]:
+        state: dict[str, Any] = self.api.get(f"flow_runs/{run}").json()["state"]
+        return state
+
+    def ended(self, run: str) -> tuple[str, str]:
+        """How it ended, and what it said of that."""
+        until(lambda: self.state(run)["type"] in _ENDED, lambda: self.state(run))
+        state = self.state(run)
+        return state["type"], state["message"] or ""
+
+    def cancel(self, run: str) -> None:
+        """As the button in Prefect's UI does."""
+        state = {"type": "CANCELLING", "name": "Cancelling"}
+        answer = self.api.post(f"flow_runs/{run}/set_state", json={"state": state}).json()
+        assert answer["status"] == "ACCEPT", answer
+
+    def runs(self, flow: str) -> list[dict[str, Any]]:
+        asked = {"flows": {"name": {"any_": [flow]}}, "sort": "EXPECTED_START_TIME_ASC"}
+        found: list[dict[str, Any]] = self.api.post("flow_runs/filter", json=asked).json()
+        return found
+
+    def tasks(self, run: str) -> list[dict[str, Any]]:
+        asked = {"flow_runs": {"id": {"any_": [run]}}}
+        found: list[dict[str, Any]] = self.api.post("task_runs/filter", json=asked).json()
+        return found
+
+    def held(self) -> float:
+        """Places on servers that runs hold."""
+        limits = self.api.post("v2/concurrency_limits/filter", json={}).json()
+        return sum(one["active_slots"] for one in limits if "mirrorset" in one["name"])
+
+    def processes(self) -> list[str]:
+        """What runs beside Prefect's server and the guards."""
+        found = []
+        for child in self.process.children(recursive=True):
+            try:
+                words = " ".join(child.cmdline())
+            except psutil.Error:
+                continue
+            if words and not any(one in words for one in ("create_app", "flows.guard")):
+                found.append(words)
+        return found
+
+    def is_quiet(self) -> bool:
+        """Whether no run is left, no place is held, and the workspace is free."""
+        return not self.processes() and not self.held()
+
+    def note(self, run: str) -> RunNote:
+        return next(one for one in read_notes(self.workspace.private) if one.run_id == run)
+
+
+def until(is_so: Callable[[], object], told: Callable[[], object] = lambda: "") -> None:
+    ends_at = time.monotonic() + _PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < ends_at, told()
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    with serving() as site:
+        fill_gallery(site, _PICTURES)
+        yield site
+
+
+@pytest.fixture(scope="module")
+def cvat() -> Iterator[StandIn]:
+    with standing_in() as cvat:
+        yield cvat
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Workspace:
+    home = tmp_path_factory.mktemp("serve") / "faces"
+    made = init(home, str(home.with_name("remote")))
+    gallery = {"source": "gallery", "url": f"{site.url}/sitemap.xml"}
+    made.params_file.write_text(
+        f"""\
+dataset: {{name: faults, is_unreviewed: true}}
+responsible:
+  {{controller: Lab, legal_basis: consent, contact: lab@example.org, retention_days: 30}}
+crawl:
+  sources: [{json.dumps(gallery)}]
+  allow_addresses: ["127.0.0.0/8"]
+  politeness: {{start_delay_s: 0, max_delay_s: 0.02, retries: 1}}
+prelabel: {{profile: research}}
+serve:
+  crawl: {{cron: null, time_limit_s: {_TIME_LIMIT_S}}}
+  pull: null
+  release: null
+  verify: null
+  prelabel_after_crawl: false
+  push_after_prelabel: false
+  parity_after_release: false
+  is_approval_needed: false
+  retries: 2
+  retry_after_s: 1
+select: {{}}
+group: {{}}
+ledger: {{seed: faults}}
+pack: {{}}
+parity: {{}}
+"""
+    )
+    return open_workspace(home)
+
+
+@pytest.fixture(scope="module")
+def environment(cvat: StandIn, workspace: Workspace) -> dict[str, str]:
+    return {
+        "MIRRORSET_CVAT_URL": cvat.url,
+        "MIRRORSET_CVAT_TOKEN": cvat.token,
+        "MIRRORSET_CVAT_WEBHOOK_SECRET": _SECRET,
+        "PREFECT_HOME": str(workspace.home.with_name("prefect")),
+    }
+
+
+@pytest.fixture(scope="module")
+def serve(workspace: Workspace, environment: dict[str, str]) -> Iterator[Serve]:
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PREFECT_API_URL", raising=False)
+        process, told = stack.enter_context(served(workspace.home, **environment))
+        yield Serve(process, told, workspace)
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+
+
+def stored(workspace: Workspace) -> int:
+    with workspace.catalogue() as catalogue:
+        known = {one.image_id for one in catalogue.read(ImageRecord)}
+    for image_id in known:
+        # The store checks what it reads.
+        assert workspace.blobs.get(image_id)
+    return len(known)
+
+
+def fetching(serve: Serve, site: Site) -> str:
+    """A crawl that has pictures in the air, and many before it."""
+    site.forget()
+    run = serve.began("scheduled-crawl")
+    until(lambda: sum(path.startswith("/i/") for _, path in site.asked) > 1, site.asked.copy)
+    assert serve.held() == 1
+    return run
+
+
+def test_parameters_are_described_and_checked(serve: Serve) -> None:
+    for name in serve.deployments.values():
+        found = serve.api.get(f"deployments/name/{name}").json()
+        schema = found["parameter_openapi_schema"]
+        assert found["description"], name
+        for field, told in schema["properties"].items():
+            assert told.get("description"), (name, field)
+        wrong: dict[str, dict[str, object]] = {
+            "scheduled-crawl": {"shards": 65},
+            "scheduled-prelabel": {"workers": 0},
+            "scheduled-release": {"version": "one"},
+            "scheduled-verify-licences": {"is_all": "perhaps"},
+        }
+        bad = wrong.get(name.split("/")[0], {"homes": "elsewhere"})
+        answer = serve.api.post(
+            f"deployments/{found['id']}/create_flow_run", json={"parameters": bad}
+        )
+        assert 400 <= answer.status_code < 500, (name, answer.text)
+        assert next(iter(bad)) in answer.text, answer.text
+
+
+def test_a_cancelled_crawl_leaves_whole_files_and_the_next_goes_on(
+    serve: Serve, site: Site, workspace: Workspace
+) -> None:
+    site.delay_s = 1.5
+    run = fetching(serve, site)
+    serve.cancel(run)
+    assert serve.ended(run)[0] == "CANCELLED"
+    until(serve.is_quiet, serve.processes)
+    assert (serve.note(run).state, serve.note(run).fault) == ("cancelled", "It was told to stop.")
+    assert stored(workspace) < _PICTURES
+
+    # One that is killed gives its place back when nobody renews it.
+    run = fetching(serve, site)
+    psutil.Process(serve.note(run).process_id).kill()
+    assert serve.ended(run)[0] == "CRASHED"
+    assert serve.held() == 1
+    site.delay_s = 0
+    following = serve.began("scheduled-crawl")
+    assert serve.ended(following)[0] == "COMPLETED"
+    until(serve.is_quiet, serve.processes)
+    assert stored(workspace) == _PICTURES
+    names = {one["name"] for one in serve.tasks(following)}
+    assert any(name.startswith("crawl gallery http") for name in names), names
+
+    run = serve.began("scheduled-prelabel")
+    until(lambda: any("spawn_main" in words for words in serve.processes()), serve.processes)
+    serve.cancel(run)
+    assert serve.ended(run)[0] == "CANCELLED"
+    until(serve.is_quiet, serve.processes)
+
+
+def test_a_verification_that_is_out_of_time_is_ended(serve: Serve, site: Site) -> None:
+    """The limit is the crawl's, whose receipts are verified by the same processes."""
+    run = serve.began("scheduled-verify-licences", is_all=True)
+    assert serve.ended(run)[0] == "COMPLETED"
+    assert serve.note(run).counts["checked"] == _PICTURES
+    fill_gallery(site, 4 * _PICTURES)
+    site.delay_s = 4
+    run = serve.began("scheduled-crawl")
+    kind, message = serve.ended(run)
+    site.delay_s = 0
+    assert kind == "FAILED"
+    assert "took longer than serve.crawl.time_limit_s, 40 s" in message, message
+    until(serve.is_quiet, serve.processes)
+    (step,) = [one for one in serve.tasks(run) if one["name"] == "crawl"]
+    assert step["run_count"] == 1
+    assert serve.ended(serve.began("scheduled-crawl"))[0] == "COMPLETED"
+
+
+def test_a_push_in_trouble_is_tried_again(
+    serve: Serve, cvat: StandIn, workspace: Workspace
+) -> None:
+    fill(workspace, range(4))
+    cvat.faults.at_random(1.0, 1, (Kind.ERROR,))
+    run = serve.began("scheduled-push")
+    until(lambda: any(one["state_name"] == "AwaitingRetry" for one in serve.tasks(run)))
+    cvat.faults.clear()
+    assert serve.ended(run)[0] == "COMPLETED"
+    assert any(one["name"] == "push" and one["run_count"] > 1 for one in serve.tasks(run))
+    assert len(cvat.state.tasks) == 1
+    until(serve.is_quiet, serve.processes)
+    shown = serve.api.post("artifacts/latest/filter", json={}).json()
+    (table,) = [one["data"] for one in shown if one["key"] == "faults-cvat"]
+    assert f"[task 1]({cvat.url}/tasks/1)" in table
+
+
+def test_news_of_cvat_starts_a_pull_at_once(serve: Serve, workspace: Workspace) -> None:
+    with workspace.catalogue() as catalogue:
+        (batch,) = catalogue.read(Batch)
+    told = {"id": 1, "project_id": int(batch.project), "updated_date": utc_now().isoformat()}
+    body = json.dumps({"event": "update:task", "task": told}).encode()
+
+    def delivered(content: bytes, secret: str = _SECRET) -> int:
+        signed = hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()
+        headers = {"X-Signature-256": f"sha256={signed}"}
+        return httpx.post(serve.webhook_url, content=content, headers=headers).status_code
+
+    assert delivered(body, "of another") == 401
+    assert delivered(b" " * (2 << 20)) == 413
+    assert not serve.runs("scheduled-pull")
+    assert delivered(body) == 202
+    until(lambda: serve.runs("scheduled-pull"))
+    assert serve.ended(serve.runs("scheduled-pull")[0]["id"])[0] == "COMPLETED"
+    assert delivered(body) == 409
+    time.sleep(3)
+    assert len(serve.runs("scheduled-pull")) == 1
+
+
+def test_what_no_wait_can_mend_is_not_tried_again(serve: Serve, workspace: Workspace) -> None:
+    run = serve.began("scheduled-parity")
+    kind, message = serve.ended(run)
+    assert kind == "FAILED"
+    assert "holds no release yet: run `mirrorset release`" in message
+    assert [one["run_count"] for one in serve.tasks(run) if one["name"] == "parity"] == [1]
+    assert serve.note(run).fault.startswith(str(workspace.home))
+
+
+def test_a_cancelled_release_is_made_whole_by_the_next(serve: Serve, workspace: Workspace) -> None:
+    run = serve.began("scheduled-release")
+    until(lambda: any("dvc repro" in words for words in serve.processes()))
+    serve.cancel(run)
+    assert serve.ended(run)[0] == "CANCELLED"
+    until(serve.is_quiet, serve.processes)
+    assert git(workspace.home, "tag") == ""
+    run = serve.began("scheduled-release")
+    assert serve.ended(run)[0] == "COMPLETED"
+    open_release(workspace.release("faults", "0.1.0")).verify()
+    assert git(workspace.home, "status", "--porcelain") == ""
+
+
+def test_what_is_due_is_erased(serve: Serve, workspace: Workspace) -> None:
+    run = serve.began("scheduled-erase-due")
+    assert serve.ended(run)[0] == "COMPLETED"
+    assert serve.note(run).counts == {"images": 0}
+
+
+def test_a_serve_that_is_killed_leaves_no_process_and_the_next_puts_it_right(
+    serve: Serve,
+    site: Site,
+    workspace: Workspace,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    fill_gallery(site, 6 * _PICTURES)
+    site.delay_s = 1.5
+    run = fetching(serve, site)
+    everything = serve.process.children(recursive=True)
+    serve.process.kill()
+    _, alive = psutil.wait_procs(everything, timeout=30)
+    assert not alive, [one.cmdline() for one in alive]
+    site.delay_s = 0
+    with served(workspace.home, **environment) as (process, told):
+        second = Serve(process, told, workspace)
+        assert second.state(run)["type"] in {"CRASHED", "CANCELLED"}
+        assert second.ended(second.began("scheduled-crawl"))[0] == "COMPLETED"
+        assert stored(workspace) == 6 * _PICTURES + 4
+        # The server of serve's own is gone for good: one sentence, and an end.
+        (server,) = guard.children(second.process, guard.SERVER)
+        server.kill()
+        assert process.wait(30) == 4
+    said = (workspace.home / "serve.err").read_text().splitlines()
+    assert said[-1] == "mirrorset: Prefect's server has ended: start `mirrorset serve` again."
+    assert not any("Traceback" in line for line in said)

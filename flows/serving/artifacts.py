@@ -29,7 +29,7 @@ from mirrorset.workspace import Workspace
 #: A run whose work is done does not fail for want of its picture.
 _UNKEPT = (PrefectException, httpx.HTTPError, OSError)
 #: Fields of summaries that say where results lie.
-_PLACES = ("verdict", "devices", "fallback", "where", "page")
+_PLACES = ("verdict", "devices", "fallback", "where")
 #: Batches that a run lists, those that are out first.
 _BATCHES = 50
 _TELL_EVERY_S = 5.0

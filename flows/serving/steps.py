@@ -3,6 +3,7 @@
 They are found by `MODULE:NAME`, as deployments name them.
 """
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -29,9 +30,10 @@ from flows.prelabel import prelabel as prelabel_flow
 from flows.release import Proposal, ReleaseSummary
 from flows.release import propose as propose_flow
 from flows.release import release as release_flow
+from flows.report import report as report_flow
 from flows.serve_params import ServeParams, Step
 from flows.serving import approval
-from flows.serving.artifacts import progress_of, show_result
+from flows.serving.artifacts import keep, progress_of, show_result
 from flows.serving.following import start_following
 from flows.verify import VerifySummary
 from flows.verify import verify as verify_flow
@@ -42,6 +44,7 @@ from mirrorset.errors import (
     SettingsError,
     UnavailableError,
 )
+from mirrorset.markup import escaped
 from mirrorset.records import Record
 from mirrorset.workspace import Workspace, open_workspace
 
@@ -182,13 +185,17 @@ def release(
     else:
         result = _released(workspace, home, version, None)
     _follow(workspace, "parity")
+    _draw(workspace)
     return result
 
 
 @flow(name="scheduled-parity", flow_run_name="parity")
 def parity(home: Home) -> ParitySummary:
     """Run the models on the current release's pack as devices would, and judge what changes."""
-    return carried_out(open_workspace(home), "parity", lambda: parity_flow(home))
+    workspace = open_workspace(home)
+    result = carried_out(workspace, "parity", lambda: parity_flow(home))
+    _draw(workspace)
+    return result
 
 
 def carried_out(workspace: Workspace, step: str, work: Callable[[], R]) -> R:
@@ -230,6 +237,13 @@ def _released(
     workspace: Workspace, home: Path, version: str | None, approved: str | None
 ) -> ReleaseSummary:
     return carried_out(workspace, "release", lambda: release_flow(home, version, approved))
+
+
+def _draw(workspace: Workspace) -> None:
+    """Draw the report anew, and say where it lies."""
+    page = report_flow(workspace.home)
+    where = f"{page} on {socket.gethostname()}"
+    keep(workspace, "report", "The current release as a page with pictures", escaped(where))
 
 
 def _follow(workspace: Workspace, step: str) -> None:

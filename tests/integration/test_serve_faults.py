@@ -331,6 +331,9 @@ def test_a_cancelled_release_is_made_whole_by_the_next(serve: Serve, workspace: 
     run = serve.began("scheduled-release")
     assert serve.ended(run)[0] == "COMPLETED"
     open_release(workspace.release("faults", "0.1.0")).verify()
+    shown = serve.api.post("artifacts/latest/filter", json={}).json()
+    (where,) = [one["data"] for one in shown if one["key"] == "faults-report"]
+    assert where.startswith(str(workspace.home / "report/index.html")), where
     assert git(workspace.home, "status", "--porcelain") == ""
 
 

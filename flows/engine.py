@@ -61,6 +61,11 @@ def flow(name: str, **options: Any) -> Callable[[Callable[P, R]], Flow[P, R]]:
 
     def decorated(function: Callable[P, R]) -> Flow[P, R]:
         made: Flow[P, R] = prefect.flow(name=name, **named)(_noted(function, name))
+        # Prefect's own schema has the bounds of a field, but not its words.
+        for name_of, parameter in signature(function).parameters.items():
+            for field in getattr(parameter.annotation, "__metadata__", ()):
+                said = {"title": field.title or name_of, "description": field.description}
+                made.parameters.properties[name_of].update(said)
         return made
 
     return decorated

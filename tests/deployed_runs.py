@@ -11,6 +11,9 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
 
+# Before Prefect, which reads the settings that are made there.
+import flows.engine  # noqa: F401
+
 
 class Runs:
     """name: of a deployment, after its flow's."""

@@ -1,4 +1,4 @@
-"""Runs that `mirrorset serve` does are cancelled, killed, out of time or in trouble.
+"""Runs that `mirrorset serve` does are cancelled and killed, and so is what serves them.
 
 After each: whole files, no process, no place on a server held, and the next run goes on.
 """
@@ -17,7 +17,6 @@ import psutil
 import pytest
 from loopback import Site, fill_gallery, serving
 from made_images import fill
-from standin.faults import Kind
 from standin.server import StandIn, standing_in
 
 from flows import guard
@@ -34,8 +33,7 @@ _SECRET = "of a test"  # noqa: S105
 _ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 _PATIENCE_S = 240
 _PICTURES = 8
-#: Of a crawl: with its site as slow as it is to begin with, more than twice as long.
-_TIME_LIMIT_S = 40
+_LABELLED = 4
 
 
 class Serve:
@@ -51,11 +49,19 @@ class Serve:
     def began(self, flow: str, **parameters: object) -> str:
         """A run of a deployment, which the runner is to find."""
         found = self.api.get(f"deployments/name/{self.deployments[flow]}").json()
-        answer = self.api.post(
-            f"deployments/{found['id']}/create_flow_run", json={"parameters": parameters}
-        )
+        answer = self.asked_for(found["id"], parameters)
         assert answer.is_success, answer.text
         return str(answer.json()["id"])
+
+    def asked_for(self, deployment: str, parameters: dict[str, object]) -> httpx.Response:
+        """What the server says to the wish for a run; SQLite is busy now and then, and says so."""
+        while True:
+            answer = self.api.post(
+                f"deployments/{deployment}/create_flow_run", json={"parameters": parameters}
+            )
+            if answer.status_code != 503:
+                return answer
+            time.sleep(0.5)
 
     def state(self, run: str) -> dict[str, Any]:
         state: dict[str, Any] = self.api.get(f"flow_runs/{run}").json()["state"]
@@ -70,17 +76,11 @@ class Serve:
     def cancel(self, run: str) -> None:
         """As the button in Prefect's UI does."""
         state = {"type": "CANCELLING", "name": "Cancelling"}
-        answer = self.api.post(f"flow_runs/{run}/set_state", json={"state": state}).json()
-        assert answer["status"] == "ACCEPT", answer
+        until(lambda: self.api.post(f"flow_runs/{run}/set_state", json={"state": state}).is_success)
 
     def runs(self, flow: str) -> list[dict[str, Any]]:
         asked = {"flows": {"name": {"any_": [flow]}}, "sort": "EXPECTED_START_TIME_ASC"}
         found: list[dict[str, Any]] = self.api.post("flow_runs/filter", json=asked).json()
-        return found
-
-    def tasks(self, run: str) -> list[dict[str, Any]]:
-        asked = {"flow_runs": {"id": {"any_": [run]}}}
-        found: list[dict[str, Any]] = self.api.post("task_runs/filter", json=asked).json()
         return found
 
     def held(self) -> float:
@@ -137,14 +137,14 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Workspace
         f"""\
 dataset: {{name: faults, is_unreviewed: true}}
 responsible:
-  {{controller: Lab, legal_basis: consent, contact: lab@example.org, retention_days: 30}}
+  {{controller: Lab, legal_basis: consent, contact: lab@example.org, retention_days: 3650}}
 crawl:
   sources: [{json.dumps(gallery)}]
   allow_addresses: ["127.0.0.0/8"]
   politeness: {{start_delay_s: 0, max_delay_s: 0.02, retries: 1}}
 prelabel: {{profile: research}}
 serve:
-  crawl: {{cron: null, time_limit_s: {_TIME_LIMIT_S}}}
+  crawl: null
   pull: null
   release: null
   verify: null
@@ -152,8 +152,6 @@ serve:
   push_after_prelabel: false
   parity_after_release: false
   is_approval_needed: false
-  retries: 2
-  retry_after_s: 1
 select: {{}}
 group: {{}}
 ledger: {{seed: faults}}
@@ -217,9 +215,7 @@ def test_parameters_are_described_and_checked(serve: Serve) -> None:
             "scheduled-verify-licences": {"is_all": "perhaps"},
         }
         bad = wrong.get(name.split("/")[0], {"homes": "elsewhere"})
-        answer = serve.api.post(
-            f"deployments/{found['id']}/create_flow_run", json={"parameters": bad}
-        )
+        answer = serve.asked_for(found["id"], bad)
         assert 400 <= answer.status_code < 500, (name, answer.text)
         assert next(iter(bad)) in answer.text, answer.text
 
@@ -245,8 +241,6 @@ def test_a_cancelled_crawl_leaves_whole_files_and_the_next_goes_on(
     assert serve.ended(following)[0] == "COMPLETED"
     until(serve.is_quiet, serve.processes)
     assert stored(workspace) == _PICTURES
-    names = {one["name"] for one in serve.tasks(following)}
-    assert any(name.startswith("crawl gallery http") for name in names), names
 
     run = serve.began("scheduled-prelabel")
     until(lambda: any("spawn_main" in words for words in serve.processes()), serve.processes)
@@ -255,42 +249,9 @@ def test_a_cancelled_crawl_leaves_whole_files_and_the_next_goes_on(
     until(serve.is_quiet, serve.processes)
 
 
-def test_a_verification_that_is_out_of_time_is_ended(serve: Serve, site: Site) -> None:
-    """The limit is the crawl's, whose receipts are verified by the same processes."""
-    run = serve.began("scheduled-verify-licences", is_all=True)
-    assert serve.ended(run)[0] == "COMPLETED"
-    assert serve.note(run).counts["checked"] == _PICTURES
-    fill_gallery(site, 4 * _PICTURES)
-    site.delay_s = 4
-    run = serve.began("scheduled-crawl")
-    kind, message = serve.ended(run)
-    site.delay_s = 0
-    assert kind == "FAILED"
-    assert "took longer than serve.crawl.time_limit_s, 40 s" in message, message
-    until(serve.is_quiet, serve.processes)
-    (step,) = [one for one in serve.tasks(run) if one["name"] == "crawl"]
-    assert step["run_count"] == 1
-    assert serve.ended(serve.began("scheduled-crawl"))[0] == "COMPLETED"
-
-
-def test_a_push_in_trouble_is_tried_again(
-    serve: Serve, cvat: StandIn, workspace: Workspace
-) -> None:
-    fill(workspace, range(4))
-    cvat.faults.at_random(1.0, 1, (Kind.ERROR,))
-    run = serve.began("scheduled-push")
-    until(lambda: any(one["state_name"] == "AwaitingRetry" for one in serve.tasks(run)))
-    cvat.faults.clear()
-    assert serve.ended(run)[0] == "COMPLETED"
-    assert any(one["name"] == "push" and one["run_count"] > 1 for one in serve.tasks(run))
-    assert len(cvat.state.tasks) == 1
-    until(serve.is_quiet, serve.processes)
-    shown = serve.api.post("artifacts/latest/filter", json={}).json()
-    (table,) = [one["data"] for one in shown if one["key"] == "faults-cvat"]
-    assert f"[task 1]({cvat.url}/tasks/1)" in table
-
-
 def test_news_of_cvat_starts_a_pull_at_once(serve: Serve, workspace: Workspace) -> None:
+    fill(workspace, range(_LABELLED))
+    assert serve.ended(serve.began("scheduled-push"))[0] == "COMPLETED"
     with workspace.catalogue() as catalogue:
         (batch,) = catalogue.read(Batch)
     told = {"id": 1, "project_id": int(batch.project), "updated_date": utc_now().isoformat()}
@@ -312,15 +273,6 @@ def test_news_of_cvat_starts_a_pull_at_once(serve: Serve, workspace: Workspace) 
     assert len(serve.runs("scheduled-pull")) == 1
 
 
-def test_what_no_wait_can_mend_is_not_tried_again(serve: Serve, workspace: Workspace) -> None:
-    run = serve.began("scheduled-parity")
-    kind, message = serve.ended(run)
-    assert kind == "FAILED"
-    assert "holds no release yet: run `mirrorset release`" in message
-    assert [one["run_count"] for one in serve.tasks(run) if one["name"] == "parity"] == [1]
-    assert serve.note(run).fault.startswith(str(workspace.home))
-
-
 def test_a_cancelled_release_is_made_whole_by_the_next(serve: Serve, workspace: Workspace) -> None:
     run = serve.began("scheduled-release")
     until(lambda: any("dvc repro" in words for words in serve.processes()))
@@ -335,12 +287,6 @@ def test_a_cancelled_release_is_made_whole_by_the_next(serve: Serve, workspace: 
     (where,) = [one["data"] for one in shown if one["key"] == "faults-report"]
     assert where.startswith(str(workspace.home / "report/index.html")), where
     assert git(workspace.home, "status", "--porcelain") == ""
-
-
-def test_what_is_due_is_erased(serve: Serve, workspace: Workspace) -> None:
-    run = serve.began("scheduled-erase-due")
-    assert serve.ended(run)[0] == "COMPLETED"
-    assert serve.note(run).counts == {"images": 0}
 
 
 def test_a_serve_that_is_killed_leaves_no_process_and_the_next_puts_it_right(
@@ -363,7 +309,7 @@ def test_a_serve_that_is_killed_leaves_no_process_and_the_next_puts_it_right(
         second = Serve(process, told, workspace)
         assert second.state(run)["type"] in {"CRASHED", "CANCELLED"}
         assert second.ended(second.began("scheduled-crawl"))[0] == "COMPLETED"
-        assert stored(workspace) == 6 * _PICTURES + 4
+        assert stored(workspace) == 6 * _PICTURES + _LABELLED
         # The server of serve's own is gone for good: one sentence, and an end.
         (server,) = guard.children(second.process, guard.SERVER)
         server.kill()

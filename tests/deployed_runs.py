@@ -1,5 +1,7 @@
 """Runs of deployments in the process of a test; `mirrorset serve` does each in one of its own."""
 
+# First: Prefect reads the settings that are made there.
+import flows.engine  # noqa: F401, I001
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,9 +12,6 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import Pause
 from prefect.flow_engine import run_flow
-
-# Before Prefect, which reads the settings that are made there.
-import flows.engine  # noqa: F401
 
 
 class Runs:

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from deployed_runs import Runs, deployed_runs
 from made_images import fill
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
 from prefect.client.schemas.objects import StateType
 from prefect.flow_runs import resume_flow_run
 
@@ -176,11 +177,10 @@ group: {}
 ledger: {seed: approved}
 pack: {}
 parity: {}
-serve: {parity_after_release: false}
 """
 
 
-@pytest.mark.thorough  # four proposals and a release: DVC is started twenty times
+@pytest.mark.thorough  # four proposals, a release and its parity: DVC is started often
 def test_what_was_shown_is_released_and_what_was_rejected_leaves_nothing(
     prefect: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,8 +208,14 @@ def test_what_was_shown_is_released_and_what_was_rejected_leaves_nothing(
         shown = approval.waiting(workspace).proposal
         resume_flow_run(run, run_input={"is_approved": True, "by": "Ada", "reason": ""})
         summary = runs.done(steps.release, run).result()
+        parity = runs.client.read_deployment_by_name("scheduled-parity/faces").id
+        of_parity = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[parity]))
+        (following,) = runs.client.read_flow_runs(flow_run_filter=of_parity)
+        judged = runs.done(steps.parity, following.id).result()
     assert (summary.version, summary.digest) == (shown.version, shown.digest)
     assert summary.images == sum(shown.images.values()) == 12
+    assert judged.verdict.is_file()
+    assert (home / "report/index.html").is_file()
     release = open_release(workspace.release("faces", shown.version))
     release.verify()
     assert git(home, "tag") == f"faces-{shown.version}"

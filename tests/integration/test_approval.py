@@ -1,6 +1,7 @@
 """A person's word on a release: who is asked, what an answer is good for, and what is kept."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,12 @@ from uuid import UUID
 import pytest
 from deployed_runs import Runs, deployed_runs
 from made_images import fill
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterDeploymentId,
+)
 from prefect.client.schemas.objects import StateType
 from prefect.flow_runs import resume_flow_run
 
@@ -26,6 +32,17 @@ from mirrorset.load import open_release
 from mirrorset.workspace import Workspace, init, open_workspace
 
 _DAYS = 1.0
+#: Tests that run at the same time share Prefect's database.
+_NAME = f"approval-{os.getpid()}"
+_PARAMS = f"""\
+dataset: {{name: {_NAME}, is_unreviewed: true}}
+responsible: {{}}
+select: {{}}
+group: {{}}
+ledger: {{seed: approved}}
+pack: {{}}
+parity: {{}}
+"""
 
 
 @flow(name="proposes")
@@ -54,21 +71,23 @@ def propose(workspace: Workspace, number: int) -> Proposal:
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    return init(tmp_path / "faces")
+    home = tmp_path / "faces"
+    init(home).params_file.write_text(_PARAMS)
+    return open_workspace(home)
 
 
 @pytest.fixture
 def runs(prefect: None, workspace: Workspace) -> Iterator[Runs]:
     with deployed_runs() as runs:
         proposes.to_deployment(
-            name="faces", parameters={"home": str(workspace.home)}, paused=False
+            name=_NAME, parameters={"home": str(workspace.home)}, paused=False
         ).apply()
         yield runs
 
 
 def asked(runs: Runs) -> UUID:
     """A run that waits for a person."""
-    run = runs.begun("proposes/faces")
+    run = runs.begun(f"proposes/{_NAME}")
     state = runs.done(proposes, run)
     assert state.type == StateType.PAUSED, state
     return run
@@ -109,7 +128,7 @@ def test_an_answer_holds_for_what_was_shown_and_is_given_once(
         approval.decide(workspace, first.proposal_id, True, "Bob")
     assert [one.by for one in approval.decisions(workspace)] == ["Ada"]
     # Who comes later need not ask.
-    assert runs.done(proposes, runs.begun("proposes/faces")).result() == decided
+    assert runs.done(proposes, runs.begun(f"proposes/{_NAME}")).result() == decided
 
 
 def test_what_has_changed_since_is_shown_anew(workspace: Workspace, runs: Runs) -> None:
@@ -120,10 +139,10 @@ def test_what_has_changed_since_is_shown_anew(workspace: Workspace, runs: Runs) 
     state = runs.done(proposes, run)
     assert state.type == StateType.PAUSED
     assert approval.waiting(workspace).proposal == now
+    of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run]))
     (shown,) = [
         one.data
-        for one in runs.client.read_artifacts(limit=1, sort="CREATED_DESC")
-        if one.key == "faces-release-proposal"
+        for one in runs.client.read_artifacts(artifact_filter=of_run, sort="CREATED_DESC")[:1]
     ]
     assert shown.startswith(rf"A\|da approved proposal {stale.proposal_id}, but what the catalogue")
     with pytest.raises(InputError, match="was approved by A"):
@@ -169,17 +188,6 @@ def test_an_answer_without_a_name_is_refused_by_the_server(
     assert runs.read(run).state.type == StateType.PAUSED
 
 
-_PARAMS = """\
-dataset: {name: faces, is_unreviewed: true}
-responsible: {}
-select: {}
-group: {}
-ledger: {seed: approved}
-pack: {}
-parity: {}
-"""
-
-
 @pytest.mark.thorough  # four proposals, a release and its parity: DVC is started often
 def test_what_was_shown_is_released_and_what_was_rejected_leaves_nothing(
     prefect: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -192,10 +200,10 @@ def test_what_was_shown_is_released_and_what_was_rejected_leaves_nothing(
     registry.registered(workspace, deployments_of(workspace), 1)
     head = git(home, "rev-parse", "HEAD")
     with deployed_runs() as runs:
-        run = runs.begun("scheduled-release/faces")
+        run = runs.begun(f"scheduled-release/{_NAME}")
         runs.done(steps.release, run)
         approval.decide(workspace, approval.waiting(workspace).proposal.proposal_id, False, "Eve")
-        for one in (run, runs.begun("scheduled-release/faces")):
+        for one in (run, runs.begun(f"scheduled-release/{_NAME}")):
             assert runs.done(steps.release, one).result().by == "Eve"
         assert git(home, "tag") == ""
         assert git(home, "rev-parse", "HEAD") == head
@@ -203,12 +211,12 @@ def test_what_was_shown_is_released_and_what_was_rejected_leaves_nothing(
         with workspace.locked():  # nobody has it
             fill(workspace, range(8, 12))
 
-        run = runs.begun("scheduled-release/faces")
+        run = runs.begun(f"scheduled-release/{_NAME}")
         runs.done(steps.release, run)
         shown = approval.waiting(workspace).proposal
         resume_flow_run(run, run_input={"is_approved": True, "by": "Ada", "reason": ""})
         summary = runs.done(steps.release, run).result()
-        parity = runs.client.read_deployment_by_name("scheduled-parity/faces").id
+        parity = runs.client.read_deployment_by_name(f"scheduled-parity/{_NAME}").id
         of_parity = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[parity]))
         (following,) = runs.client.read_flow_runs(flow_run_filter=of_parity)
         judged = runs.done(steps.parity, following.id).result()
@@ -216,9 +224,9 @@ def test_what_was_shown_is_released_and_what_was_rejected_leaves_nothing(
     assert summary.images == sum(shown.images.values()) == 12
     assert judged.verdict.is_file()
     assert (home / "report/index.html").is_file()
-    release = open_release(workspace.release("faces", shown.version))
+    release = open_release(workspace.release(_NAME, shown.version))
     release.verify()
-    assert git(home, "tag") == f"faces-{shown.version}"
+    assert git(home, "tag") == f"{_NAME}-{shown.version}"
     assert git(home, "status", "--porcelain") == ""
     assert [(one.by, one.digest == shown.digest) for one in approval.decisions(workspace)] == [
         ("Eve", False),

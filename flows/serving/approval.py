@@ -178,7 +178,8 @@ def described(workspace: Workspace, proposal: Proposal) -> str:
         ("the one before", proposal.before or "none"),
         *((f"images in {split}", count) for split, count in proposal.images.items()),
         ("of these new", proposal.new_images),
-        ("digest", proposal.digest),
+        # The whole of it would be cut off in the dialogue.
+        ("digest", f"{proposal.digest[:16]}…"),
         ("proposal", proposal.proposal_id),
     ]
     last = [one for one in decisions(workspace) if one.run_id == run_id()][-1:]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from inspect import signature
+from inspect import getdoc, signature
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -60,15 +60,22 @@ def flow(name: str, **options: Any) -> Callable[[Callable[P, R]], Flow[P, R]]:
     named = {"flow_run_name": name, **options}
 
     def decorated(function: Callable[P, R]) -> Flow[P, R]:
-        made: Flow[P, R] = prefect.flow(name=name, **named)(_noted(function, name))
-        # Prefect's own schema has the bounds of a field, but not its words.
-        for name_of, parameter in signature(function).parameters.items():
-            for field in getattr(parameter.annotation, "__metadata__", ()):
-                said = {"title": field.title or name_of, "description": field.description}
-                made.parameters.properties[name_of].update(said)
+        noted = _noted(function, name)
+        words = getdoc(function) or ""
+        noted.__doc__ = f"{words}\n\nArgs:\n{_fields(function)}"
+        made: Flow[P, R] = prefect.flow(name=name, description=words, **named)(noted)
         return made
 
     return decorated
+
+
+def _fields(function: Callable[..., Any]) -> str:
+    """What is said of parameters, as Prefect reads it: of a field it takes the bounds alone."""
+    return "".join(
+        f"    {name}: {field.description}\n"
+        for name, parameter in signature(function).parameters.items()
+        for field in getattr(parameter.annotation, "__metadata__", ())
+    )
 
 
 def may_pass(_task: object, _run: object, state: State[Any]) -> bool:

@@ -7,7 +7,7 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 
 import psutil
@@ -29,27 +29,25 @@ def start() -> None:
 
 
 def watch(process_id: int) -> None:
-    """Remember the runs and servers that `process_id` starts; end them once stdin's other end is
-    gone: runs first, which have something to tell their server.
+    """Know the runs and servers that `process_id` has; end them once stdin's other end is gone:
+    runs first, which have something to tell their server.
     """
     guarded = psutil.Process(process_id)
-    runs: set[psutil.Process] = set()
-    servers: set[psutil.Process] = set()
+    runs: list[psutil.Process] = []
+    servers: list[psutil.Process] = []
     while not select.select([sys.stdin], [], [], _LOOK_EVERY_S)[0]:
         with suppress(psutil.Error):
-            runs.update(children(guarded, RUN))
-            servers.update(children(guarded, SERVER))
+            runs, servers = children(guarded, RUN), children(guarded, SERVER)
     end(runs)
     for server in servers:
         with suppress(psutil.Error):
             server.terminate()
 
 
-def end(runs: Iterable[psutil.Process]) -> None:
+def end(runs: Sequence[psutil.Process]) -> None:
     """Tell runs to stop; after some seconds kill what is left of them, and what they started."""
-    asked = list(runs)
-    everything = [*asked, *(one for run in asked for one in _below(run))]
-    for run in asked:
+    everything = [*runs, *(one for run in runs for one in _below(run))]
+    for run in runs:
         with suppress(psutil.Error):
             run.terminate()
     _, alive = psutil.wait_procs(everything, timeout=_GRACE_S)

@@ -275,6 +275,7 @@ def test_news_of_cvat_starts_a_pull_at_once(serve: Serve, workspace: Workspace) 
 
 
 def test_a_cancelled_release_is_made_whole_by_the_next(serve: Serve, workspace: Workspace) -> None:
+    fill(workspace, range(_LABELLED))
     run = serve.began("scheduled-release")
     until(lambda: any("dvc repro" in words for words in serve.processes()))
     serve.cancel(run)

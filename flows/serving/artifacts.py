@@ -89,8 +89,8 @@ def batches_table(workspace: Workspace) -> str:
     """Batches on the CVAT server, with links to their tasks and jobs."""
     server = server_of(workspace)
     with workspace.catalogue() as catalogue:
-        jobs = sorted(catalogue.read(AnnotationJob), key=lambda job: int(job.job_id))
         batches = [one for one in catalogue.read(Batch) if one.task and one.server == server]
+        jobs = list(catalogue.read(AnnotationJob))
     batches.sort(key=lambda one: (one.state == "returned", -int(one.task)))
     rows = [
         (

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+from prefect.task_engine import TaskRunTimeoutError
 from prefect.tasks import exponential_backoff
 from pydantic import Field
 
@@ -214,7 +215,7 @@ def carried_out(workspace: Workspace, step: str, work: Callable[[], R]) -> R:
     with limited(params.slot_wait_s), progress.told(progress_of(workspace, step)):
         try:
             result: R = doing()
-        except TimeoutError:
+        except TaskRunTimeoutError:
             raise OverdueError(
                 f"It took longer than serve.{step}.time_limit_s, {limits.time_limit_s:g} s, and "
                 "was stopped: the next run goes on where it was."

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import warnings
 from collections.abc import Callable
 from contextlib import redirect_stdout
 
@@ -25,11 +26,11 @@ def kept_running(
             why = _ended(current)
             if stopping.is_set():
                 return
+            _log.info("Prefect's runner has ended: %s.", why)
             _log.warning(
-                "Runs have ended with Prefect's server %s, which does not answer (%s): they go on "
-                "when it does.",
+                "Runs have ended with Prefect's server %s, which does not answer: they go on when "
+                "it does.",
                 api_url,
-                why,
             )
             again = _made(anew, stopping)
             if again is None:
@@ -37,6 +38,8 @@ def kept_running(
             current = again
             _log.warning("Prefect's server %s is back.", api_url)
 
+    # What the runner had yet to do when its server went, of which Python warns.
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     # In a thread of its own, for in the main one the runner would take the signals for itself.
     threading.Thread(target=run, name="runner", daemon=True).start()
 

@@ -182,7 +182,7 @@ def gaps(tally: Tally) -> list[str]:
 
 def _responsible(responsible: Responsible) -> list[str]:
     return [
-        f"- {name.replace('_', ' ').capitalize()}: {escaped(value) if value else 'not stated'}"
+        f"- {name.replace('_', ' ').capitalize()}: {escaped(str(value)) if value else 'not stated'}"
         for name, value in responsible
     ]
 

@@ -118,7 +118,11 @@ def _crawled(
         return CrawlSummary(fault=masked(str(error)))
 
 
-@outside(name="crawl-source")
+def _run_name(parameters: dict[str, Any]) -> str:
+    return f"crawl {title(parameters['start'])}"
+
+
+@outside("crawl-source", _run_name)
 def crawl_one(
     workspace: Workspace, start: Start, shards: int | None, is_dry_run: bool
 ) -> CrawlSummary:

@@ -136,7 +136,7 @@ def _ids(workspace: Workspace, asked: Asked) -> tuple[str, str | None]:
         last = erasure_id
 
 
-@flow(name="erase")
+@flow(name="erase", flow_run_name="erase {erasure_id}")
 def erase(home: Path, erasure_id: str) -> Certificate:
     """Carry out an order of `order`, or what is left of it, and certify it.
 
@@ -156,7 +156,7 @@ def erase(home: Path, erasure_id: str) -> Certificate:
         return carry_out(workspace, catalogue, begun)
 
 
-@task(name="carry-out")
+@task("carry-out", "carry out {begun.erasure_id}")
 def carry_out(workspace: Workspace, catalogue: Catalogue, begun: Order) -> Certificate:
     """Do all that the order asks for, step by step; any step may have been done before."""
     gone, progress = begun.gone, bar("erase", total=_STEPS)

@@ -23,10 +23,10 @@ from parity.fleet import Judged, run_once
 from parity.pack import Pack, open_pack
 from parity.plan import ParityParams, Planned
 
-planned_runs = task(name="parity-variants")(plans)
-made = task(name="parity-run")(run_once)
-judged_all = task(name="parity-judge")(judge_all)
-explained = task(name="parity-explain")(explain_failed)
+planned_runs = task("parity-variants")(plans)
+made = task("parity-run", "run {planned.label}")(run_once)
+judged_all = task("parity-judge")(judge_all)
+explained = task("parity-explain")(explain_failed)
 
 
 class ParitySummary(Record):
@@ -104,7 +104,7 @@ def read_fleet(workspace: Workspace, pack: Pack) -> Fleet:
     )
 
 
-@task(name="parity-keep")
+@task("parity-keep")
 def keep_verdict(workspace: Workspace, pack: Pack) -> None:
     """Commit the verdict with its release, as DVC's stage of the same work would leave it."""
     name, kept = f"{pack.record.release}-{pack.record.version}", places(workspace, pack)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Set
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -80,7 +81,11 @@ def verify(home: Path, is_all: bool = False) -> VerifySummary:
         return _summary(workspace, found, unasked)
 
 
-@outside(name="verify-source")
+def _run_name(parameters: dict[str, Any]) -> str:
+    return f"verify {title(parameters['start'])}"
+
+
+@outside("verify-source", _run_name)
 def verify_one(workspace: Workspace, start: Start, is_all: bool) -> RecheckSummary:
     """Check what one crawl found, in child processes of its own."""
     params = workspace.params("crawl", CrawlParams).verify

@@ -16,7 +16,7 @@ import psutil
 from pydantic import Field
 
 from flows import guard
-from flows.prefect_server import own_server
+from flows.prefect_server import is_silence, own_server
 from flows.serve_params import ServeParams
 from mirrorset.errors import InputError, UnavailableError
 from mirrorset.files import write_text
@@ -89,7 +89,7 @@ def _serve(
         registry.reconcile(workspace, deployments)
         runner, ids = registry.registered(deployments, params.runs_at_once)
     except Exception as error:
-        if not registry.is_of_transport(error):
+        if not is_silence(error):
             raise
         raise UnavailableError(
             f"Prefect's server {api_url} does not answer: start it, or unset PREFECT_API_URL to "

@@ -129,7 +129,7 @@ tasks.finish = late
 class KillOnce(Fault):
     """SIGKILL when the command has done what the mark says."""
 
-    name = "SIGKILL at the mark"
+    kind, name = "SIGKILL", "SIGKILL at the mark"
 
     def __init__(self, mark: Path) -> None:
         self._mark = mark

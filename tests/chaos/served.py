@@ -1,0 +1,111 @@
+"""`mirrorset serve` as a command that ends: its runs crawl, pre-label and push; then it is stopped.
+
+    python served.py --home DIR --json
+
+Its Prefect server is its own, with the database beside the workspace.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+import httpx
+
+_MIRRORSET = Path(sys.executable).with_name("mirrorset")
+#: From its beginning; less than a struck command may take.
+_PATIENCE_S = 150
+_ENDS_WITHIN_S = 40
+_LOOK_EVERY_S = 0.5
+_UNFINISHED = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING", "PAUSED")
+
+
+class NotDoneError(Exception):
+    """In words, why it has to be run again."""
+
+
+def main() -> int:
+    """Serve until all is pushed; serve's own exit code, 4 where a run or serve was lost."""
+    parser = argparse.ArgumentParser(prog="served", description=__doc__)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--json", action="store_true", help="as every command has it")
+    home = parser.parse_args().home
+    env = os.environ | {"PREFECT_HOME": str(home.with_name("prefect"))}
+    env.pop("PREFECT_API_URL", None)
+    until = time.monotonic() + _PATIENCE_S
+    command = [_MIRRORSET, "serve", "--home", home, "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as serve:
+        told = _told(serve)
+        if told is None:
+            return max(4, serve.wait())
+        try:
+            _all_steps(told, serve, until)
+        except (NotDoneError, httpx.HTTPError) as error:
+            print(f"mirrorset: {error}", file=sys.stderr)
+            _stop(serve)
+            return 4
+        return _stop(serve)
+
+
+def _told(serve: "subprocess.Popen[str]") -> dict[str, object] | None:
+    """What serve says once all is ready; None where it ends before."""
+    lines = []
+    while (line := serve.stdout.readline()) and line != "}\n":
+        lines.append(line)
+    return json.loads("".join([*lines, line])) if line else None
+
+
+def _all_steps(told: dict[str, object], serve: "subprocess.Popen[str]", until: float) -> None:
+    with httpx.Client(base_url=f"{told['api_url']}/", timeout=20) as api:
+        before = {one["id"] for one in _runs(api) if one["state_type"] not in _UNFINISHED}
+        for wanted in ("scheduled-crawl/", "scheduled-push/"):
+            for name in [one for one in told["deployments"] if one.startswith(wanted)]:
+                found = api.get(f"deployments/name/{name}").raise_for_status().json()
+                asked = api.post(f"deployments/{found['id']}/create_flow_run", json={})
+                asked.raise_for_status()
+            # Pre-labelling follows a crawl before the crawl's run has ended.
+            _await_quiet(api, serve, before, until)
+
+
+def _await_quiet(
+    api: httpx.Client, serve: "subprocess.Popen[str]", before: Collection[str], until: float
+) -> None:
+    while serve.poll() is None:
+        runs = [one for one in _runs(api) if one["id"] not in before]
+        for one in runs:
+            if one["state_type"] in ("FAILED", "CRASHED", "CANCELLED"):
+                raise NotDoneError(f"the run {one['name']} is {one['state_name']}: {one['state']}")
+        if not any(one["state_type"] in _UNFINISHED for one in runs):
+            return
+        if time.monotonic() > until:
+            left = [f"{one['name']}: {one['state_name']}" for one in runs]
+            raise NotDoneError(f"runs have not ended in {_PATIENCE_S} s: {left}")
+        time.sleep(_LOOK_EVERY_S)
+    raise NotDoneError("serve has ended")
+
+
+def _runs(api: httpx.Client) -> list[dict[str, object]]:
+    """All runs of deployments; the flows that they call are runs, too."""
+    wanted = {"flow_runs": {"deployment_id": {"is_null_": False}}}
+    return api.post("flow_runs/filter", json=wanted).raise_for_status().json()
+
+
+def _stop(serve: "subprocess.Popen[str]") -> int:
+    """Stop it as a person does; its exit code, or 4 where something else had killed it."""
+    was_running = serve.poll() is None
+    serve.send_signal(signal.SIGTERM)
+    try:
+        code = serve.wait(_ENDS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        print(f"mirrorset serve does not stop in {_ENDS_WITHIN_S} s", file=sys.stderr)
+        raise
+    return code if was_running and code >= 0 else max(4, code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

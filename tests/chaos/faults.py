@@ -125,7 +125,7 @@ class DatabaseRestarts(Fault):
 
 
 class S3Trouble(Fault):
-    """S3 answers 503, cuts connections or is slow."""
+    """S3 answers 503, cuts connections, is slow or silent."""
 
     kind = "S3"
 
@@ -343,10 +343,11 @@ def _database(draw: random.Random, _world: World) -> Fault:
 
 
 def _s3(draw: random.Random, _world: World) -> Fault:
-    trouble = draw.choice([Trouble.ERROR, Trouble.RESET, Trouble.SLOW])
+    trouble = draw.choice([one for one in Trouble if one is not Trouble.NONE])
     lasts_s = draw.choice(_NET_S)
-    # All of a step this slow takes longer than anybody waits.
-    return S3Trouble(trouble, lasts_s or 8.0 if trouble is Trouble.SLOW else lasts_s)
+    # All of a step this slow takes longer than anybody waits; silence is borne for minutes.
+    is_bounded = trouble in (Trouble.SLOW, Trouble.SILENT)
+    return S3Trouble(trouble, lasts_s or 8.0 if is_bounded else lasts_s)
 
 
 def _cvat(draw: random.Random, _world: World) -> Fault:

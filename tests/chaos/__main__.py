@@ -2,6 +2,7 @@
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -24,6 +25,8 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="*", help="only these: kill, database, s3, …")
     parser.add_argument("--steps", nargs="*", help="only in these steps")
     options = parser.parse_args()
+    # The servers end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     until = time.monotonic() + 60 * options.minutes
     draw = random.Random(options.seed)
     kinds, lacking = possible()

@@ -22,7 +22,7 @@ from chaos.world import Kept, World, command
 LIMIT_S = 240
 _RERUNS = 5
 _PATIENCE_S = 20
-_SHOWN = 200
+_SHOWN = 300
 _LOOK_EVERY_S = 0.15
 _SERVED = Path(__file__).with_name("served.py")
 #: Exit codes of mirrorset/errors.py.
@@ -46,6 +46,11 @@ class Step:
         """Whether it also runs on a cluster."""
         return self.name in ("crawl", "prelabel")
 
+    @property
+    def weight(self) -> float:
+        """How often it is drawn: serve takes as long as many others together."""
+        return 0.3 if self.name == "serve" else 1.0
+
 
 @dataclass
 class Ended:
@@ -58,7 +63,7 @@ class Ended:
 
 @dataclass
 class Outcome:
-    """What came of one fault. said: the struck command's last sentence. wrong: in words; none where
+    """What came of one fault. said: the struck command's sentences. wrong: in words; none where
     all converged.
     """
 
@@ -151,13 +156,16 @@ def strike(world: World, step: Step, fault: Fault, at: float, shared: bool) -> O
     with tempfile.TemporaryFile() as said:
         process = _started(world, step, shared, fault.environment(), said)
         struck = _watching(process, shared)
-        outcome.exit_code = _followed(world, struck, fault, after_s)
+        outcome.exit_code, was_struck = _followed(world, struck, fault, after_s)
         # What fails for it was hit, though nothing could be seen to be.
-        outcome.target = fault.target or ("the command" if outcome.exit_code else "")
+        has_failed = outcome.exit_code != 0
+        outcome.target = fault.target or ("the command" if has_failed and was_struck else "")
         said.seek(0)
         words = said.read().decode(errors="replace")
     outcome.wrong += _misbehaviour(outcome.exit_code, words)
-    outcome.said = _last_sentence(words) if outcome.exit_code else ""
+    if has_failed and not was_struck:
+        outcome.wrong.append(f"it failed before anything struck it: {words[-_SHOWN:]}")
+    outcome.said = _sentences(words) if outcome.exit_code else ""
     code = outcome.exit_code
     while code != 0 and outcome.reruns < _RERUNS:
         outcome.reruns += 1
@@ -192,8 +200,12 @@ def _watching(process: subprocess.Popen[bytes], is_on_cluster: bool) -> Struck:
     return struck
 
 
-def _followed(world: World, struck: Struck, fault: Fault, after_s: float) -> int | None:
-    """Watch the command to its end, with the fault in between; its exit code, None if it hung."""
+def _followed(
+    world: World, struck: Struck, fault: Fault, after_s: float
+) -> tuple[int | None, bool]:
+    """Watch the command to its end, with the fault in between; its exit code, None if it hung, and
+    whether the fault's moment came.
+    """
     began_at = time.monotonic()
     struck_at = ended_at = None
     try:
@@ -201,7 +213,7 @@ def _followed(world: World, struck: Struck, fault: Fault, after_s: float) -> int
             now = time.monotonic() - began_at
             if now > LIMIT_S:
                 _end_all(struck)
-                return None
+                return None, struck_at is not None
             struck.look()
             if struck_at is None and now >= after_s:
                 fault.strike(world, struck)
@@ -211,7 +223,7 @@ def _followed(world: World, struck: Struck, fault: Fault, after_s: float) -> int
                 fault.end(world)
                 ended_at = now
             time.sleep(_LOOK_EVERY_S)
-        return struck.process.wait()
+        return struck.process.wait(), struck_at is not None
     finally:
         if struck.is_running:
             _end_all(struck)
@@ -219,9 +231,9 @@ def _followed(world: World, struck: Struck, fault: Fault, after_s: float) -> int
             fault.end(world)
 
 
-def _last_sentence(said: str) -> str:
+def _sentences(said: str) -> str:
     lines = [" ".join(line.split()) for line in said.splitlines() if line.startswith("mirrorset: ")]
-    return lines[-1][:_SHOWN] if lines else ""
+    return " ".join(dict.fromkeys(lines))[-_SHOWN:]
 
 
 def _misbehaviour(exit_code: int | None, said: str) -> list[str]:
@@ -272,7 +284,8 @@ def draw_one(
 ) -> tuple[Step, Fault, float, bool]:
     """The next fault: in which step, what, when (a share of its time), whether on the cluster."""
     (kind,) = draw.choices(kinds, [one.weight for one in kinds])
-    step = draw.choice([one for one in steps if one.name in kind.steps])
+    within = [one for one in steps if one.name in kind.steps]
+    (step,) = draw.choices(within, [one.weight for one in within])
     shared = step.can_be_shared and (kind.needs_cluster or draw.random() < 0.5)
     return step, kind.make(draw, world), draw.uniform(0.15, 0.85), shared
 

@@ -7,10 +7,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chaos.faults import possible
+from chaos.faults import EVERYWHERE, possible
 from chaos.pipeline import Outcome, draw_one, keep_workspace, strike, undisturbed
 from chaos.world import made
 
@@ -23,7 +24,7 @@ def main() -> int:
     parser.add_argument("--log", type=Path, help="a file that gets the lines too")
     parser.add_argument("--minutes", type=float, default=600, help="no fault begins after")
     parser.add_argument("--kinds", nargs="*", help="only these: kill, database, s3, …")
-    parser.add_argument("--steps", nargs="*", help="only in these steps")
+    parser.add_argument("--steps", nargs="*", choices=EVERYWHERE, help="only in these steps")
     options = parser.parse_args()
     # The servers end with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -45,7 +46,7 @@ def main() -> int:
     with made(root) as world:
         if not world.is_bounded:
             tell("No file system can be mounted here: RLIMIT_FSIZE stands for the full disk.")
-        steps = undisturbed(world)
+        steps = undisturbed(world, needed(options.steps or EVERYWHERE))
         took = ", ".join(f"{one.name} {one.took_s[False]:.1f} s" for one in steps)
         tell(f"Undisturbed: {took}; seed {options.seed}.")
         steps = [one for one in steps if not options.steps or one.name in options.steps]
@@ -64,6 +65,12 @@ def main() -> int:
     for line in tally.lines():
         tell(line)
     return 1 if tally.wrong else 0
+
+
+def needed(wanted: Collection[str]) -> list[str]:
+    """These steps and what has to be done before them; no other starts from what serve has done."""
+    last = max(EVERYWHERE.index(one) for one in wanted)
+    return [one for one in EVERYWHERE[: last + 1] if one != "serve" or one in wanted]
 
 
 @dataclass

@@ -8,12 +8,13 @@ Its Prefect server is its own, with the database beside the workspace.
 import argparse
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -45,14 +46,14 @@ def main() -> int:
             return max(4, serve.wait())
         try:
             _all_steps(told, serve, until)
-        except (NotDoneError, httpx.HTTPError) as error:
+        except NotDoneError as error:
             print(f"mirrorset: {error}", file=sys.stderr)
             _stop(serve)
             return 4
         return _stop(serve)
 
 
-def _told(serve: "subprocess.Popen[str]") -> dict[str, object] | None:
+def _told(serve: "subprocess.Popen[str]") -> dict[str, Any] | None:
     """What serve says once all is ready; None where it ends before."""
     lines = []
     while (line := serve.stdout.readline()) and line != "}\n":
@@ -60,39 +61,55 @@ def _told(serve: "subprocess.Popen[str]") -> dict[str, object] | None:
     return json.loads("".join([*lines, line])) if line else None
 
 
-def _all_steps(told: dict[str, object], serve: "subprocess.Popen[str]", until: float) -> None:
-    with httpx.Client(base_url=f"{told['api_url']}/", timeout=20) as api:
-        before = {one["id"] for one in _runs(api) if one["state_type"] not in _UNFINISHED}
-        for wanted in ("scheduled-crawl/", "scheduled-push/"):
-            for name in [one for one in told["deployments"] if one.startswith(wanted)]:
-                found = api.get(f"deployments/name/{name}").raise_for_status().json()
-                asked = api.post(f"deployments/{found['id']}/create_flow_run", json={})
-                asked.raise_for_status()
-            # Pre-labelling follows a crawl before the crawl's run has ended.
-            _await_quiet(api, serve, before, until)
+def _all_steps(told: dict[str, Any], serve: "subprocess.Popen[str]", until: float) -> None:
+    asked = Asking(told["api_url"], serve, until)
+    before = {one["id"] for one in asked.runs() if one["state_type"] not in _UNFINISHED}
+    for wanted in ("scheduled-crawl/", "scheduled-push/"):
+        for name in [one for one in told["deployments"] if one.startswith(wanted)]:
+            asked.start(name)
+        # Pre-labelling follows a crawl before the crawl's run has ended.
+        while True:
+            runs = [one for one in asked.runs() if one["id"] not in before]
+            for one in runs:
+                if one["state_type"] in ("FAILED", "CRASHED", "CANCELLED"):
+                    raise NotDoneError(f"{one['name']} is {one['state_name']}: {one['state']}")
+            left = [one for one in runs if one["state_type"] in _UNFINISHED]
+            if not left:
+                break
+            if time.monotonic() > until:
+                said = [f"{one['name']}: {one['state_name']}" for one in left]
+                raise NotDoneError(f"not done in {_PATIENCE_S} s: {said}")
+            time.sleep(_LOOK_EVERY_S)
 
 
-def _await_quiet(
-    api: httpx.Client, serve: "subprocess.Popen[str]", before: Collection[str], until: float
-) -> None:
-    while serve.poll() is None:
-        runs = [one for one in _runs(api) if one["id"] not in before]
-        for one in runs:
-            if one["state_type"] in ("FAILED", "CRASHED", "CANCELLED"):
-                raise NotDoneError(f"the run {one['name']} is {one['state_name']}: {one['state']}")
-        if not any(one["state_type"] in _UNFINISHED for one in runs):
-            return
-        if time.monotonic() > until:
-            left = [f"{one['name']}: {one['state_name']}" for one in runs]
-            raise NotDoneError(f"runs have not ended in {_PATIENCE_S} s: {left}")
-        time.sleep(_LOOK_EVERY_S)
-    raise NotDoneError("serve has ended")
+class Asking:
+    """What is asked of Prefect's server, again where it has no time; NotDoneError at the end."""
 
+    def __init__(self, url: str, serve: "subprocess.Popen[str]", until: float) -> None:
+        self._api, self._serve, self._until = f"{url}/", serve, until
 
-def _runs(api: httpx.Client) -> list[dict[str, object]]:
-    """All runs of deployments; the flows that they call are runs, too."""
-    wanted = {"flow_runs": {"deployment_id": {"is_null_": False}}}
-    return api.post("flow_runs/filter", json=wanted).raise_for_status().json()
+    def start(self, name: str) -> None:
+        """Start a run of a deployment."""
+        deployment = self._answer("GET", f"deployments/name/{name}")["id"]
+        once = {"idempotency_key": secrets.token_hex(8)}
+        self._answer("POST", f"deployments/{deployment}/create_flow_run", once)
+
+    def runs(self) -> list[dict[str, Any]]:
+        """All runs of deployments; the flows that they call are runs, too."""
+        wanted = {"flow_runs": {"deployment_id": {"is_null_": False}}}
+        found: list[dict[str, Any]] = self._answer("POST", "flow_runs/filter", wanted)
+        return found
+
+    def _answer(self, method: str, path: str, given: Any = None) -> Any:
+        while self._serve.poll() is None:
+            try:
+                said = httpx.request(method, f"{self._api}{path}", json=given, timeout=20)
+                return said.raise_for_status().json()
+            except httpx.HTTPError as error:
+                if time.monotonic() > self._until:
+                    raise NotDoneError(f"not done in {_PATIENCE_S} s: {error}") from error
+                time.sleep(_LOOK_EVERY_S)
+        raise NotDoneError("serve has ended")
 
 
 def _stop(serve: "subprocess.Popen[str]") -> int:

@@ -19,7 +19,7 @@ from chaos.state import State, differences
 from chaos.world import Kept, World, command
 
 #: How long a struck command may take: by then it has ended by itself or hangs.
-LIMIT_S = 240
+LIMIT_S = 300
 _RERUNS = 5
 _PATIENCE_S = 20
 _SHOWN = 300

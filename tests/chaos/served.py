@@ -20,7 +20,7 @@ import httpx
 
 _MIRRORSET = Path(sys.executable).with_name("mirrorset")
 #: From its beginning; less than a struck command may take.
-_PATIENCE_S = 150
+_PATIENCE_S = 200
 _ENDS_WITHIN_S = 40
 _LOOK_EVERY_S = 0.5
 _UNFINISHED = ("SCHEDULED", "PENDING", "RUNNING", "CANCELLING", "PAUSED")

@@ -1,6 +1,7 @@
 """Programs this product drives from outside, git and DVC, with errors in one sentence."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,9 @@ def _run(folder: Path, command: list[str], name: str, arguments: tuple[str, ...]
     if finished.returncode != 0:
         said = _last_words(finished.stderr) or _last_words(finished.stdout)
         said = said.rstrip(".") or f"it ended with {finished.returncode}"
+        if finished.returncode < 0:
+            # Its last words are of something else.
+            said = f"{signal.Signals(-finished.returncode).name} ended it; run the same again"
         raise MirrorsetError(f"`{name} {' '.join(arguments[:3])}` failed in {folder}: {said}.")
     return finished.stdout.rstrip("\n")
 

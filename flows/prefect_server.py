@@ -27,6 +27,13 @@ _SETTINGS = {
 }
 
 
+def is_silence(error: Exception) -> bool:
+    """Whether Prefect could not talk to its server: nothing else here speaks through httpx."""
+    # Its first question, for the server's version, fails as an error of Prefect's own.
+    kinds = {type(one).__module__.split(".")[0] for one in (error, error.__cause__)}
+    return bool(kinds & {"httpx", "httpcore"}) or "ephemeral Prefect API server" in str(error)
+
+
 class Server:
     """A server that somebody else runs. api_url: its address for flows; ui_url: for people."""
 

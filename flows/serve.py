@@ -14,7 +14,7 @@ import psutil
 from pydantic import Field
 
 from flows import guard
-from flows.prefect_server import Server, prefect_server
+from flows.prefect_server import Server, is_silence, prefect_server
 from flows.serve_params import ServeParams
 from mirrorset.errors import InputError, UnavailableError
 from mirrorset.files import write_text
@@ -80,7 +80,7 @@ def _serve(
     try:
         runner = registry.registered(workspace, deployments, params.runs_at_once)
     except Exception as error:
-        if not registry.is_of_transport(error):
+        if not is_silence(error):
             raise
         raise UnavailableError(
             f"Prefect's server {server.api_url} does not answer: start it, or unset "

@@ -1,6 +1,7 @@
 """Programs this product drives from outside, git and DVC, with errors in one sentence."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -54,6 +55,9 @@ def _run(folder: Path, command: list[str], name: str, arguments: tuple[str, ...]
     if running.returncode != 0:
         said = _last_words(errors) or _last_words(output)
         said = said.rstrip(".") or f"it ended with {running.returncode}"
+        if running.returncode < 0:
+            # Its last words are of something else.
+            said = f"{signal.Signals(-running.returncode).name} ended it; run the same again"
         raise MirrorsetError(f"`{name} {' '.join(arguments[:3])}` failed in {folder}: {said}.")
     return output.rstrip("\n")
 

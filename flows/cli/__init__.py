@@ -50,7 +50,9 @@ def main() -> None:
         _say(f"{what}{_remedy(error)}.")
         sys.exit(InputError.exit_code)
     except Exception as error:
-        if _is_silent_engine(error):
+        from flows.prefect_server import is_silence
+
+        if is_silence(error):
             _say(
                 "Prefect's server did not answer in time: run the same again, when this machine is "
                 "less busy or, where PREFECT_API_URL is set, that server is up."
@@ -69,12 +71,6 @@ def main() -> None:
         what = " ".join(f"{type(error).__name__}: {error}".split())
         _say(f"This is a bug ({what[:200]}): please report it with {log.name}.")
         sys.exit(_BUG)
-
-
-def _is_silent_engine(error: Exception) -> bool:
-    """Whether Prefect could not talk to its server: nothing else here speaks through httpx."""
-    is_transport = type(error).__module__.split(".")[0] in ("httpx", "httpcore")
-    return is_transport or "ephemeral Prefect API server" in str(error)
 
 
 def _is_refusing_engine(error: Exception) -> bool:

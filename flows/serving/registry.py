@@ -10,6 +10,7 @@ from prefect.runner import Runner
 from prefect.states import Cancelled, Crashed
 
 from flows import run_notes
+from flows.prefect_server import is_silence
 from flows.serving.deployments import Deployment, places_of, runner_deployment
 from flows.serving.following import unfinished
 from mirrorset.records import utc_now
@@ -18,11 +19,6 @@ from mirrorset.workspace import Workspace
 _POLL_S = 2
 # A run whose process has not begun by then has none.
 _BEGINS_WITHIN = timedelta(minutes=10)
-
-
-def is_of_transport(error: Exception) -> bool:
-    """Whether the server could not be talked to."""
-    return type(error).__module__.split(".")[0] in ("httpx", "httpcore")
 
 
 def deployment_name_of(one: Deployment) -> str:
@@ -86,7 +82,7 @@ def farewell(workspace: Workspace, names: list[str]) -> None:
                 client.pause_deployment(client.read_deployment_by_name(name).id)
     except Exception as error:
         # A server that has gone is told nothing; the next serve puts it right.
-        if not is_of_transport(error):
+        if not is_silence(error):
             raise
 
 

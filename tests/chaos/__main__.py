@@ -2,13 +2,17 @@
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from chaos.faults import possible
-from chaos.pipeline import draw_one, keep_workspace, strike, undisturbed
+from chaos.faults import EVERYWHERE, possible
+from chaos.pipeline import Outcome, draw_one, keep_workspace, strike, undisturbed
 from chaos.world import made
 
 
@@ -20,8 +24,10 @@ def main() -> int:
     parser.add_argument("--log", type=Path, help="a file that gets the lines too")
     parser.add_argument("--minutes", type=float, default=600, help="no fault begins after")
     parser.add_argument("--kinds", nargs="*", help="only these: kill, database, s3, …")
-    parser.add_argument("--steps", nargs="*", help="only in these steps")
+    parser.add_argument("--steps", nargs="*", choices=EVERYWHERE, help="only in these steps")
     options = parser.parse_args()
+    # The servers end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     until = time.monotonic() + 60 * options.minutes
     draw = random.Random(options.seed)
     kinds, lacking = possible()
@@ -36,34 +42,78 @@ def main() -> int:
     for one in lacking:
         tell(one)
     root = Path(tempfile.mkdtemp(prefix="chaos-"))
-    hit = missed = bad = 0
+    tally = Tally()
     with made(root) as world:
         if not world.is_bounded:
             tell("No file system can be mounted here: RLIMIT_FSIZE stands for the full disk.")
-        began_at = time.monotonic()
-        steps = undisturbed(world)
+        steps = undisturbed(world, needed(options.steps or EVERYWHERE))
         took = ", ".join(f"{one.name} {one.took_s[False]:.1f} s" for one in steps)
         tell(f"Undisturbed: {took}; seed {options.seed}.")
         steps = [one for one in steps if not options.steps or one.name in options.steps]
         kinds = [one for one in kinds if {step.name for step in steps} & set(one.steps)]
-        began_at = time.monotonic()
-        while hit < options.faults and time.monotonic() < until:
+        # What hits nothing does not count.
+        while len(tally.hit) < options.faults and time.monotonic() < until:
             step, fault, at, shared = draw_one(draw, kinds, steps, world)
             outcome = strike(world, step, fault, at, shared)
-            tell(outcome.line(hit + missed + 1))
-            hit, missed = (hit + 1, missed) if outcome.target else (hit, missed + 1)
+            tally.add(outcome)
+            tell(outcome.line(tally.drawn))
             if outcome.wrong:
-                bad += 1
-                kept = keep_workspace(world, outcome, hit + missed)
+                kept = keep_workspace(world, outcome, tally.drawn)
                 for one in outcome.wrong:
                     tell(f"      {one}")
                 tell(f"      The workspace is kept in {kept}.")
-        each_s = (time.monotonic() - began_at) / max(1, hit + missed)
-    tell(
-        f"{hit} faults hit, {missed} missed; {hit + missed - bad} converged, {bad} did not; "
-        f"{each_s:.1f} s a fault."
-    )
-    return 1 if bad else 0
+    for line in tally.lines():
+        tell(line)
+    return 1 if tally.wrong else 0
+
+
+def needed(wanted: Collection[str]) -> list[str]:
+    """These steps and what has to be done before them; no other starts from what serve has done."""
+    last = max(EVERYWHERE.index(one) for one in wanted)
+    return [one for one in EVERYWHERE[: last + 1] if one != "serve" or one in wanted]
+
+
+@dataclass
+class Tally:
+    """What came of the faults drawn so far."""
+
+    hit: list[Outcome] = field(default_factory=list)
+    missed: list[Outcome] = field(default_factory=list)
+    began_at: float = field(default_factory=time.monotonic)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count it among those that hit something, or not."""
+        (self.hit if outcome.target else self.missed).append(outcome)
+
+    @property
+    def drawn(self) -> int:
+        return len(self.hit) + len(self.missed)
+
+    @property
+    def wrong(self) -> list[Outcome]:
+        """Those that did not converge."""
+        return [one for one in (*self.hit, *self.missed) if one.wrong]
+
+    def lines(self) -> list[str]:
+        """By kind and by step, and all in all."""
+        lines = []
+        for what in ("kind", "step"):
+            hit = Counter(getattr(one, what) for one in self.hit)
+            ended = Counter(getattr(one, what) for one in self.hit if not one.wrong)
+            missed = Counter(getattr(one, what) for one in self.missed)
+            lines += [
+                f"{name:<12} {hit[name]:3} hit, {ended[name]:3} of them converged; "
+                f"{missed[name]:2} missed"
+                for name in dict.fromkeys(getattr(one, what) for one in (*self.hit, *self.missed))
+            ]
+        took_s = time.monotonic() - self.began_at
+        converged = sum(not one.wrong for one in self.hit)
+        return [
+            *lines,
+            f"{len(self.hit)} faults hit, {converged} of them converged; {len(self.missed)} hit "
+            f"nothing and do not count; {len(self.wrong)} faults to be looked at; "
+            f"{took_s / 60:.0f} minutes.",
+        ]
 
 
 if __name__ == "__main__":

@@ -47,16 +47,20 @@ class Struck:
         return self.process.poll() is None
 
 
+#: What is there for the suite's own sake, or lives for the others alone.
+_SPARED = ("flows.guard", "chaos/served.py")
 #: Less is no room for any file.
 _NO_ROOM_BYTES = 4096
 
 
 class Fault(ABC):
-    """name: as the log has it. target: what was hit; "" while nothing was.
+    """kind: as the summary counts it. name: as the log has it. target: what was hit; "" while
+    nothing was.
 
     lasts_s: how long until it is ended, though the command be running; None: until that ends.
     """
 
+    kind: str
     name: str
     target: str = ""
     lasts_s: float | None = 0.0
@@ -76,7 +80,7 @@ class Fault(ABC):
 class Kill(Fault):
     """SIGKILL of one process of the command, drawn from all that there are."""
 
-    name = "SIGKILL"
+    kind = name = "SIGKILL"
 
     def __init__(self, draw: random.Random) -> None:
         self._draw = draw
@@ -85,7 +89,7 @@ class Kill(Fault):
         victims = struck.look()
         if struck.is_on_cluster:
             victims += world.dask.at_work()
-        victims = [one for one in victims if "flows.guard" not in _said(one)]
+        victims = [one for one in victims if not any(mark in _said(one) for mark in _SPARED)]
         # Every kind of process as often as another, though there be many of one.
         kinds = sorted({named(one) for one in victims})
         if not kinds:
@@ -99,6 +103,8 @@ class Kill(Fault):
 
 class DatabaseRestarts(Fault):
     """PostgreSQL ends at once, or as soon as it has cut all off, and comes back."""
+
+    kind = "PostgreSQL"
 
     def __init__(self, how: signal.Signals, down_s: float) -> None:
         kind = {signal.SIGQUIT: "immediate", signal.SIGINT: "fast"}[how]
@@ -119,7 +125,9 @@ class DatabaseRestarts(Fault):
 
 
 class S3Trouble(Fault):
-    """S3 answers 503, cuts connections or is slow."""
+    """S3 answers 503, cuts connections, is slow or silent."""
+
+    kind = "S3"
 
     def __init__(self, trouble: Trouble, lasts_s: float | None) -> None:
         self.name, self.lasts_s = f"S3 {trouble}", lasts_s
@@ -138,7 +146,7 @@ class S3Trouble(Fault):
 class CvatTrouble(Fault):
     """CVAT answers 500 or cuts connections, before or after it has done what was asked."""
 
-    name = "CVAT 5xx and resets"
+    kind, name = "CVAT", "CVAT 5xx and resets"
 
     def __init__(self, probability: float, seed: int, lasts_s: float | None) -> None:
         self._probability, self._seed, self.lasts_s = probability, seed, lasts_s
@@ -157,7 +165,7 @@ class CvatTrouble(Fault):
 class DiskFull(Fault):
     """All but some kilobytes of the workspace's file system are taken by something else."""
 
-    name = "disk full"
+    kind = name = "disk full"
     lasts_s = None
 
     def __init__(self, left_bytes: int) -> None:
@@ -179,12 +187,13 @@ class DiskFull(Fault):
 
 
 class FilesLimited(Fault):
-    """Where no small file system can be mounted: no file of the command may get larger."""
+    """No file of the command may get larger: a full disk where none can be mounted."""
 
-    name = "disk full (RLIMIT_FSIZE)"
+    kind = "file limit"
     lasts_s = None
 
     def __init__(self, left_bytes: int) -> None:
+        self.name = f"no file over {left_bytes // 1024} KB"
         self._left_bytes = left_bytes
 
     def strike(self, world: World, struck: Struck) -> None:
@@ -192,12 +201,12 @@ class FilesLimited(Fault):
             with suppress(psutil.Error):
                 limit = (self._left_bytes, resource.RLIM_INFINITY)
                 one.rlimit(resource.RLIMIT_FSIZE, limit)
-                self.target = f"files of {self._left_bytes // 1024} KB"
 
 
 class ClockJumps(Fault):
     """The clock of the command's processes jumps by hours, and no server's with it."""
 
+    kind = "clock"
     lasts_s = None
 
     def __init__(self, hours: int, folder: Path) -> None:
@@ -226,7 +235,7 @@ def _compile_clock(library: Path) -> None:
 class WorkerLost(Fault):
     """A Dask worker is killed; its nanny starts another."""
 
-    name = "Dask worker lost"
+    kind, name = "Dask", "Dask worker lost"
 
     def __init__(self, draw: random.Random) -> None:
         self._draw = draw
@@ -247,7 +256,7 @@ class WorkerLost(Fault):
 class SchedulerLost(Fault):
     """The Dask scheduler is killed, and started again some seconds later."""
 
-    name = "Dask scheduler lost"
+    kind, name = "Dask", "Dask scheduler lost"
     lasts_s = None
 
     def strike(self, world: World, struck: Struck) -> None:
@@ -264,7 +273,7 @@ class SchedulerLost(Fault):
 class PrefectRestarts(Fault):
     """Prefect's server is killed and started again."""
 
-    name = "Prefect server restarts"
+    kind, name = "Prefect", "Prefect server restarts"
 
     def __init__(self, how: signal.Signals) -> None:
         self._how = how
@@ -290,6 +299,10 @@ def named(process: psutil.Process) -> str:
     for mark, name in (
         ("crawlers.child", "shard of the crawl"),
         ("crawlers.decoders", "decoder"),
+        ("prefect.server", "Prefect's server"),
+        ("flow-run", "run of serve"),
+        ("prefect.engine", "run of serve"),
+        ("mirrorset serve", "serve"),
         ("-m dvc", "dvc"),
         ("mirrorset stage", "stage under dvc"),
         ("spawn_main", "worker of the pool"),
@@ -307,7 +320,10 @@ def named(process: psutil.Process) -> str:
 Maker = Callable[[random.Random, World], Fault]
 
 _NET_S = (1.0, 3.0, 8.0, None)
-EVERYWHERE = ("crawl", "prelabel", "push", "pull", "release", "erase")
+EVERYWHERE = ("crawl", "prelabel", "push", "serve", "pull", "release", "parity", "erase")
+_OF_CATALOGUE = tuple(one for one in EVERYWHERE if one != "parity")
+#: Prefect's server is that of the suite, and none of the clocks that jump is its own.
+_BY_HAND = tuple(one for one in EVERYWHERE if one != "serve")
 
 
 @dataclass(frozen=True)
@@ -327,10 +343,11 @@ def _database(draw: random.Random, _world: World) -> Fault:
 
 
 def _s3(draw: random.Random, _world: World) -> Fault:
-    trouble = draw.choice([Trouble.ERROR, Trouble.RESET, Trouble.SLOW])
+    trouble = draw.choice([one for one in Trouble if one is not Trouble.NONE])
     lasts_s = draw.choice(_NET_S)
-    # All of a step this slow takes longer than anybody waits.
-    return S3Trouble(trouble, lasts_s or 8.0 if trouble is Trouble.SLOW else lasts_s)
+    # All of a step this slow takes longer than anybody waits; silence is borne for minutes.
+    is_bounded = trouble in (Trouble.SLOW, Trouble.SILENT)
+    return S3Trouble(trouble, lasts_s or 8.0 if is_bounded else lasts_s)
 
 
 def _cvat(draw: random.Random, _world: World) -> Fault:
@@ -338,8 +355,9 @@ def _cvat(draw: random.Random, _world: World) -> Fault:
 
 
 def _disk(draw: random.Random, world: World) -> Fault:
-    left = draw.randrange(0, 100) * 1024
-    return DiskFull(left) if world.is_bounded else FilesLimited(left)
+    left = draw.randrange(0, 60) * 1024
+    is_limited = draw.random() < 0.3 or not world.is_bounded
+    return FilesLimited(left) if is_limited else DiskFull(left)
 
 
 def _clock(draw: random.Random, world: World) -> Fault:
@@ -356,13 +374,13 @@ def _prefect(draw: random.Random, _world: World) -> Fault:
 
 KINDS = (
     Kind("kill", 6, EVERYWHERE, lambda draw, _world: Kill(draw)),
-    Kind("database", 4, EVERYWHERE, _database),
-    Kind("s3", 4, ("crawl", "prelabel", "push", "release", "erase"), _s3),
-    Kind("cvat", 3, ("push", "pull", "erase"), _cvat),
-    Kind("disk", 3, ("crawl", "prelabel", "pull", "release", "erase"), _disk),
-    Kind("clock", 2, EVERYWHERE, _clock),
+    Kind("database", 4, _OF_CATALOGUE, _database),
+    Kind("s3", 4, ("crawl", "prelabel", "push", "serve", "release", "erase"), _s3),
+    Kind("cvat", 3, ("push", "serve", "pull", "erase"), _cvat),
+    Kind("disk", 3, ("crawl", "prelabel", "serve", "pull", "release", "parity", "erase"), _disk),
+    Kind("clock", 2, _BY_HAND, _clock),
     Kind("dask", 3, ("crawl", "prelabel"), _dask, needs_cluster=True),
-    Kind("prefect", 2, EVERYWHERE, _prefect),
+    Kind("prefect", 2, _BY_HAND, _prefect),
 )
 
 

@@ -1,4 +1,4 @@
-"""A way to a server over TCP that can be disturbed: errors instead of answers, cuts, delays."""
+"""A way to a server over TCP that can be disturbed: errors for answers, cuts, delays, silence."""
 
 import socket
 import socketserver
@@ -20,12 +20,15 @@ _BUSY_HEAD = (
 
 
 class Trouble(StrEnum):
-    """ERROR: 503 to every request. RESET: cut. SLOW: each piece of an answer comes late."""
+    """ERROR: 503 to every request. RESET: cut. SLOW: each piece of an answer comes late. SILENT:
+    what is asked is never answered.
+    """
 
     NONE = "none"
     ERROR = "5xx"
     RESET = "resets"
     SLOW = "slow"
+    SILENT = "silent"
 
 
 class Proxy(socketserver.ThreadingTCPServer):
@@ -65,6 +68,11 @@ class _Way(socketserver.BaseRequestHandler):
                         break
                     if self.server.trouble is Trouble.RESET:
                         self._cut()
+                        break
+                    if self.server.trouble is Trouble.SILENT:
+                        self.server.hits += 1
+                        while self.request.recv(_AT_ONCE):
+                            pass
                         break
                     behind.sendall(piece)
             _end(behind)

@@ -29,6 +29,11 @@ _BY_CHANCE = {
 }
 _MINTED = re.compile(rb'"minted_at":"[^"]*"')
 _SHOWN = 160
+#: Folders of a workspace whose files hold the same bytes each time.
+_COMPARED = (
+    *("data/releases", "data/packs", "data/snapshot", "data/work", "data/verdicts"),
+    *("data/metrics", "parity"),
+)
 
 
 def catalogue(url: str) -> State:
@@ -119,7 +124,7 @@ def workspace(home: Path) -> State:
     return {
         "releases": [
             f"{path.relative_to(home)} {_held(path.read_bytes())}"
-            for folder in ("data/releases", "data/packs", "data/snapshot", "data/work")
+            for folder in _COMPARED
             for path in sorted((home / folder).rglob("*"))
             if path.is_file()
         ],
@@ -146,7 +151,10 @@ def _leftovers(home: Path) -> Iterable[str]:
     yield from (path.name for path in private.glob("logs/*.order-*.json"))
     for pattern in (".*.part", ".*.old", "*.lock"):
         for folder in (home / "data", home / ".git", private, home / "cvat"):
-            yield from (str(path.relative_to(home)) for path in folder.rglob(pattern))
+            for path in folder.rglob(pattern):
+                # That of serve stays, as the workspace's own does.
+                if path != private / "serve.lock":
+                    yield str(path.relative_to(home))
 
 
 def differences(before: State, after: State) -> list[str]:

@@ -68,6 +68,11 @@ class World:
         return self.root / "disk/home"
 
     @property
+    def served(self) -> Path:
+        """What Prefect's server of `mirrorset serve` keeps."""
+        return self.home.with_name("prefect")
+
+    @property
     def catalogue_url(self) -> str:
         return f"postgresql+psycopg://{self.postgresql.address}/{_DATABASE}"
 
@@ -95,7 +100,8 @@ class World:
 
     def go_back(self, to: Kept) -> None:
         """Bring everything back to where it was."""
-        shutil.rmtree(self.home)
+        for folder in (self.home, self.served):
+            shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(self.root / f"kept-{to.number}", self.home, symlinks=True)
         self.postgresql.copy(f"kept_{to.number}", _DATABASE)
         client, now = self.s3.client(), self._objects()
@@ -221,6 +227,10 @@ def _make_workspace(world: World, site: str) -> None:
         "intimate": {"model": "none", "decided_by": "The pictures are known."},
     }
     params["annotate"] = {"size": 4}
+    params["parity"] = {"is_timed": False}
+    # All at once, and on demand: what runs when is then the same each time.
+    on_demand = dict.fromkeys(("crawl", "pull", "release", "verify"))
+    params["serve"] = on_demand | {"push_after_prelabel": False, "retry_after_s": 2}
     params["ledger"] |= {"images_per_shard": 3, "train": 0.5, "val": 0.0, "test": 0.5}
     workspace.params_file.write_text(yaml.safe_dump(params))
     workspace.private.mkdir(exist_ok=True)

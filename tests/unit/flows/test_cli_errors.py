@@ -1,9 +1,12 @@
 """What ends a command, in words and exit codes."""
 
+import socket
+
 import httpx
 import pytest
 
 import flows.cli
+from flows.prefect_server import is_silence
 from mirrorset.errors import UnavailableError
 
 
@@ -28,6 +31,20 @@ def test_a_server_of_prefect_that_is_too_slow_is_no_bug(
     said = capsys.readouterr().err
     assert "did not answer in time" in said
     assert "bug" not in said
+
+
+def test_prefects_own_word_for_a_server_that_is_away_is_known() -> None:
+    """As its client says it: the first question to a server is for its version."""
+    import flows.engine  # noqa: F401, I001
+    from prefect.client.orchestration import SyncPrefectClient
+
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}/api"
+        with SyncPrefectClient(address) as client, pytest.raises(RuntimeError) as said:
+            client.raise_for_api_version_mismatch()
+    assert is_silence(said.value)
+    assert not is_silence(RuntimeError("Failed to do something else"))
 
 
 def test_anything_else_is_a_bug_with_a_file(

@@ -71,7 +71,8 @@ def main() -> None:
 def _is_silent_engine(error: Exception) -> bool:
     """Whether Prefect could not talk to its server: nothing else here speaks through httpx."""
     is_transport = type(error).__module__.split(".")[0] in ("httpx", "httpcore")
-    return is_transport or "ephemeral Prefect API server" in str(error)
+    words = ("ephemeral Prefect API server", "Failed to reach API")
+    return is_transport or any(one in str(error) for one in words)
 
 
 def _is_refusing_engine(error: Exception) -> bool:

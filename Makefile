@@ -5,7 +5,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv
 UNREACHED = 2>.venv/install.log || { echo "The packages could not be installed (.venv/install.log says why): check the network or the registry's address (PIP_INDEX_URL, UV_INDEX_URL), then run make again."; exit 1; }
 
-.PHONY: help install demo test test-thorough lint audit lock clean
+.PHONY: help install demo test test-thorough lint docs audit lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 16
@@ -27,16 +27,19 @@ lint: .venv/installed-dev ## Run every checker that CI runs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: .venv/installed-dev ## Build the documentation as a site in site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 audit: .venv/installed ## Look the locked packages up among known vulnerabilities
 	@$(UV) venv --quiet --allow-existing .venv/audit
-	@$(UV) pip install --quiet --python .venv/audit/bin/python pip-audit
-	@.venv/audit/bin/pip-audit -r requirements.lock --require-hashes --disable-pip --strict
+	@$(UV) pip install --quiet --python .venv/audit/bin/python pip-audit pyyaml packaging
+	@.venv/audit/bin/python .ci/audit.py requirements-dev.lock $(ADVISORIES)
 
 lock: .venv/installed-dev ## Renew the requirements*.lock files
 	PATH="$(CURDIR)/$(BIN):$$PATH" .ci/lock
 
 clean: ## Remove the environment and the demo
-	rm -rf .venv demo
+	rm -rf .venv demo site
 
 $(UV): .ci/uv.txt
 	@test -n "$(PYTHON)" || { echo "mirrorset needs Python 3.11 or later: install it, then run make again."; exit 1; }

@@ -4,16 +4,19 @@ What is drawn again is images, never points or faces: those of one image stand o
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from heapq import nlargest
 from itertools import combinations
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
 from annotation.comparing import Compared, Floats, Kappa, Value, compare
 from annotation.pseudonyms import CONSENSUS
 from annotation.schema import LabelSchema
+from faces.matching import match_faces
 from faces.schema import load_schema
 from mirrorset.metrics import (
     bootstrap_interval,
@@ -21,7 +24,7 @@ from mirrorset.metrics import (
     percentile_interval,
     resampled_kappa,
 )
-from mirrorset.records import Annotation, Record
+from mirrorset.records import Annotation, Record, Xy
 
 Against = Literal["gold", "honeypot", "replica"]
 Axis = Literal["all", "annotator", "job", "pose", "lighting", "selfie"]
@@ -46,13 +49,25 @@ class Comparison:
     """Two people's annotations of one image held against each other.
 
     against: what the second is; "honeypot" is gold that the first did not know of. places: where
-    it counts, as (axis, name); an annotator's and a job's of "replica" are both people's.
+    it counts, as (axis, name); an annotator's and a job's of "replica" are both people's. made_at:
+    when the first was made. pair: both, for as long as somebody wants to draw them.
     """
 
     image_id: str
     against: Against
     places: tuple[tuple[Axis, str], ...]
     compared: Compared
+    made_at: datetime
+    pair: tuple[Annotation, Annotation] | None = None
+
+    @property
+    def annotators(self) -> list[str]:
+        """Whose work is judged."""
+        return [name for axis, name in self.places if axis == "annotator"]
+
+    def without_pair(self) -> "Comparison":
+        """The figures alone: labels of thousands of images are not held together."""
+        return replace(self, pair=None)
 
 
 class AgreementRow(Record):
@@ -147,28 +162,102 @@ class Standing(Record):
 
 def standings(compared: Iterable[Comparison], skeleton: str) -> list[Standing]:
     """Annotators by their NME against gold and honeypots together, the best first."""
-    errors: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    return sorted(
+        (
+            Standing(annotator=annotator, nme=nme, low=low, high=high, images=images)
+            for annotator, (nme, low, high, images) in _errors(
+                compared, skeleton, lambda annotator, _: annotator
+            )
+        ),
+        key=lambda one: (one.nme, one.annotator),
+    )
+
+
+class Drift(Record):
+    """An annotator's standing in one week, by the ISO calendar: "2026-W07"."""
+
+    annotator: str
+    week: str
+    nme: float
+    low: float | None
+    high: float | None
+    images: int
+
+
+def drift(compared: Iterable[Comparison], skeleton: str) -> list[Drift]:
+    """How annotators stood against truth week by week, by when they made their labels."""
+
+    def key(annotator: str, made_at: datetime) -> tuple[str, str]:
+        year, week, _ = made_at.isocalendar()
+        return annotator, f"{year}-W{week:02}"
+
+    return sorted(
+        (
+            Drift(annotator=annotator, week=week, nme=nme, low=low, high=high, images=images)
+            for (annotator, week), (nme, low, high, images) in _errors(compared, skeleton, key)
+        ),
+        key=lambda one: (one.annotator, one.week),
+    )
+
+
+class Disagreement(Record):
+    """Two annotations of an image that lie far apart, to be drawn.
+
+    first, second: who made them. points: of each face that both have, its landmarks (K, 2) px by
+    the first and by the second. nme: over the image's faces.
+    """
+
+    image_id: str
+    against: Against
+    first: str
+    second: str
+    nme: float
+    points: tuple[tuple[tuple[Xy, ...], tuple[Xy, ...]], ...]
+
+
+def farthest(compared: Iterable[Comparison], skeleton: str, count: int) -> list[Comparison]:
+    """The comparisons with the largest NME, the largest first; those that agree are left out."""
+    apart = (one for one in compared if one.compared.values.get((skeleton, "nme"), 0) > 0)
+    return nlargest(count, apart, key=lambda one: one.compared.values[skeleton, "nme"])
+
+
+def disagreement(one: Comparison, skeleton: str) -> Disagreement:
+    """What is to be drawn of a comparison that still has its pair."""
+    if one.pair is None:
+        raise ValueError("the annotations of this comparison are not at hand")
+    first, second = one.pair
+    return Disagreement(
+        image_id=one.image_id,
+        against=one.against,
+        first=first.by,
+        second=second.by,
+        nme=one.compared.values[skeleton, "nme"],
+        points=tuple(
+            (face.landmarks[skeleton].points, other.landmarks[skeleton].points)
+            for face, other in match_faces(first.faces, second.faces).pairs
+            if skeleton in face.landmarks and skeleton in other.landmarks
+        ),
+    )
+
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+def _errors(
+    compared: Iterable[Comparison], skeleton: str, key: Callable[[str, datetime], Key]
+) -> Iterator[tuple[Key, tuple[float, float | None, float | None, int]]]:
+    """Mean NME against gold and honeypots, its interval, number of images; by annotator's key."""
+    errors: dict[Key, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for one in compared:
         error = one.compared.values.get((skeleton, "nme"))
         if error is None or one.against == "replica":
             continue
-        for axis, name in one.places:
-            if axis == "annotator":
-                errors[name][one.image_id].append(error)
-    found = []
-    for annotator, by_image in errors.items():
+        for annotator in one.annotators:
+            errors[key(annotator, one.made_at)][one.image_id].append(error)
+    for name, by_image in errors.items():
         means = [float(np.mean(each)) for each in by_image.values()]
         low, high = bootstrap_interval(means)
-        found.append(
-            Standing(
-                annotator=annotator,
-                nme=float(np.mean(means)),
-                low=known(low),
-                high=known(high),
-                images=len(means),
-            )
-        )
-    return sorted(found, key=lambda one: (one.nme, one.annotator))
+        yield name, (float(np.mean(means)), known(low), known(high), len(means))
 
 
 def _by_image(works: Iterable[Work]) -> Iterator[tuple[str, list[Work]]]:
@@ -198,6 +287,8 @@ def _comparison(
         against=against,
         places=(*sorted(people), *sorted(jobs), *places),
         compared=compare(one.annotation, other.annotation, schema, is_truth=is_truth),
+        made_at=one.annotation.made_at,
+        pair=(one.annotation, other.annotation),
     )
 
 

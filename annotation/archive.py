@@ -4,11 +4,12 @@ Structure after the exports of CVAT 2.54 (task and project). Coordinates have 2 
 content gives the same bytes: members are ordered, times are the caller's, and the zip has none.
 """
 
+import shutil
 import zipfile
 import zlib
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element, indent, tostring
 
 from pydantic import AwareDatetime
@@ -25,6 +26,7 @@ from annotation.schema import LabelSchema
 from annotation.shapes import ImageShapes
 from mirrorset.errors import InputError
 from mirrorset.files import written_aside
+from mirrorset.paths_within import is_within, named_twice
 from mirrorset.records import Record, utc_now
 
 ANNOTATIONS = "annotations.xml"
@@ -114,9 +116,12 @@ def erase_from_archive(path: Path, stems: Collection[str], is_dry_run: bool = Fa
             root.remove(image)
         with written_aside(path) as aside, zipfile.ZipFile(aside, "w") as rewritten:
             for member in kept:
-                is_xml = member.filename == ANNOTATIONS
-                content = _document(root) if is_xml else archive.read(member)
-                rewritten.writestr(member, content, member.compress_type)
+                if member.filename == ANNOTATIONS:
+                    rewritten.writestr(member, _document(root), member.compress_type)
+                    continue
+                # A picture may unpack to more than there is memory for.
+                with archive.open(member) as content, rewritten.open(member, "w") as out:
+                    shutil.copyfileobj(content, out)
     return True
 
 
@@ -202,13 +207,12 @@ def _refuse_hostile(archive: zipfile.ZipFile) -> None:
     """Nothing is ever unpacked here, but others may do so with what is kept or passed on."""
     names = [member.filename for member in archive.infolist()]
     for name in names:
-        path = PureWindowsPath(name)
-        if path.anchor or ".." in path.parts:
+        if not is_within(name.removesuffix("/")):
             raise MalformedXmlError(
-                f"its member {name!r} leads out of the folder it is unpacked in"
+                f"its member {name[:200]!r} leads out of the folder it is unpacked in"
             )
-    if names.count(ANNOTATIONS) > 1:
-        raise MalformedXmlError(f"it holds {ANNOTATIONS} twice")
+    if twice := named_twice(names):
+        raise MalformedXmlError(f"it holds {twice} twice")
 
 
 def _stem(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Self
 from annotation.worker import LabelOrder, label
 from mirrorset.cluster import connected
 from mirrorset.errors import UnavailableError
+from mirrorset.logs import handed_on, joined
 
 
 class Cluster:
@@ -53,5 +54,12 @@ class Cluster:
 
     def begin(self, order: LabelOrder, image_ids: Sequence[str]) -> "Future[bytes]":
         """Have some worker label the images."""
-        work: Future[bytes] = self._executor.submit(label, order, tuple(image_ids))
+        told = handed_on()
+        work: Future[bytes] = self._executor.submit(_label, order, tuple(image_ids), told)
         return work
+
+
+def _label(order: LabelOrder, image_ids: Sequence[str], told: str) -> bytes:
+    """On the worker."""
+    with joined(told):
+        return label(order, image_ids)

@@ -11,10 +11,15 @@ from annotation.agreement import (
     AgreementRow,
     Axis,
     Comparison,
+    Disagreement,
+    Drift,
     Standing,
     Work,
     agreement,
     comparisons,
+    disagreement,
+    drift,
+    farthest,
     standings,
 )
 from annotation.checks import CheckParams, Finding, findings, verdicts
@@ -76,16 +81,19 @@ class Suspicious(Record):
 
 
 class QaReport(Record):
-    """What `mirrorset annotate qa` tells, in aggregate; people under their pseudonyms.
+    """What `mirrorset annotate qa` tells; people under their pseudonyms.
 
-    standings: annotators against gold and honeypots, the best first. replace: models, the one that
-    people corrected most first. untouched: attributes that an annotator never set. failed: images
-    by the check they fail. suspicious: findings by check.
+    standings: annotators against gold and honeypots, the best first. drift: the same week by week.
+    disagreements: the images on which two lie farthest apart, the farthest first. replace: models,
+    the one that people corrected most first. untouched: attributes that an annotator never set.
+    failed: images by the check they fail. suspicious: findings by check.
     """
 
     reviewed: int = 0
     agreement: tuple[AgreementRow, ...] = ()
     standings: tuple[Standing, ...] = ()
+    drift: tuple[Drift, ...] = ()
+    disagreements: tuple[Disagreement, ...] = ()
     edits: tuple[EditRow, ...] = ()
     replace: tuple[str, ...] = ()
     untouched: tuple[DefaultRow, ...] = ()
@@ -102,6 +110,7 @@ class Assessment:
     suspicious: tuple[Suspicious, ...]
 
 
+_FARTHEST = 24
 # An annotator who sets nothing on so many faces in a row is no chance.
 _FACES_TO_NOTICE = 20
 
@@ -111,6 +120,7 @@ class _Seen:
     """What is kept of all images while they pass by, one at a time."""
 
     compared: list[Comparison] = field(default_factory=list)
+    farthest: list[Comparison] = field(default_factory=list)
     edits: list[Edit] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     suspicious: list[Suspicious] = field(default_factory=list)
@@ -143,7 +153,8 @@ def assess(
         works = [_work(one, drawn) for one in annotations if one.origin != "model"]
         slices = {image.image_id: _slices(annotations, image)}
         compared = list(comparisons(works, schema, slices))
-        seen.compared += compared
+        seen.compared += (one.without_pair() for one in compared)
+        seen.farthest = farthest([*seen.farthest, *compared], schema.skeleton.name, _FARTHEST)
         _look_at(seen, annotations, compared, image, schema, params, checks)
     ranking = standings(seen.compared, schema.skeleton.name)
     judged = (*seen.verdicts, *_by_annotator(seen.annotators, ranking, params))
@@ -153,6 +164,8 @@ def assess(
             reviewed=len(seen.annotators),
             agreement=tuple(agreement(seen.compared)),
             standings=tuple(ranking),
+            drift=tuple(drift(seen.compared, schema.skeleton.name)),
+            disagreements=tuple(disagreement(one, schema.skeleton.name) for one in seen.farthest),
             edits=tuple(rows),
             replace=to_replace(rows),
             untouched=tuple(

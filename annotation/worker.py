@@ -4,6 +4,7 @@ A worker reads pictures and gives back whole shards; it writes nothing, so whate
 costs the shard that it was at.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Sequence
@@ -11,14 +12,18 @@ from functools import lru_cache
 from multiprocessing import connection, parent_process
 from pathlib import Path
 
+from pydantic import Field
+
 from annotation.prelabel import PrelabelParams, prelabel_profile, prelabel_shard
 from faces.engine import EngineParams
 from faces.profiles import Profile
 from mirrorset.blobs import BlobStore
 from mirrorset.logs import inherit
+from mirrorset.masking import mask_error
 from mirrorset.records import Record, utc_now
 from mirrorset.spool import encoded
 
+_log = logging.getLogger(__name__)
 _ORPHANED = 3
 # A worker is one of several.
 _ONE_THREAD = EngineParams(workers=1)
@@ -31,7 +36,7 @@ class LabelOrder(Record):
     reaches them. A worker without the weights fetches them.
     """
 
-    blobs_url: str
+    blobs_url: str = Field(repr=False)
     models: Path
     params: PrelabelParams
 
@@ -41,9 +46,16 @@ def label(order: LabelOrder, image_ids: Sequence[str]) -> bytes:
 
     Models stay loaded for the next shard. Raises what `prelabel_profile` and `prelabel_shard` do.
     """
-    profile = _profile(order.params, order.models)
-    blobs = BlobStore(order.blobs_url)
-    return encoded(prelabel_shard(image_ids, blobs, profile, order.params, utc_now(), _ONE_THREAD))
+    try:
+        profile = _profile(order.params, order.models)
+        blobs = BlobStore(order.blobs_url)
+        shard = prelabel_shard(image_ids, blobs, profile, order.params, utc_now(), _ONE_THREAD)
+    except Exception as error:
+        # A Dask worker logs it.
+        mask_error(error)
+        raise
+    _log.info("A shard of %d images is labelled.", len(image_ids))
+    return encoded(shard)
 
 
 def begin_process() -> None:

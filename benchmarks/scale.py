@@ -4,10 +4,11 @@
 
 Images are made (`scale_records`); all else is what a release runs, each step in a process of its
 own: ingest of the new images, then snapshot, select, group, mint, split, build and measure over all
-of them, and status. Prints CPU time and peak memory for each step and size and, as its last line,
-JSON. `ratio` is 1.2, the growth that is allowed, over the growth of CPU time for an image from
-10,000 images (1,000, where that is the only smaller size) to the largest, of the step that grows
-the most.
+of them, and status. Prints CPU time and peak memory for each step and size as soon as it is done
+and, as its last line, JSON. The workspace is kept where a folder for it is given.
+
+`ratio` is 1.2, the growth that is allowed, over the growth of CPU time for an image from 10,000
+images (1,000, where that is the only smaller size) to the largest, of the step that grows the most.
 """
 
 import argparse
@@ -15,14 +16,18 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from itertools import pairwise, repeat
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from measured import this_machine
 
 _SIZES = (1_000, 10_000, 100_000, 1_000_000)
 _ALLOWED_GROWTH = 1.2
+_MAKERS = 4
 # Below it the start of libraries, and what is opened once, is more than the work.
 _SMALLEST_COMPARED = 10_000
 STEPS = ("ingest", "snapshot", "select", "group", "mint", "split", "build", "measure", "status")
@@ -40,22 +45,22 @@ def main() -> None:
     """Run everything; the last line printed is JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--sizes", default=",".join(map(str, _SIZES)), help="growing, with commas")
-    parser.add_argument("--folder", type=Path, help="where to work: 30 kB of disk for an image")
+    parser.add_argument("--folder", type=Path, help="where to work, on 30 kB of disk for an image")
     wanted = parser.parse_args()
     sizes = [int(size) for size in wanted.sizes.split(",")]
     if sizes != sorted(set(sizes)) or sizes[0] < 1:
         raise SystemExit(f"--sizes {wanted.sizes} does not grow: write 1000,10000.")
     machine = this_machine()
     rows: list[Figures] = []
-    with tempfile.TemporaryDirectory(prefix="mirrorset-scale-", dir=wanted.folder) as name:
+    with nullcontext(wanted.folder) if wanted.folder else TemporaryDirectory() as name:
         home = Path(name) / "workspace"
-        _run("init", home)
+        run_step("init", home)
         (home / "params.yaml").write_text(_PARAMS)
         print(_HEAD)
         for before, size in zip([0, *sizes], sizes, strict=False):
-            _run("make", home, before, size - before)
+            make(home, before, size)
             for step in STEPS:
-                rows.append(_row(step, before, size, _run(step, home)))
+                rows.append(_row(step, before, size, run_step(step, home)))
                 print(_line(rows[-1]), flush=True)
     growth = _growth(rows)
     worst = max(growth, key=lambda step: growth[step], default=None)
@@ -71,7 +76,15 @@ def main() -> None:
     print(json.dumps(figures))
 
 
-def _run(step: str, home: Path, first: int = 0, count: int = 0) -> Figures:
+def make(home: Path, before: int, size: int) -> None:
+    """Images and their records up to `size`, in several processes: it is not measured."""
+    starts = [before + (size - before) * part // _MAKERS for part in range(_MAKERS + 1)]
+    with ThreadPoolExecutor(_MAKERS) as makers:
+        counts = [end - start for start, end in pairwise(starts)]
+        list(makers.map(run_step, repeat("make"), repeat(home), starts, counts))
+
+
+def run_step(step: str, home: Path, first: int = 0, count: int = 0) -> Figures:
     """What one step took, in a process of its own; SystemExit where it fails."""
     command = [
         sys.executable,

@@ -22,10 +22,9 @@ from curation.ledger import LedgerParams
 from curation.measure import measure
 from curation.select import select
 from curation.split import split
+from flows.overview import overview
 from flows.places import mint_new
 from flows.snapshot import write_snapshot
-from flows.status import status
-from mirrorset.records import ImageRecord
 from mirrorset.spool import ingest, write_shard
 from mirrorset.workspace import Workspace, init, open_workspace
 
@@ -116,10 +115,7 @@ def _measure(workspace: Workspace) -> None:
 
 
 def _status(workspace: Workspace) -> None:
-    status(workspace.home, is_asking=False)
-    with workspace.catalogue() as catalogue:
-        catalogue.count(ImageRecord)
-        catalogue.rejected_by_reason()
+    overview(workspace.home)
 
 
 #: In the order of a release.

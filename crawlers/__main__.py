@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from crawlers.order import CrawlOrder
 from crawlers.run import crawl, crawl_here, recheck
 from mirrorset.errors import InputError, MirrorsetError, first_fault
+from mirrorset.masking import masked
 from mirrorset.records import Record
 
 _INTERRUPTED = 130
@@ -26,7 +27,7 @@ def main(order_path: Path) -> int:
             is_plain = order.shards == 1 and not order.is_dry_run
             summary = crawl_here(order) if is_plain else crawl(order)
     except MirrorsetError as error:
-        sys.stderr.write(f"mirrorset: {error}\n")
+        sys.stderr.write(f"mirrorset: {masked(str(error))}\n")
         return error.exit_code
     except OSError as error:
         sys.stderr.write(f"mirrorset: {error.filename} cannot be used: {error.strerror}.\n")

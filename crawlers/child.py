@@ -6,9 +6,11 @@ leaves no crawl behind.
 """
 
 import json
+import logging
 import os
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,16 @@ from crawlers.order import ShardOrder
 from crawlers.shard import do_shard
 from mirrorset.errors import MirrorsetError
 from mirrorset.logs import inherit
+from mirrorset.masking import hide_password_of, masked
 
+# Its name is __main__.
+_log = logging.getLogger("crawlers.child")
 _ORPHANED = 3
+_BUG = 70
 
 
 def main(order_path: Path) -> int:
-    """Do a shard's part of an order; the exit status is 0, or 1 after a fault."""
+    """Do a shard's part of an order; the exit status is 0, 1 after a fault, 70 after a bug."""
     out = _own_stdout()
     inherit()
 
@@ -33,10 +39,16 @@ def main(order_path: Path) -> int:
 
     try:
         shard = ShardOrder.model_validate_json(order_path.read_bytes())
+        hide_password_of(shard.order.catalogue_url)
+        hide_password_of(shard.order.blobs_url)
         do_shard(shard, report, on_started=_watch_parent)
+        _log.info("Shard %d of %s is done.", shard.index, shard.order.start.source)
     except MirrorsetError as error:
         say(fault=type(error).__name__, message=str(error))
         return 1
+    except Exception as error:
+        sys.stderr.write(masked("".join(traceback.format_exception(error))))
+        return _BUG
     return 0
 
 

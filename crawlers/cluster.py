@@ -12,6 +12,7 @@ from crawlers.order import ShardOrder
 from crawlers.processes import done_by_processes
 from mirrorset.cluster import connected
 from mirrorset.errors import MirrorsetError, UnavailableError
+from mirrorset.logs import handed_on, joined
 
 _LOOK_EVERY_S = 1.0
 # A shard whose worker died is given to another; what it had settled stays settled.
@@ -28,7 +29,8 @@ def done_by_workers(scheduler: str, shards: Sequence[ShardOrder]) -> Iterator[No
     with connected(scheduler) as client:
         stop = Event(f"mirrorset-stop-{secrets.token_hex(8)}", client=client)
         shares = [
-            client.submit(_do, shard, stop.name, pure=False, retries=_RETRIES) for shard in shards
+            client.submit(_do, shard, stop.name, handed_on(), pure=False, retries=_RETRIES)
+            for shard in shards
         ]
         try:
             while waiting := [share for share in shares if not share.done()]:
@@ -56,16 +58,17 @@ def _raise_fault(shares: Sequence["Future[MirrorsetError | None]"]) -> None:
             raise fault
 
 
-def _do(shard: ShardOrder, stop_name: str) -> MirrorsetError | None:
+def _do(shard: ShardOrder, stop_name: str, told: str) -> MirrorsetError | None:
     """On the worker: the shard, until it is done or all are told to end; returns its fault.
 
     Dask would do again what raises, and a fault is no worker's.
     """
     stop = Event(stop_name, client=get_client())
     try:
-        for _ in done_by_processes([shard]):
-            if stop.is_set():
-                break
+        with joined(told):
+            for _ in done_by_processes([shard]):
+                if stop.is_set():
+                    break
     except MirrorsetError as fault:
         return fault
     return None

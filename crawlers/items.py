@@ -4,10 +4,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from crawlers.secrets import masked
 from crawlers.text import clean
 from mirrorset.catalogue.frontier import Entry
 from mirrorset.licences import CONSENT, normalise, refusal
+from mirrorset.masking import masked
 from mirrorset.records import AgeBand, IntendedUse, Licence, Reason, Record, Rejected, Tone
 
 logger = logging.getLogger(__name__)

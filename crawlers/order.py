@@ -75,8 +75,8 @@ class CrawlOrder(Record):
 
     start: Start
     intended_use: IntendedUse
-    catalogue_url: str
-    blobs_url: str
+    catalogue_url: str = Field(repr=False)
+    blobs_url: str = Field(repr=False)
     log: Path
     contact: str
     user_agent: str = f"mirrorset/{version('mirrorset')}"

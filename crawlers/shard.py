@@ -11,13 +11,13 @@ from crawlers.decoders import Decoders
 from crawlers.order import ShardOrder
 from crawlers.recheck import source_for
 from crawlers.recheck_spider import RecheckSpider
-from crawlers.secrets import MaskedFormatter
 from crawlers.settings import scrapy_settings
 from crawlers.spider import CrawlSpider
 from mirrorset.blobs import BlobStore
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.frontier import Frontier, Shard
 from mirrorset.errors import MirrorsetError
+from mirrorset.logs import MaskedFormatter
 
 _LOG_FORMAT = "%(asctime)s [%(name)s] %(levelname)s: %(message)s"
 # No picture within the pixel and scan limits takes a tenth of this.

@@ -48,7 +48,6 @@ from crawlers.items import (
 from crawlers.keeper import Keeper
 from crawlers.order import CrawlOrder
 from crawlers.reach import ForbiddenAddressError
-from crawlers.secrets import masked
 from crawlers.settings import WINDOW
 from crawlers.source import Answer, Ask, BusyError, Found, Source
 from crawlers.sources import read_page
@@ -56,6 +55,7 @@ from crawlers.text import clean
 from crawlers.under_way import ROOM, UnderWay
 from mirrorset.catalogue.frontier import Entry, Frontier, Kind, host_of, place
 from mirrorset.errors import InputError, MirrorsetError, UnavailableError
+from mirrorset.masking import masked
 from mirrorset.records import Reason, Rejected
 
 logger = logging.getLogger(__name__)

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable, Iterator, Set
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -14,6 +15,7 @@ from mirrorset.errors import InputError, IntegrityError, SettingsError
 from mirrorset.files import folder_written_aside, write_text
 from mirrorset.load import Item, Release
 from mirrorset.records import Record, Sha256, Split
+from mirrorset.spreadsheets import write_rows
 
 Form = Literal["coco", "pts", "yolo", "webdataset", "tfrecord"]
 _FORMS: dict[Form, ModuleType] = {
@@ -137,6 +139,5 @@ def _write_attribution(source: Path, folder: Path, image_ids: Set[str]) -> None:
         (folder / "ATTRIBUTION.csv").open("w", encoding="utf-8", newline="") as out,
     ):
         rows = csv.reader(lines)
-        table = csv.writer(out, lineterminator="\n")
-        table.writerow(next(rows))
-        table.writerows(row for row in rows if row[0] in image_ids)
+        head = [next(rows)]
+        write_rows(out, chain(head, (row for row in rows if row[0] in image_ids)))

@@ -182,7 +182,7 @@ def gaps(tally: Tally) -> list[str]:
 
 def _responsible(responsible: Responsible) -> list[str]:
     return [
-        f"- {name.replace('_', ' ').capitalize()}: {escaped(value) if value else 'not stated'}"
+        f"- {name.replace('_', ' ').capitalize()}: {escaped(str(value)) if value else 'not stated'}"
         for name, value in responsible
     ]
 
@@ -192,5 +192,5 @@ def _cell(count: int | None) -> str:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    lines: list[Sequence[object]] = [header, ["---"] * len(header), *rows]
-    return ["| " + " | ".join(str(cell) for cell in line) + " |" for line in lines]
+    cells = ([escaped(str(cell)) for cell in row] for row in rows)
+    return ["| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *cells)]

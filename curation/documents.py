@@ -1,10 +1,10 @@
 """What a release says of itself: labels.json, ATTRIBUTION.csv and DATASHEET.md."""
 
-import csv
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import get_args
 
@@ -18,7 +18,7 @@ from faces.slices import Slice, selfie_slice_of
 from mirrorset.columns import KeyColumn
 from mirrorset.files import write_text
 from mirrorset.records import Annotation, DatasetItem, Licence, ModelRef, Sighting, Split
-from mirrorset.spreadsheets import disarmed
+from mirrorset.spreadsheets import write_rows
 
 _ATTRIBUTION = (
     "image_id",
@@ -147,26 +147,22 @@ def write_labels_json(path: Path, tally: Tally) -> None:
 def write_attribution(path: Path, attributions: Iterable[Attribution]) -> None:
     """One row an image: who made it, under which licence, and where that was read."""
     with path.open("w", encoding="utf-8", newline="") as out:
-        table = csv.DictWriter(out, _ATTRIBUTION, lineterminator="\n")
-        table.writeheader()
-        for attribution in attributions:
-            table.writerow(_attribution(attribution.sighting))
+        write_rows(out, chain([_ATTRIBUTION], (_attribution(one.sighting) for one in attributions)))
 
 
-def _attribution(sighting: Sighting) -> dict[str, str]:
-    fields = {
-        "image_id": sighting.image_id,
-        "author": sighting.author,
-        "licence": _licence(sighting.licence)[0],
-        "licence_url": sighting.licence.url,
-        "source": sighting.source,
-        "page_url": sighting.page_url,
-        "image_url": sighting.image_url,
-        "licence_read_from": sighting.evidence.licence_read_from,
-        "licence_text": sighting.evidence.licence_text,
-        "seen_at": sighting.seen_at.isoformat(),
-    }
-    return {name: disarmed(field) for name, field in fields.items()}
+def _attribution(sighting: Sighting) -> tuple[str, ...]:
+    return (
+        sighting.image_id,
+        sighting.author,
+        _licence(sighting.licence)[0],
+        sighting.licence.url,
+        sighting.source,
+        sighting.page_url,
+        sighting.image_url,
+        sighting.evidence.licence_read_from,
+        sighting.evidence.licence_text,
+        sighting.seen_at.isoformat(),
+    )
 
 
 def _licence(licence: Licence) -> tuple[str, str]:

@@ -1,6 +1,5 @@
 """Figures of a release for `dvc metrics` and `dvc plots`: aggregates only."""
 
-import csv
 import io
 import json
 from collections import Counter
@@ -16,6 +15,7 @@ from curation.snapshot import read_rejected
 from faces.slices import GRID, SELFIES, Slice, suppressed
 from mirrorset.files import read_parts, read_records, write_text
 from mirrorset.records import DatasetItem, Rejected
+from mirrorset.spreadsheets import write_rows
 
 
 def measure(snapshot: Path, work: Path, data: Path) -> None:
@@ -102,7 +102,5 @@ def _all_rejected(snapshot: Path, work: Path) -> Iterable[Rejected]:
 
 def _write_csv(path: Path, header: list[str], rows: Iterable[tuple[object, ...]]) -> None:
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(header)
-    table.writerows(rows)
+    write_rows(text, chain([header], rows))
     write_text(path, text.getvalue())

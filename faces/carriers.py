@@ -63,7 +63,7 @@ def download_tarball(package: str, folder: Path) -> Path:
     options = ["--ignore-scripts", "--loglevel=error", "--fetch-retries=1"]
     try:
         subprocess.run(
-            ["npm", "pack", package, *options],
+            ["npm", "pack", *options, "--", package],
             cwd=folder,
             check=True,
             capture_output=True,
@@ -102,7 +102,7 @@ def _pip_download(
     for pip in ([sys.executable, "-m", "pip"], ["uv", "tool", "run", "pip"]):
         try:
             subprocess.run(
-                [*pip, *arguments, "--dest", str(folder), requirement],
+                [*pip, *arguments, "--dest", str(folder), "--", requirement],
                 check=True,
                 capture_output=True,
                 timeout=600,

@@ -215,7 +215,7 @@ def take_away(
     )
 
 
-@outside(name="push-batch")
+@outside("push-batch", "push batch {batch.batch_id}")
 def push_batch(
     workspace: Workspace,
     catalogue: Catalogue,
@@ -240,7 +240,7 @@ def push_batch(
     catalogue.upsert([pushed, *rejected, *refused])
 
 
-@outside(name="pull-batch")
+@outside("pull-batch", "pull batch {batch.batch_id}")
 def pull_batch(
     workspace: Workspace,
     catalogue: Catalogue,
@@ -287,7 +287,7 @@ def _ended(batch: Batch) -> Batch:
     return batch.model_copy(update={"state": "returned"})
 
 
-@outside(name="hide")
+@outside("hide", "hide pictures of batch {batch.batch_id}")
 def hide(catalogue: Catalogue, exchange: Exchange, batch: Batch, unwanted: Collection[str]) -> int:
     """Hide the unwanted of the batch's images from its annotators, and show again those that we
     have hidden and that may be seen; how many were hidden just now.

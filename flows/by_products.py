@@ -1,5 +1,6 @@
 """What commands made of releases and wrote of images: conversions, packs, runs, reports, logs."""
 
+import fcntl
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -8,6 +9,7 @@ from pathlib import Path
 from curation.erase import erase_conversion, erase_records
 from flows import run_notes
 from flows.certificates import folder_of
+from flows.serving.approval import audit_file
 from flows.survey import Version
 from mirrorset import logs
 from mirrorset.elsewhere import is_away, noted
@@ -43,6 +45,7 @@ def erase_by_products(
         attempt("reports", partial(erase_report, page, gone, is_dry_run), page.name)
     attempt("logs", partial(_from_notes, workspace, gone, is_dry_run), "")
     attempt("notes", partial(run_notes.erase, workspace.private, gone, is_dry_run), "runs")
+    attempt("approvals", partial(_from_approvals, workspace, gone, is_dry_run), "")
     return found, unreached
 
 
@@ -95,6 +98,22 @@ def clear_half_written(workspace: Workspace) -> list[Unreached]:
     return unreached
 
 
+def _from_approvals(workspace: Workspace, gone: Gone, is_dry_run: bool) -> list[Removed]:
+    """People's reasons, where they name one: the words go, the decisions stay."""
+    file = audit_file(workspace)
+    if not file.exists():
+        return []
+    # In place, and no longer or shorter: whoever waits for the lock adds to this very file.
+    with file.open("r+b") as audit:
+        fcntl.flock(audit, fcntl.LOCK_EX)
+        lines = audit.read().splitlines(keepends=True)
+        count = sum(gone.is_told_in(line) for line in lines)
+        if count and not is_dry_run:
+            audit.seek(0)
+            audit.write(gone.blotted(b"".join(lines)))
+    return [Removed(place="approvals", name=file.name, count=count)] if count else []
+
+
 def _from_notes(workspace: Workspace, gone: Gone, is_dry_run: bool) -> list[Removed]:
     """Lines of logs, and the report of annotators' quality, which is made anew."""
     found = []
@@ -102,7 +121,7 @@ def _from_notes(workspace: Workspace, gone: Gone, is_dry_run: bool) -> list[Remo
     with logs.locked(workspace.logs):
         for log in [*sorted(workspace.logs.glob("*.log")), *logs.log_files(workspace.logs)]:
             lines = log.read_bytes().splitlines(keepends=True)
-            kept = [line for line in lines if not gone.is_in(line)]
+            kept = [line for line in lines if not gone.is_told_in(line)]
             if len(kept) < len(lines):
                 found.append(Removed(place="logs", name=log.name, count=len(lines) - len(kept)))
                 if not is_dry_run:

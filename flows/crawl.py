@@ -21,6 +21,7 @@ from flows.engine import flow, outside
 from flows.progress import bar
 from mirrorset.catalogue.erase import bury_found_again
 from mirrorset.errors import InputError, SettingsError, UnavailableError
+from mirrorset.masking import masked
 from mirrorset.params import Responsible
 from mirrorset.pixels import PixelParams
 from mirrorset.records import Record
@@ -114,10 +115,14 @@ def _crawled(
     try:
         return crawl_one(workspace, start, shards, is_dry_run)
     except (UnavailableError, InputError, SettingsError) as error:
-        return CrawlSummary(fault=str(error))
+        return CrawlSummary(fault=masked(str(error)))
 
 
-@outside(name="crawl-source")
+def _run_name(parameters: dict[str, Any]) -> str:
+    return f"crawl {title(parameters['start'])}"
+
+
+@outside("crawl-source", _run_name)
 def crawl_one(
     workspace: Workspace, start: Start, shards: int | None, is_dry_run: bool
 ) -> CrawlSummary:

@@ -114,6 +114,7 @@ def order(home: Path, asked: Asked) -> str | None:
                     "image_ids": tuple(sorted({*before.image_ids, *image_ids})),
                     "items": tuple(sorted({*before.items, *gone.items})),
                     "addresses": tuple(sorted({*before.addresses, *gone.addresses})),
+                    "authors": tuple(sorted({*before.authors, *gone.authors})),
                 }
             ),
         )
@@ -135,7 +136,7 @@ def _ids(workspace: Workspace, asked: Asked) -> tuple[str, str | None]:
         last = erasure_id
 
 
-@flow(name="erase")
+@flow(name="erase", flow_run_name="erase {erasure_id}")
 def erase(home: Path, erasure_id: str) -> Certificate:
     """Carry out an order of `order`, or what is left of it, and certify it.
 
@@ -155,7 +156,7 @@ def erase(home: Path, erasure_id: str) -> Certificate:
         return carry_out(workspace, catalogue, begun)
 
 
-@task(name="carry-out")
+@task("carry-out", "carry out {begun.erasure_id}")
 def carry_out(workspace: Workspace, catalogue: Catalogue, begun: Order) -> Certificate:
     """Do all that the order asks for, step by step; any step may have been done before."""
     gone, progress = begun.gone, bar("erase", total=_STEPS)
@@ -309,10 +310,15 @@ def _named(catalogue: Catalogue, begun: Order) -> list[tuple[Of, str]]:
 
 def _gone(catalogue: Catalogue, image_ids: set[str]) -> Gone:
     seen = [one for one in catalogue.read(Sighting) if one.image_id in image_ids]
+    authors = {one.author for one in seen} - {""}
+    for one in catalogue.read(Sighting):
+        if one.author in authors and one.image_id not in image_ids:
+            authors.discard(one.author)
     return Gone(
         image_ids=frozenset(image_ids),
         items=frozenset(f"{one.source}:{one.source_item_id}" for one in seen),
         addresses=pages_of(catalogue, seen),
+        authors=frozenset(authors),
     )
 
 

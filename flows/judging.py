@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from parity.aggregates import aggregates
 from parity.devices.records import DeviceTable
 from parity.devices.rows import Evidence
 from parity.fleet import Judged, judge_runs, related, runs_in, tell
+from parity.forensics.explain import explain, keep, open_models
 from parity.ingest import read_ingest
 from parity.logs.store import kept_runs
 from parity.models import model_files
@@ -128,6 +129,35 @@ def judge_all(workspace: Workspace, pack: Pack, params: ParityParams) -> Judged:
     write_text(kept.metrics, json.dumps(_metrics(judged, table), indent=2) + "\n")
     render_parity(sorted(judged.paths.values()), kept.page, f"Parity on {folder.name}")
     return judged
+
+
+def explain_failed(
+    workspace: Workspace,
+    pack: Pack,
+    params: ParityParams,
+    wanted: Sequence[Planned],
+    judged: Judged,
+) -> None:
+    """Say of each run that failed a gate where it departs, in `why-RUN` beside it.
+
+    What was explained since the run was made is not explained again.
+    """
+    folder = runs_folder(workspace, pack)
+    reference = model_files(pack.chain, workspace.settings.models)
+    for one in wanted:
+        name = one.name(pack.chain, params.threads)
+        comparison = judged.comparisons.get(name)
+        why = folder / f"why-{name}"
+        if comparison is None or not comparison.has_failed or _is_explained(why, folder / name):
+            continue
+        run = open_run(folder / name)
+        models = open_models(pack, run, reference, one.files)
+        keep(pack, run, explain(pack, run, models), why)
+
+
+def _is_explained(why: Path, run: Path) -> bool:
+    kept = why / "explanation.json"
+    return kept.is_file() and kept.stat().st_mtime_ns > (run / "run.json").stat().st_mtime_ns
 
 
 class Held(Record):

@@ -10,16 +10,25 @@ from flows.certificates import folder_of
 from flows.crawl import CrawlParams
 from flows.release_state import read_state, state_file
 from flows.run_notes import RunNote, read_notes
+from mirrorset.blobs import Held
 from mirrorset.catalogue import Catalogue
-from mirrorset.catalogue.tallies import Tallies, overdue_receipts, still_jobs, tallies
+from mirrorset.catalogue.tallies import (
+    Tallies,
+    overdue_receipts,
+    planned_batches,
+    still_jobs,
+    tallies,
+)
 from mirrorset.commands import git
 from mirrorset.erasure import Order
+from mirrorset.errors import UnavailableError
 from mirrorset.records import Record, utc_now
 from mirrorset.workspace import Workspace, open_workspace
 
 _LAST_RUNS = 10
 # A shard is ingested by the next step; one that lies for longer waits for a person.
 _SPOOLED_FOR = timedelta(days=1)
+_COUNT_BLOBS_S = 1.0
 
 
 class Stuck(Record):
@@ -33,12 +42,14 @@ class Stuck(Record):
 class Overview(Record):
     """A workspace as it is at `at`.
 
-    release: the version that it stands at, "" before the first; releases: tags of all. spooled:
-    shards that wait for the next step. runs: the latest first.
+    blobs: what the blob store holds, None where it does not answer. release: the version that it
+    stands at, "" before the first; releases: tags of all. spooled: shards that wait for the next
+    step. runs: the latest first.
     """
 
     at: AwareDatetime
     images: Tallies
+    blobs: Held | None
     release: str
     releases: tuple[str, ...]
     spooled: int
@@ -54,24 +65,36 @@ def overview(home: Path, patience_days: float = 7) -> Overview:
     """
     workspace, now = open_workspace(home), utc_now()
     notes = _latest(workspace)
-    tags = git(workspace.home, "tag", "--list", f"{workspace.dataset.name}-*").split()
-    with workspace.catalogue() as catalogue:
+    blobs, silent = _held(workspace)
+    tags = git(workspace.home, "tag", "--list", "--", f"{workspace.dataset.name}-*").split()
+    with workspace.catalogue(is_looked_at=True) as catalogue:
         return Overview(
             at=now,
             images=tallies(catalogue, now),
+            blobs=blobs,
             release=read_state(workspace).version if state_file(workspace).exists() else "",
             releases=tuple(tags),
             spooled=len(list(workspace.spool.glob("*.jsonl"))),
             stuck=(
+                *silent,
                 *_stuck_runs(notes),
                 *_stuck_shards(workspace, now),
                 *_stuck_erasures(workspace),
                 *_unfinished_release(workspace, tags),
+                *_unfinished_push(catalogue, notes),
                 *_stuck_jobs(catalogue, now - timedelta(days=patience_days)),
                 *_overdue(workspace, catalogue, now),
             ),
             runs=tuple(notes[:_LAST_RUNS]),
         )
+
+
+def _held(workspace: Workspace) -> tuple[Held | None, list[Stuck]]:
+    try:
+        return workspace.blobs.held(_COUNT_BLOBS_S), []
+    except UnavailableError as error:
+        what = f"The blob store {workspace.settings.blobs_url} does not answer"
+        return None, [Stuck(what=what, since=None, remedy=str(error))]
 
 
 def _latest(workspace: Workspace) -> list[RunNote]:
@@ -131,6 +154,18 @@ def _unfinished_release(workspace: Workspace, tags: list[str]) -> Iterator[Stuck
         began_at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
         remedy = "Run `mirrorset release`: it completes it."
         yield Stuck(what=f"{tag} is begun and not released", since=began_at, remedy=remedy)
+
+
+def _unfinished_push(catalogue: Catalogue, notes: list[RunNote]) -> Iterator[Stuck]:
+    last = next((note for note in notes if note.flow == "annotate-push"), None)
+    is_at_it = last is not None and last.state == "running" and last.is_alive
+    count = planned_batches(catalogue)
+    if count and not is_at_it:
+        yield Stuck(
+            what=f"{count} batches are not with annotators: a push was not completed",
+            since=last.began_at if last else None,
+            remedy="Run `mirrorset annotate push`: it completes it.",
+        )
 
 
 def _stuck_jobs(catalogue: Catalogue, before: datetime) -> Iterator[Stuck]:

@@ -5,7 +5,14 @@ each may run.
 from pathlib import Path
 
 from flows.engine import flow, task
-from flows.judging import current_pack, judge_all, places, plans, runs_folder
+from flows.judging import (
+    current_pack,
+    explain_failed,
+    judge_all,
+    places,
+    plans,
+    runs_folder,
+)
 from flows.progress import bar
 from mirrorset.commands import dvc
 from mirrorset.records import Record
@@ -16,9 +23,10 @@ from parity.fleet import Judged, run_once
 from parity.pack import Pack, open_pack
 from parity.plan import ParityParams, Planned
 
-planned_runs = task(name="parity-variants")(plans)
-made = task(name="parity-run")(run_once)
-judged_all = task(name="parity-judge")(judge_all)
+planned_runs = task("parity-variants")(plans)
+made = task("parity-run", "run {planned.label}")(run_once)
+judged_all = task("parity-judge")(judge_all)
+explained = task("parity-explain")(explain_failed)
 
 
 class ParitySummary(Record):
@@ -49,7 +57,8 @@ class Fleet(Record):
 @flow(name="parity")
 def parity(home: Path) -> ParitySummary:
     """Run the models and their variants on the current release's pack, with every kernel; compare
-    these runs and those of devices; tell what may run where; keep the verdict.
+    these runs and those of devices; tell what may run where, and where a failed run departs; keep
+    the verdict.
 
     What is there with the same pack and models is not made again. A failed gate is a result: the
     command line turns it into an exit code.
@@ -65,6 +74,7 @@ def parity(home: Path) -> ParitySummary:
             made(pack, planned, params, out)
             progress.to(number)
         judged = judged_all(workspace, pack, params)
+        explained(workspace, pack, params, wanted, judged)
         progress.to(len(wanted) + 1)
         keep_verdict(workspace, pack)
     return summarised(workspace, pack, params, wanted, judged)
@@ -94,7 +104,7 @@ def read_fleet(workspace: Workspace, pack: Pack) -> Fleet:
     )
 
 
-@task(name="parity-keep")
+@task("parity-keep")
 def keep_verdict(workspace: Workspace, pack: Pack) -> None:
     """Commit the verdict with its release, as DVC's stage of the same work would leave it."""
     name, kept = f"{pack.record.release}-{pack.record.version}", places(workspace, pack)

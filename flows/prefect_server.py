@@ -1,4 +1,4 @@
-"""A Prefect server for `mirrorset serve`, where nobody names one: with a UI, on this machine."""
+"""The Prefect server of `mirrorset serve`: the one that is named, or one of its own here."""
 
 import os
 import socket
@@ -34,12 +34,27 @@ def is_silence(error: Exception) -> bool:
     return bool(kinds & {"httpx", "httpcore"}) or "ephemeral Prefect API server" in str(error)
 
 
-class OwnServer:
-    """A server that this process started. api_url: its address for flows; ui_url: for people."""
+class Server:
+    """A server that somebody else runs. api_url: its address for flows; ui_url: for people."""
+
+    def __init__(self, api_url: str) -> None:
+        self.api_url = api_url.rstrip("/")
+        self.ui_url = self.api_url.removesuffix("/api")
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has gone for good; another's may come back."""
+        return False
+
+    def await_ready(self, is_stopped: Callable[[], bool]) -> None:
+        """Return once it can be asked."""
+
+
+class OwnServer(Server):
+    """A server that this process started."""
 
     def __init__(self, port: int) -> None:
-        self.ui_url = f"http://{_HOST}:{port}"
-        self.api_url = f"{self.ui_url}/api"
+        super().__init__(f"http://{_HOST}:{port}/api")
         self._process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "uvicorn", "--factory"),
@@ -55,7 +70,7 @@ class OwnServer:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the server has gone."""
+        """Whether its process has."""
         return self._process.poll() is not None
 
     def await_ready(self, is_stopped: Callable[[], bool]) -> None:
@@ -84,8 +99,14 @@ class OwnServer:
 
 
 @contextmanager
-def own_server(port: int) -> Iterator[OwnServer]:
-    """A server on `port`, or on any other where that is taken, while the body runs."""
+def prefect_server(port: int) -> Iterator[Server]:
+    """The server that PREFECT_API_URL names; without, one of our own while the body runs.
+
+    port: where that is to be; it takes any other where that is taken.
+    """
+    if named := os.environ.get("PREFECT_API_URL"):
+        yield Server(named)
+        return
     server = OwnServer(_free(port))
     try:
         yield server

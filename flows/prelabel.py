@@ -97,7 +97,7 @@ def require_licensed(profile: str, use: IntendedUse) -> None:
         )
 
 
-@task(name="label-shards")
+@task("label-shards", "label with {params.profile}")
 def label_shards(
     workspace: Workspace, params: PrelabelParams, workers: int, cluster: str, images_a_shard: int
 ) -> None:

@@ -47,7 +47,7 @@ def qa(home: Path, is_reopening: bool = True) -> QaSummary:
     return QaSummary(report=assessed.report, file=str(file), issues=issues)
 
 
-@task(name="judge")
+@task("judge")
 def judge(workspace: Workspace, catalogue: Catalogue, params: QaParams) -> Assessment:
     """Look at all labels of one image after another."""
     return assess(
@@ -60,7 +60,7 @@ def judge(workspace: Workspace, catalogue: Catalogue, params: QaParams) -> Asses
     )
 
 
-@outside(name="reopen")
+@outside("reopen")
 def reopen(
     workspace: Workspace, batches: list[Batch], suspicious: tuple[Suspicious, ...]
 ) -> dict[str, int]:

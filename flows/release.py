@@ -24,7 +24,7 @@ from flows.successors import taken_versions
 from flows.verify import image_ids
 from mirrorset.commands import dvc, git
 from mirrorset.dvc_config import require_packages
-from mirrorset.errors import GateError, SettingsError
+from mirrorset.errors import GateError, MirrorsetError, SettingsError, UnavailableError
 from mirrorset.files import clear_leftovers, read_parts
 from mirrorset.records import DatasetItem, Record, Rejected, utc_now
 from mirrorset.spool import ingest
@@ -118,7 +118,7 @@ def propose(home: Path, version: str | None = None) -> Proposal:
         begin_test_series(workspace)
         last, now = read_state(workspace), next_state(workspace, version)
         items = list(read_parts(workspace.work / "items", DatasetItem))
-        is_released = bool(git(workspace.home, "tag", "--list", _tag(workspace, now.version)))
+        is_released = bool(git(workspace.home, "tag", "--list", "--", _tag(workspace, now.version)))
         folder = workspace.release(workspace.dataset.name, last.version)
         before = image_ids(folder) if folder.is_dir() else set()
         return Proposal(
@@ -160,7 +160,7 @@ def dry_run(home: Path) -> Costs:
     return costs.model_copy(update={"note": note})
 
 
-@task(name="freeze")
+@task("freeze")
 def freeze(workspace: Workspace) -> None:
     """Write the snapshot, then select from it and group it."""
     with workspace.catalogue() as catalogue:
@@ -173,7 +173,7 @@ def freeze(workspace: Workspace) -> None:
     dvc(workspace.home, "repro", "select", "group")
 
 
-@task(name="mint")
+@task("mint")
 def mint_places(workspace: Workspace) -> None:
     """Mint group, split and image shard of what is new, and let DVC place every image."""
     with workspace.catalogue() as catalogue:
@@ -181,7 +181,7 @@ def mint_places(workspace: Workspace) -> None:
     dvc(workspace.home, "repro", "split")
 
 
-@task(name="begin-series")
+@task("begin-series")
 def begin_test_series(workspace: Workspace) -> None:
     """Begin the test series that params.yaml names, where it has not begun yet."""
     name, state = workspace.dataset.test_series, read_state(workspace)
@@ -201,7 +201,7 @@ def begin_test_series(workspace: Workspace) -> None:
         dvc(workspace.home, "repro", "split")
 
 
-@task(name="choose-version")
+@task("choose-version")
 def choose_version(
     workspace: Workspace, wanted: str | None, approved: str | None = None
 ) -> ReleaseState:
@@ -240,22 +240,22 @@ def next_state(workspace: Workspace, wanted: str | None) -> ReleaseState:
     return now
 
 
-@task(name="build")
+@task("build")
 def build(workspace: Workspace) -> None:
     """Let DVC build, measure and seal the release, and keep the snapshot it came from."""
     dvc(workspace.home, "add", "data/snapshot")
     dvc(workspace.home, "repro", *STAGES)
 
 
-@task(name="publish")
+@task("publish", "publish {state.version}")
 def publish(workspace: Workspace, state: ReleaseState) -> ReleaseSummary:
     """Commit, tag and push; what was done before is not done again."""
     tag = _tag(workspace, state.version)
-    is_new = not git(workspace.home, "tag", "--list", tag)
+    is_new = not git(workspace.home, "tag", "--list", "--", tag)
     # What changes besides the content (an image rejected anew, say) is kept, not released.
     commit(workspace.home, f"{'Release' if is_new else 'Snapshot after'} {tag}", _RELEASED)
     if is_new:
-        git(workspace.home, "tag", "--annotate", tag, "--message", f"{tag} {state.digest}")
+        git(workspace.home, "tag", "--annotate", "--message", f"{tag} {state.digest}", "--", tag)
     if workspace.remote:
         push(workspace)
     items = read_parts(workspace.work / "items", DatasetItem)
@@ -279,7 +279,11 @@ def push(workspace: Workspace) -> None:
     # killed meanwhile, it takes the part for the whole, and says that all is pushed.
     with Repo(os.fspath(workspace.home)) as repo:
         repo.drop_data_index()
-    dvc(workspace.home, "push")
+    try:
+        dvc(workspace.home, "push")
+    except MirrorsetError as error:
+        # Nearly always the remote's, which may be back by the next try.
+        raise UnavailableError(str(error)) from None
 
 
 def _tag(workspace: Workspace, version: str) -> str:

@@ -95,7 +95,7 @@ def read_notes(folder: Path) -> Iterator[RunNote]:
 
 def erase(folder: Path, gone: Gone, is_dry_run: bool = False) -> list[Removed]:
     """Remove the notes that mention one of the images, as a fault may."""
-    held = [file for file in _files(folder) if gone.is_in(file.read_bytes())]
+    held = [file for file in _files(folder) if gone.is_told_in(file.read_bytes())]
     if not is_dry_run:
         for file in held:
             file.unlink(missing_ok=True)

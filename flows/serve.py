@@ -1,13 +1,11 @@
 """Serve: the deployments of a workspace run on this machine, until Ctrl-C or SIGTERM."""
 
-import asyncio
 import fcntl
-import logging
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,16 +14,15 @@ import psutil
 from pydantic import Field
 
 from flows import guard
-from flows.prefect_server import is_silence, own_server
+from flows.prefect_server import Server, is_silence, prefect_server
 from flows.serve_params import ServeParams
 from mirrorset.errors import InputError, UnavailableError
 from mirrorset.files import write_text
+from mirrorset.masking import without_user
 from mirrorset.records import Record
 from mirrorset.workspace import Workspace, open_workspace
 
-_log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.5
-_GRACE_S = 8
 #: How long a server may take for what is told to it at the end; it may be gone.
 _FAREWELL_S = 5
 _PLACE = "serve.json"
@@ -54,69 +51,63 @@ def serve(home: Path, told: Callable[[Serving], None]) -> None:
     params = workspace.params("serve", ServeParams)
     with _alone(workspace), ExitStack() as stack:
         guard.start()
-        api_url = os.environ.get("PREFECT_API_URL", "")
-        has_ended = lambda: False  # noqa: E731
-        if not api_url:
-            server = stack.enter_context(own_server(params.ui_port))
-            server.await_ready(stopping.is_set)
-            # Before Prefect is imported, which reads it then.
-            os.environ["PREFECT_API_URL"] = api_url = server.api_url
-            has_ended = lambda: server.has_ended  # noqa: E731
+        server = stack.enter_context(prefect_server(params.ui_port))
+        server.await_ready(stopping.is_set)
+        # Before Prefect is imported, which reads it then.
+        os.environ["PREFECT_API_URL"] = server.api_url
         place = workspace.private / _PLACE
-        write_text(place, f'{{"api_url": "{api_url}"}}\n')
+        write_text(place, f'{{"api_url": "{without_user(server.api_url)}"}}\n')
         stack.callback(partial(place.unlink, missing_ok=True))
         if not stopping.is_set():
-            _serve(workspace, params, api_url, stopping, has_ended, told)
+            _serve(workspace, params, server, stopping, told)
 
 
 def _serve(
     workspace: Workspace,
     params: ServeParams,
-    api_url: str,
+    server: Server,
     stopping: threading.Event,
-    has_ended: Callable[[], bool],
     told: Callable[[Serving], None],
 ) -> None:
     from flows.sections import check_params
     from flows.serving import registry
     from flows.serving.deployments import deployments_of
     from flows.serving.news import listening
+    from flows.serving.running import kept_running
 
     check_params(workspace)
     deployments = deployments_of(workspace)
     try:
-        registry.set_limits(workspace)
-        registry.reconcile(workspace, deployments)
-        runner, ids = registry.registered(deployments, params.runs_at_once)
+        runner = registry.registered(workspace, deployments, params.runs_at_once)
     except Exception as error:
         if not is_silence(error):
             raise
         raise UnavailableError(
-            f"Prefect's server {api_url} does not answer: start it, or unset PREFECT_API_URL to "
-            "have one started here."
+            f"Prefect's server {server.api_url} does not answer: start it, or unset "
+            "PREFECT_API_URL to have one started here."
         ) from None
-    # In a thread of its own, for in the main one it would take the signals for itself.
-    running = threading.Thread(target=lambda: asyncio.run(runner.start()), daemon=True)
+    names = {registry.deployment_name_of(one): one for one in deployments}
     with ExitStack() as stack:
         webhook_url = stack.enter_context(listening(workspace, params, stopping))
-        running.start()
         told(
             Serving(
-                ui_url=api_url.removesuffix("/api"),
-                api_url=api_url,
+                ui_url=without_user(server.ui_url),
+                api_url=without_user(server.api_url),
                 webhook_url=webhook_url,
-                deployments={name: _when(one.schedule) for name, one in ids.items()},
+                deployments={name: _when(one.schedule) for name, one in names.items()},
             )
         )
+        anew = partial(registry.registered, workspace, deployments, params.runs_at_once)
+        kept_running(runner, anew, server.api_url, stopping)
         try:
             while not stopping.wait(_LOOK_EVERY_S):
-                if has_ended() or not running.is_alive():
+                if server.has_ended:
                     raise UnavailableError(
-                        "Prefect's server or runner has ended: start `mirrorset serve` again."
+                        "Prefect's server has ended: start `mirrorset serve` again."
                     )
         finally:
             stopping.set()
-            _end_runs(workspace, list(ids))
+            _end_runs(workspace, list(names))
 
 
 def _when(schedule: dict[str, Any]) -> str:
@@ -131,34 +122,10 @@ def _end_runs(workspace: Workspace, names: list[str]) -> None:
     """Tell running flows to stop, and Prefect that they were cancelled and none is to come."""
     from flows.serving import registry
 
-    runs = [child for child in psutil.Process().children() if _is_run(child)]
-    everything = [*runs, *(one for run in runs for one in _below(run))]
-    for run in runs:
-        with suppress(psutil.Error):
-            run.terminate()
-    _, alive = psutil.wait_procs(everything, timeout=_GRACE_S)
-    for process in alive:
-        with suppress(psutil.Error):
-            process.kill()
+    guard.end(guard.children(psutil.Process()))
     last = threading.Thread(target=registry.farewell, args=(workspace, names), daemon=True)
     last.start()
     last.join(_FAREWELL_S)
-
-
-def _is_run(child: psutil.Process) -> bool:
-    try:
-        return any("prefect" in word for word in child.cmdline()) and not any(
-            "create_app" in word for word in child.cmdline()
-        )
-    except psutil.Error:
-        return False
-
-
-def _below(run: psutil.Process) -> list[psutil.Process]:
-    try:
-        return run.children(recursive=True)
-    except psutil.Error:
-        return []
 
 
 @contextmanager

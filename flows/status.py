@@ -35,7 +35,7 @@ def status(home: Path, is_asking: bool = True) -> Status:
     pull found them, and the note says so. Raises as `open_workspace` does.
     """
     workspace = open_workspace(home)
-    with workspace.catalogue() as catalogue:
+    with workspace.catalogue(is_looked_at=True) as catalogue:
         jobs = _now(workspace, catalogue, _pulled(catalogue), is_asking)
         return _status(workspace, catalogue, jobs)
 
@@ -45,7 +45,7 @@ def watch(home: Path, every_s: float) -> Iterator[Status]:
     seen: _Jobs | None = None
     while True:
         workspace = open_workspace(home)
-        with workspace.catalogue() as catalogue:
+        with workspace.catalogue(is_looked_at=True) as catalogue:
             jobs = _now(workspace, catalogue, seen or _pulled(catalogue))
             now = _status(workspace, catalogue, jobs)
         if not jobs.note:

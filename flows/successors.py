@@ -137,14 +137,14 @@ def _succeeded(
     workspace: Workspace, objects: Objects, gone: Gone, one: Succession, scratch: Path
 ) -> Succession:
     successor = f"{one.name}-{one.successor}"
-    if one.successor is None or git(workspace.home, "tag", "--list", successor):
+    if one.successor is None or git(workspace.home, "tag", "--list", "--", successor):
         return one
     try:
         with checked_out(workspace.home, one.tag, scratch / "commit") as folder:
             digest = Rewriting(workspace, objects, gone, scratch / "data").apply(
                 folder, one.tag, one.version, one.successor
             )
-            git(folder, "tag", "--annotate", successor, "--message", f"{successor} {digest}")
+            git(folder, "tag", "--annotate", "--message", f"{successor} {digest}", "--", successor)
     except (InputError, IntegrityError, ValidationError, KeyError) as error:
         # Only what its data lacks: where git or the disk fails, the same is tried again.
         why = str(error) if isinstance(error, MirrorsetError) else "Its files are of another form."
@@ -191,11 +191,11 @@ def _withdraw(workspace: Workspace, plan: tuple[Succession, ...]) -> None:
     if listed:
         commit(home, "Withdraw versions of which an image was erased", (FILE,))
     for one in plan:
-        if git(home, "tag", "--list", one.tag):
+        if git(home, "tag", "--list", "--", one.tag):
             said = listed[one.name, one.version].message
-            old = git(home, "rev-list", "-n", "1", one.tag)
-            git(home, "tag", "--force", "--annotate", TAG + one.tag, "--message", said, old)
-            git(home, "tag", "--delete", one.tag)
+            old = git(home, "rev-list", "-n", "1", f"refs/tags/{one.tag}")
+            git(home, "tag", "--force", "--annotate", "--message", said, "--", TAG + one.tag, old)
+            git(home, "tag", "--delete", "--", one.tag)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

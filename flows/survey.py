@@ -38,7 +38,10 @@ def survey(workspace: Workspace, objects: Objects, gone: Gone, contents: Iterabl
     """
     search = Search(objects, gone)
     result = Survey()
-    tags = {tag: git(workspace.home, "rev-list", "-n", "1", tag) for tag in release_tags(workspace)}
+    tags = {
+        tag: git(workspace.home, "rev-list", "-n", "1", f"refs/tags/{tag}")
+        for tag in release_tags(workspace)
+    }
     known: set[str] = set()
     for one in commits(workspace.home):
         outs = tracked(workspace.home, one).outs

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Set
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -18,6 +19,7 @@ from flows.progress import bar
 from mirrorset.catalogue.receipts import Crawled, count_orphans, crawled
 from mirrorset.commands import git
 from mirrorset.errors import SettingsError, UnavailableError
+from mirrorset.masking import masked
 from mirrorset.records import Batch, Quarantine, Reason, Record, utc_now
 from mirrorset.spool import ingest
 from mirrorset.workspace import Workspace, open_workspace
@@ -75,11 +77,15 @@ def verify(home: Path, is_all: bool = False) -> VerifySummary:
                 found.append(verify_one(workspace, start, is_all))
             except UnavailableError as error:
                 # One API that is down must not keep all others from being checked.
-                unasked[title(start)] = str(error)
+                unasked[title(start)] = masked(str(error))
         return _summary(workspace, found, unasked)
 
 
-@outside(name="verify-source")
+def _run_name(parameters: dict[str, Any]) -> str:
+    return f"verify {title(parameters['start'])}"
+
+
+@outside("verify-source", _run_name)
 def verify_one(workspace: Workspace, start: Start, is_all: bool) -> RecheckSummary:
     """Check what one crawl found, in child processes of its own."""
     params = workspace.params("crawl", CrawlParams).verify
@@ -169,5 +175,5 @@ def _image_ids(release: Path) -> Iterator[str]:
 def _releases_not_here(workspace: Workspace) -> tuple[str, ...]:
     name = workspace.dataset.name
     here = {f"{folder.parent.name}-{folder.name}" for folder in _release_folders(workspace)}
-    tags = git(workspace.home, "tag", "--list", f"{name}-*").split()
+    tags = git(workspace.home, "tag", "--list", "--", f"{name}-*").split()
     return tuple(tag for tag in tags if tag not in here)

@@ -6,8 +6,10 @@ cut connections.
 """
 
 import hashlib
+import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +19,19 @@ from fsspec.implementations.local import LocalFileSystem
 
 from mirrorset.erasure import Removed
 from mirrorset.errors import InputError, IntegrityError, SettingsError, UnavailableError
+from mirrorset.records import Record
 from mirrorset.versions import remove_file
+
+#: The folders of the first level.
+_FOLDERS = tuple(f"{number:02x}" for number in range(256))
+
+
+class Held(Record):
+    """What a store holds. is_estimate: a part was counted; hashes spread evenly over all parts."""
+
+    blobs: int
+    size_bytes: int
+    is_estimate: bool
 
 
 class BlobStore:
@@ -90,6 +104,25 @@ class BlobStore:
         with self._answering():
             return bool(self._fs.exists(self._path(image_id)))
 
+    def held(self, limit_s: float) -> Held:
+        """How many blobs the store holds, and their bytes; counted for `limit_s`, then estimated.
+
+        Raises UnavailableError where a store elsewhere does not answer.
+        """
+        ends_at = time.monotonic() + limit_s
+        counted: list[list[int]] = []
+        with self._answering():
+            for folder in _FOLDERS:
+                counted.append(list(self._sizes(f"{self._root}/{folder}")))
+                if time.monotonic() > ends_at:
+                    break
+        parts = len(_FOLDERS) / len(counted)
+        return Held(
+            blobs=round(parts * sum(map(len, counted))),
+            size_bytes=round(parts * sum(map(sum, counted))),
+            is_estimate=len(counted) < len(_FOLDERS),
+        )
+
     def remove(self, image_id: str) -> None:
         """Remove `image_id` with all its versions, whether or not the store holds it."""
         with self._answering():
@@ -142,6 +175,15 @@ class BlobStore:
                 folder.mkdir(parents=True, exist_ok=True)
         aside.write_bytes(content)
         aside.replace(path)
+
+    def _sizes(self, folder: str) -> Iterator[int]:
+        if isinstance(self._fs, LocalFileSystem):
+            # Several times as fast as through fsspec.
+            for path, _, names in os.walk(folder):
+                yield from (Path(path, name).stat().st_size for name in names)
+            return
+        for one in self._fs.find(folder, detail=True).values():
+            yield int(one["size"])
 
     @property
     def _aside(self) -> Path:

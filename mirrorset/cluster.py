@@ -7,10 +7,11 @@ from mirrorset.errors import SettingsError, UnavailableError
 _PATIENCE_S = 10
 
 
-def connected(scheduler: str) -> Any:
+def connected(scheduler: str, patience_s: float = _PATIENCE_S) -> Any:
     """A `distributed.Client` of the cluster at `scheduler` ("tcp://…:8786"); close it after use.
 
-    Raises SettingsError where Dask is not installed, UnavailableError where no scheduler answers.
+    patience_s: how long an answer is waited for. Raises SettingsError where Dask is not installed,
+    UnavailableError where no scheduler answers.
     """
     try:
         from distributed import Client  # noqa: PLC0415  (an extra)
@@ -20,7 +21,7 @@ def connected(scheduler: str) -> Any:
             "requirements-cluster.lock."
         ) from None
     try:
-        return Client(scheduler, timeout=_PATIENCE_S, set_as_default=False)
+        return Client(scheduler, timeout=patience_s, set_as_default=False)
     except (OSError, ValueError) as error:
         raise UnavailableError(
             f"No Dask scheduler answers at {scheduler}: start one (`dask scheduler`), or name none "

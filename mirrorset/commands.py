@@ -4,7 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 from mirrorset.errors import MirrorsetError, UnavailableError
 
@@ -33,27 +37,43 @@ def _run(folder: Path, command: list[str], name: str, arguments: tuple[str, ...]
     environment = {name: value for name, value in os.environ.items() if name not in _OF_A_HOOK}
     environment |= {"PATH": path, "DVC_NO_ANALYTICS": "1", "GIT_TERMINAL_PROMPT": "0"}
     try:
-        finished = subprocess.run(
+        running = subprocess.Popen(
             command,
             cwd=folder,
             env=environment,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
             # The workspace's lock is passed on: should this process be killed, it stays held
             # until the program has ended as well.
             close_fds=False,
         )
     except FileNotFoundError:
         raise UnavailableError(f"{name} is not installed: install it and run again.") from None
-    if finished.returncode != 0:
-        said = _last_words(finished.stderr) or _last_words(finished.stdout)
-        said = said.rstrip(".") or f"it ended with {finished.returncode}"
-        if finished.returncode < 0:
+    with running, _ended_with(running):
+        output, errors = running.communicate()
+    if running.returncode != 0:
+        said = _last_words(errors) or _last_words(output)
+        said = said.rstrip(".") or f"it ended with {running.returncode}"
+        if running.returncode < 0:
             # Its last words are of something else.
-            said = f"{signal.Signals(-finished.returncode).name} ended it; run the same again"
+            said = f"{signal.Signals(-running.returncode).name} ended it; run the same again"
         raise MirrorsetError(f"`{name} {' '.join(arguments[:3])}` failed in {folder}: {said}.")
-    return finished.stdout.rstrip("\n")
+    return output.rstrip("\n")
+
+
+@contextmanager
+def _ended_with(running: "subprocess.Popen[str]") -> Iterator[None]:
+    """A run that is cancelled or out of time leaves neither the program nor what that started."""
+    try:
+        yield
+    except BaseException:
+        with suppress(psutil.Error):
+            program = psutil.Process(running.pid)
+            for process in [program, *program.children(recursive=True)]:
+                with suppress(psutil.Error):
+                    process.kill()
+        raise
 
 
 def _last_words(output: str) -> str:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from mirrorset.errors import SettingsError
 from mirrorset.files import written_aside
+from mirrorset.masking import hide, hide_password_of
 
 # DVC's options that are a secret, or a half of one, of all the storages that it knows.
 _SECRETS = frozenset(
@@ -50,11 +51,31 @@ def refuse_secrets(home: Path) -> None:
     _refuse_secrets(_read(file), str(file))
 
 
+def hide_secrets(home: Path) -> None:
+    """Let `masked` know the credentials in .dvc/config.local, which git does not see."""
+    config = _read(home / ".dvc" / "config.local")
+    for section in config.sections():
+        for option, value in config[section].items():
+            hide_password_of(value)
+            if option in _SECRETS:
+                hide(value)
+
+
 def remote_url(home: Path) -> str:
     """Address of the remote that releases are pushed to, or ""."""
-    config = _read(home / ".dvc" / "config", home / ".dvc" / "config.local")
-    name = config.get("core", "remote", fallback="")
+    config, name = _with_remote(home)
     return config.get(_section(name), "url", fallback=name)
+
+
+def remote_endpoint(home: Path) -> str:
+    """Address of that remote's S3 server, where one is stated, or ""."""
+    config, name = _with_remote(home)
+    return config.get(_section(name), "endpointurl", fallback="")
+
+
+def _with_remote(home: Path) -> tuple[ConfigParser, str]:
+    config = _read(home / ".dvc" / "config", home / ".dvc" / "config.local")
+    return config, config.get("core", "remote", fallback="")
 
 
 def require_packages(url: str) -> None:

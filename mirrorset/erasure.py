@@ -4,6 +4,8 @@ A room's `erase` takes what is to go (`Gone`), removes it from its places, and r
 there; with `is_dry_run` it only looks. So what a dry run lists is what an erasure removes.
 """
 
+import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,23 +13,27 @@ from functools import cached_property
 from pydantic import AwareDatetime
 
 from mirrorset.errors import MirrorsetError
+from mirrorset.masking import masked
 from mirrorset.records import Record, Sha256
 
 # Annotators' archives name an image by as many digits of its id.
 _STEM_DIGITS = 16
 # So many words are looked for one by one.
 _FEW = 64
+# A shorter name of an author may be any word.
+_SHORTEST_NAME = 6
 
 
 @dataclass(frozen=True)
 class Gone:
     """What is to go. items: "source:source_item_id" of its sightings. addresses: of pages and
-    pictures that nothing else was seen at.
+    pictures that nothing else was seen at. authors: who made nothing else that is kept.
     """
 
     image_ids: frozenset[str]
     items: frozenset[str] = frozenset()
     addresses: frozenset[str] = frozenset()
+    authors: frozenset[str] = frozenset()
 
     @cached_property
     def stems(self) -> frozenset[str]:
@@ -37,7 +43,10 @@ class Gone:
     @cached_property
     def words(self) -> tuple[bytes, ...]:
         """What betrays in a text that it is about one of the images."""
-        return tuple(one.encode() for one in sorted({*self.stems, *self.items, *self.addresses}))
+        words = {*self.stems, *self.items, *self.addresses}
+        # JSON may write the same otherwise.
+        escaped = {json.dumps(one)[1:-1] for one in words}
+        return tuple(one.encode() for one in sorted(words | escaped))
 
     def is_meant(self, item_id: str) -> bool:
         """Whether a rejection's item_id, or an image_id, names one of the images."""
@@ -50,6 +59,29 @@ class Gone:
         size, by_end = self._by_end
         ends = {content[start : start + size] for start in range(len(content) - size + 1)}
         return any(word in content for end in by_end.keys() & ends for word in by_end[end])
+
+    def is_told_in(self, content: bytes) -> bool:
+        """Whether words about our work, as a log's, mention an image or, by name, its author."""
+        if self.is_in(content):
+            return True
+        return self._names is not None and self._names.search(content) is not None
+
+    def blotted(self, content: bytes) -> bytes:
+        """A text of the same length in which neither is mentioned."""
+        for word in sorted({*(one.encode() for one in self.image_ids), *self.words}, key=len)[::-1]:
+            content = content.replace(word, b"*" * len(word))
+        if self._names is not None:
+            content = self._names.sub(lambda found: b"*" * len(found[0]), content)
+        return content
+
+    @cached_property
+    def _names(self) -> re.Pattern[bytes] | None:
+        names = {one for one in self.authors if len(one) >= _SHORTEST_NAME}
+        names |= {json.dumps(one)[1:-1] for one in names}
+        if not names:
+            return None
+        longest_first = sorted((re.escape(one.encode()) for one in names), key=len, reverse=True)
+        return re.compile(rb"(?<!\w)(?:" + b"|".join(longest_first) + rb")(?!\w)")
 
     @cached_property
     def _by_end(self) -> tuple[int, dict[bytes, list[bytes]]]:
@@ -106,6 +138,7 @@ class Order(Record):
     image_ids: tuple[Sha256, ...]
     items: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
     objects: tuple[str, ...] = ()
     succession: tuple[Succession, ...] = ()
     found: tuple[Removed, ...] = ()
@@ -113,7 +146,12 @@ class Order(Record):
     @property
     def gone(self) -> Gone:
         """What is to go."""
-        return Gone(frozenset(self.image_ids), frozenset(self.items), frozenset(self.addresses))
+        return Gone(
+            frozenset(self.image_ids),
+            frozenset(self.items),
+            frozenset(self.addresses),
+            frozenset(self.authors),
+        )
 
 
 class Certificate(Record):
@@ -158,7 +196,7 @@ def attempted(place: str, step: Callable[[], object], name: str = "") -> list[Un
     try:
         step()
     except MirrorsetError as error:
-        return [Unreached(place=place, name=name, why=str(error))]
+        return [Unreached(place=place, name=name, why=masked(str(error)))]
     except OSError as error:
         what = f"{error.filename or 'A file'} cannot be used: {error.strerror or error}"
         return [Unreached(place=place, name=name, why=f"{what}; mend it and run the same again.")]

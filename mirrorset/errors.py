@@ -20,9 +20,13 @@ from pydantic import ValidationError
 
 
 class MirrorsetError(Exception):
-    """Base of every error shown to a user, as one sentence."""
+    """Base of every error shown to a user, as one sentence.
+
+    may_pass: whether the same may succeed later though nobody has changed anything.
+    """
 
     exit_code = 1
+    may_pass = False
 
 
 class SettingsError(MirrorsetError):
@@ -52,6 +56,7 @@ class UnavailableError(MirrorsetError):
     """Something outside this machine, or a tool on it, could not be reached."""
 
     exit_code = 4
+    may_pass = True
 
 
 class OverdueError(UnavailableError):

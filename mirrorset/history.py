@@ -108,7 +108,7 @@ def commits(home: Path) -> list[str]:
 
 def tracked(home: Path, commit: str) -> Tracked:
     """What one commit says of DVC's data."""
-    names = git(home, "ls-tree", "-r", "--name-only", commit).splitlines()
+    names = git(home, "ls-tree", "-r", "--name-only", "--", commit).splitlines()
     return Tracked(
         {
             name: yaml.safe_load(content_of(home, commit, name)) or {}
@@ -127,7 +127,7 @@ def content_of(home: Path, commit: str, name: str) -> str:
 def checked_out(home: Path, commit: str, folder: Path) -> Iterator[Path]:
     """The files of a commit, in a folder of their own that a commit can be made from."""
     _remove_worktree(home, folder)
-    git(home, "worktree", "add", "--quiet", "--detach", str(folder), commit)
+    git(home, "worktree", "add", "--quiet", "--detach", "--", str(folder), commit)
     try:
         yield folder
     finally:

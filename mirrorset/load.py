@@ -14,8 +14,10 @@ from pydantic import ValidationError
 from mirrorset.errors import InputError, IntegrityError, SettingsError, first_fault
 from mirrorset.fetched import Files, forget
 from mirrorset.locate import locate
+from mirrorset.paths_within import FilesWithin
 from mirrorset.records import (
     Annotation,
+    DatasetName,
     Face,
     IntendedUse,
     Licence,
@@ -23,6 +25,7 @@ from mirrorset.records import (
     Record,
     Sha256,
     Split,
+    VersionNumber,
 )
 from mirrorset.remotes import Remote
 from mirrorset.samples import Arrays, S, Samples
@@ -50,8 +53,8 @@ class ReleaseCard(Record):
     files: sha256 of each file of the folder but release.json, by path relative to it.
     """
 
-    name: str
-    version: str
+    name: DatasetName
+    version: VersionNumber
     digest: Sha256
     intended_use: IntendedUse
     images: int
@@ -60,7 +63,7 @@ class ReleaseCard(Record):
     unreviewed: int
     is_unreviewed: bool = False
     test_series: Series | None = None
-    files: dict[str, Sha256]
+    files: FilesWithin
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,9 @@ def _tagged(address: str, name: str | None, number: str, cache: Path) -> Place:
 def _tags(address: str) -> dict[str, str]:
     """The commit of every tag, in the order of git."""
     try:
-        lines = git(Path(), "ls-remote", "--tags", "--sort=version:refname", address).splitlines()
+        lines = git(
+            Path(), "ls-remote", "--tags", "--sort=version:refname", "--", address
+        ).splitlines()
     except UnavailableError:
         raise
     except MirrorsetError as error:
@@ -169,7 +171,7 @@ def _clone(address: str, tag: str, commit: str, cache: Path) -> Path:
     if not folder.is_dir():
         try:
             with folder_written_aside(folder) as aside:
-                git(aside, "clone", "--quiet", "--depth=1", f"--branch={tag}", address, ".")
+                git(aside, "clone", "--quiet", "--depth=1", f"--branch={tag}", "--", address, ".")
         except UnavailableError:
             raise
         except MirrorsetError as error:

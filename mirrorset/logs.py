@@ -3,8 +3,9 @@
     {"time": "2026-01-31T10:00:00.000Z", "level": "INFO", "logger": "flows.engine", "message": "…",
      "run": "…", "step": "crawl", "image_id": null, "host": "…", "pid": 17}
 
-Child processes write to the same file with the run of their parent, which they inherit in their
-environment. The file is bounded: at 10 MB it becomes mirrorset.jsonl.1, and so on up to .4.
+Child processes write to the same file with the run and step of their parent, which they inherit in
+their environment; Dask's workers write to stderr. The file is bounded: at 10 MB it becomes
+mirrorset.jsonl.1, and so on up to .4.
 """
 
 import fcntl
@@ -14,6 +15,7 @@ import os
 import re
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,6 +69,14 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=True)
 
 
+class MaskedFormatter(logging.Formatter):
+    """Formats as its base does, tracebacks included, without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, masked."""
+        return masked(super().format(record))
+
+
 class _File(logging.Handler):
     """Appends whole lines, also where several processes do."""
 
@@ -113,32 +123,52 @@ def written(folder: Path, where: Where, run: str, step: str) -> Iterator[None]:
 
     folder: of the logs; unused for "stderr".
     """
+    told = json.dumps([f"{where}:{folder.resolve()}", run, step])
+    with _as_part_of(told), _attached(_handler(where, folder)):
+        yield
+
+
+@contextmanager
+def at_step(step: str) -> Iterator[None]:
+    """Say that what this process and its children log belongs to `step` of the same run."""
+    where, run, _ = _inherited()
+    with _as_part_of(json.dumps([where, run, step])):
+        yield
+
+
+def handed_on() -> str:
+    """What a worker elsewhere needs to know of this run, for `joined`."""
+    return json.dumps(_inherited())
+
+
+@contextmanager
+def joined(told: str) -> Iterator[None]:
+    """On a worker elsewhere: take part in the run of which `handed_on` has told.
+
+    What this thread says goes to stderr, which is its cluster's log; children write to the same
+    place as those of the run, for whom it must be there.
+    """
+    handler = _handler("stderr", Path())
+    own = threading.get_ident()
+    handler.addFilter(lambda record: record.thread == own)
+    with _as_part_of(told), _attached(handler):
+        yield
+
+
+@contextmanager
+def _as_part_of(told: str) -> Iterator[None]:
+    _, run, step = json.loads(told)
     before = os.environ.get(_INHERITED)
-    os.environ[_INHERITED] = json.dumps([f"{where}:{folder.resolve()}", run, step])
-    handler = _handler(where, folder)
+    os.environ[_INHERITED] = told
     token = _step.set((run, step))
-    levels = _attach(handler)
     try:
         yield
     finally:
-        for name, level in levels.items():
-            logging.getLogger(name).removeHandler(handler)
-            logging.getLogger(name).setLevel(level)
         _step.reset(token)
         if before is None:
             del os.environ[_INHERITED]
         else:
             os.environ[_INHERITED] = before
-
-
-@contextmanager
-def at_step(step: str) -> Iterator[None]:
-    """Say that what is logged belongs to `step` of the same run."""
-    token = _step.set((_step.get()[0] or _inherited()[1], step))
-    try:
-        yield
-    finally:
-        _step.reset(token)
 
 
 def inherit() -> None:
@@ -159,6 +189,17 @@ def _handler(where: Where, folder: Path) -> logging.Handler:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     return handler
+
+
+@contextmanager
+def _attached(handler: logging.Handler) -> Iterator[None]:
+    levels = _attach(handler)
+    try:
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).removeHandler(handler)
+            logging.getLogger(name).setLevel(level)
 
 
 def _attach(handler: logging.Handler) -> dict[str, int]:

@@ -6,7 +6,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, ValidationError, field_validator
 
 from mirrorset.errors import SettingsError, first_fault
-from mirrorset.records import IntendedUse, Record
+from mirrorset.masking import holds_password
+from mirrorset.records import DatasetName, IntendedUse, Record
 from mirrorset.written_yaml import read_yaml
 
 P = TypeVar("P", bound=Record)
@@ -22,7 +23,7 @@ class DatasetParams(Record):
     name begins a new one with the next release.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9\-]*$", max_length=100)] = "faces"
+    name: DatasetName = "faces"
     intended_use: IntendedUse = "research"
     is_unreviewed: bool = False
     url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
@@ -82,6 +83,11 @@ def _read(path: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(values, dict):
         raise SettingsError(f"{path} must hold sections (`crawl:`, `select:`…), one a step.")
+    if holds_password(str(values)):
+        raise SettingsError(
+            f"{path} holds an address with a password, where git and every release would keep it: "
+            "remove it, and set what docs/security.md names in the environment."
+        )
     if unknown := sorted(str(name) for name in values if name not in SECTIONS):
         raise SettingsError(
             f"{path} has a section {unknown[0]!r} that nothing reads: the sections are "

@@ -11,6 +11,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+#: Parts of paths, wherever they were read.
+DatasetName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9\-]*$", max_length=100)]
+VersionNumber = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
 Xy = tuple[float, float]
 Xyxy = tuple[float, float, float, float]
 Split = Literal["train", "val", "test"]
@@ -401,7 +405,7 @@ class Batch(Record):
     taken up again. server, project, task: "" until then.
     """
 
-    batch_id: str
+    batch_id: Annotated[str, Field(pattern=r"^\w[\w\-.]*$", max_length=100)]
     image_ids: tuple[Sha256, ...]
     schema_version: str
     server: str

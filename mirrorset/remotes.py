@@ -64,7 +64,7 @@ class FolderRemote:
     def fetch(self, name: str, to: Path) -> None:
         """Write the file to `to`."""
         remedy = "name the folder of a release, which holds release.json and all that it names"
-        with _told(f"{self.url}/{name}", remedy):
+        with told(f"{self.url}/{name}", remedy):
             filesystem, root = fsspec.core.url_to_fs(self.url)
             filesystem.get_file(f"{root}/{name}", str(to))
 
@@ -92,7 +92,7 @@ class RepositoryRemote:
             "`git fetch --tags` tells its successor if it was withdrawn since; if not, run `dvc "
             "push` where the release was made"
         )
-        with _told(where, remedy):
+        with told(where, remedy):
             filesystem = _opened(self.repository, self.rev, os.getpid())
             wanted = filesystem.info(f"/{self.path}/{name}").get("md5")
             filesystem.get_file(f"/{self.path}/{name}", str(to))
@@ -115,7 +115,7 @@ def _opened(repository: str, rev: str, process_id: int) -> Any:
 
 
 @contextmanager
-def _told(what: str, remedy: str) -> Iterator[None]:
+def told(what: str, remedy: str) -> Iterator[None]:
     """Turn what libraries raise into errors of ours."""
     try:
         yield

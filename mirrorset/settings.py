@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import platformdirs
-from pydantic import SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -16,7 +16,7 @@ from pydantic_settings import (
 )
 
 from mirrorset.errors import SettingsError, first_fault
-from mirrorset.masking import hide, hide_password_of
+from mirrorset.masking import hide, hide_password_of, without_user
 
 
 class Settings(BaseSettings):
@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     to whom jobs go in turn; they stand here since params.yaml goes where releases go.
     cvat_webhook_secret: what
     the server signs its deliveries with (`mirrorset annotate listen`), better kept like the token.
+    No user or password may stand in cvat_url and dask_scheduler, which are shown.
     cache: folder of verified model weights and fetched packages, shared between
     workspaces. logs: where runs write what they have to say, "file" (`.mirrorset/logs`) or "stderr"
     (for containers); standard output is for results.
@@ -38,8 +39,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MIRRORSET_", frozen=True, extra="forbid")
 
-    catalogue_url: str = ""
-    blobs_url: str = ""
+    catalogue_url: str = Field(default="", repr=False)
+    blobs_url: str = Field(default="", repr=False)
     dask_scheduler: str = ""
     cvat_url: str = ""
     cvat_token: SecretStr = SecretStr("")
@@ -48,6 +49,14 @@ class Settings(BaseSettings):
     cvat_webhook_secret: SecretStr = SecretStr("")
     cache: Path = Path(platformdirs.user_cache_dir("mirrorset"))
     logs: Literal["file", "stderr"] = "file"
+
+    @field_validator("cvat_url", "dask_scheduler")
+    @classmethod
+    def _names_no_user(cls, address: str) -> str:
+        """These are shown, and kept with what was sent there."""
+        if without_user(address) != address:
+            raise ValueError("no user or password may stand in this address")
+        return address
 
     @classmethod
     def settings_customise_sources(

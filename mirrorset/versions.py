@@ -13,7 +13,7 @@ def remove_file(fs: Any, path: str, is_dry_run: bool = False) -> int:
     is_dry_run: only count them. Raises what the filesystem raises where it cannot be reached or
     does not let us.
     """
-    if _is_s3(fs):
+    if is_s3(fs):
         return _remove_from_s3(fs, path, is_dry_run)
     if not fs.exists(path):
         return 0
@@ -22,7 +22,8 @@ def remove_file(fs: Any, path: str, is_dry_run: bool = False) -> int:
     return 1
 
 
-def _is_s3(fs: Any) -> bool:
+def is_s3(fs: Any) -> bool:
+    """Whether this filesystem of fsspec speaks to S3."""
     return "s3" in ((fs.protocol,) if isinstance(fs.protocol, str) else fs.protocol)
 
 

@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from mirrorset.commands import git
 from mirrorset.errors import InputError
 from mirrorset.files import write_text
-from mirrorset.records import Record
+from mirrorset.records import DatasetName, Record, VersionNumber
 
 FILE = "withdrawn.yaml"
 TAG = "withdrawn/"
@@ -27,9 +27,9 @@ _FORMAT = f"%(taggerdate:iso-strict)%0a%(contents:trailers:key={_TRAILER},valueo
 class Withdrawn(Record):
     """A withdrawn version of a dataset. successor: the version in its place, or None."""
 
-    name: str
-    version: str
-    successor: str | None
+    name: DatasetName
+    version: VersionNumber
+    successor: VersionNumber | None
     withdrawn_at: AwareDatetime
 
     @property
@@ -96,7 +96,7 @@ def withdrawal_by_tag(address: str, name: str, version: str) -> Withdrawn:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         git(folder, "init", "--quiet", "--bare")
-        git(folder, "fetch", "--quiet", "--depth=1", address, f"{ref}:{ref}")
+        git(folder, "fetch", "--quiet", "--depth=1", "--", address, f"{ref}:{ref}")
         said = git(folder, "for-each-ref", f"--format={_FORMAT}", ref)
     at, _, successor = said.partition("\n")
     return Withdrawn.model_validate(

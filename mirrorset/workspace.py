@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mirrorset.blobs import BlobStore
 from mirrorset.commands import dvc, git
-from mirrorset.dvc_config import configure, refuse_secrets, remote_url
+from mirrorset.dvc_config import configure, hide_secrets, refuse_secrets, remote_url
 from mirrorset.errors import InputError, SettingsError
 from mirrorset.files import write_bytes
 from mirrorset.params import DatasetParams, P, Responsible, read_params
@@ -127,12 +127,12 @@ class Workspace:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def catalogue(self) -> "Catalogue":
-        """The catalogue, opened and migrated."""
+    def catalogue(self, is_looked_at: bool = False) -> "Catalogue":
+        """The catalogue, opened and migrated; where it is only looked at, nothing is changed."""
         # SQLAlchemy takes half a second to import, which DVC's stages do without.
         from mirrorset.catalogue import Catalogue  # noqa: PLC0415
 
-        return Catalogue(self.settings.catalogue_url)
+        return Catalogue(self.settings.catalogue_url, is_looked_at)
 
 
 def open_workspace(home: Path) -> Workspace:
@@ -141,6 +141,7 @@ def open_workspace(home: Path) -> Workspace:
         raise SettingsError(f"{home} is no workspace: run `mirrorset init {home}` first.")
     workspace = Workspace(home.resolve(), read_settings(home))
     refuse_secrets(home)
+    hide_secrets(home)
     # A misspelt section would be ignored by every step: it is refused before the first.
     _ = workspace.dataset
     return workspace

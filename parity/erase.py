@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from mirrorset.erasure import Gone, Removed
 from mirrorset.files import read_records, write_records, write_text
 from mirrorset.records import Rejected
+from mirrorset.spreadsheets import write_rows
 from parity.arrays import array_files, erase_rows
 from parity.forensics.records import Explanation
 from parity.pack import Pack, read_record, sealed, write_slices
@@ -79,7 +80,7 @@ def _lists_in_tar(path: Path) -> Iterator[bytes]:
                 file = archive.extractfile(entry) if entry.name.endswith(_LISTS) else None
                 if file is not None:
                     yield file.read()
-    except tarfile.TarError:
+    except (tarfile.TarError, KeyError):
         return
 
 
@@ -177,7 +178,5 @@ def _erase_attribution(path: Path, gone: Gone) -> None:
     with path.open(encoding="utf-8", newline="") as lines:
         rows = list(csv.reader(lines))
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(
-        row for row in rows if row[0] not in gone.image_ids
-    )
+    write_rows(text, (row for row in rows if row[0] not in gone.image_ids))
     write_text(path, text.getvalue())

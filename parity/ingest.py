@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from mirrorset.errors import InputError
 from mirrorset.files import folder_written_aside, write_text
+from mirrorset.paths_within import is_within
 from mirrorset.records import Record
 from parity.pack import Pack
 from parity.records import RunRecord
@@ -297,9 +298,7 @@ def _wanted(record: RunRecord, pack: Pack) -> dict[str, tuple[str, tuple[int, ..
 
 def _is_file_of(folder: Path, name: str) -> bool:
     """Whether `name` is a plain file inside `folder`."""
-    place = PurePosixPath(name)
-    is_inside = not place.is_absolute() and ".." not in place.parts
-    return is_inside and (folder / place).is_file() and not (folder / place).is_symlink()
+    return is_within(name) and (folder / name).is_file() and not (folder / name).is_symlink()
 
 
 def _fault(kind: FaultKind, what: list[str], detail: str) -> Iterator[Fault]:

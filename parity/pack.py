@@ -4,7 +4,6 @@ docs/parity.md describes the folder. Its arrays are in files of their own for ea
 (`parity.arrays`).
 """
 
-import csv
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +30,7 @@ from mirrorset.files import (
 )
 from mirrorset.load import open_release
 from mirrorset.records import ParityKey, Record, Sha256, Split
-from mirrorset.spreadsheets import disarmed
+from mirrorset.spreadsheets import write_rows
 from parity.arrays import RowWriter, array_file, array_files, read_array
 from parity.chain import DEFAULT_CHAIN, Chain, chain_file, load_chain
 from parity.engine import Engine, Fed, Given, Picture, look_at_all
@@ -271,10 +270,9 @@ def read_record(path: Path) -> PackRecord:
 def write_slices(path: Path, items: Sequence[PackItem]) -> None:
     """Write slices.csv: a line for every item and axis."""
     text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["index", "image_id", "axis", "cell"])
+    write_rows(text, [["index", "image_id", "axis", "cell"]])
     for item in items:
-        rows.writerows((item.index, item.image_id, *cell) for cell in item.slices.items())
+        write_rows(text, ((item.index, item.image_id, *cell) for cell in item.slices.items()))
     write_text(path, text.getvalue())
 
 
@@ -306,14 +304,14 @@ def _file_of(folder: Path, shard: int, array: str) -> Path:
 def _write_attribution(subjects: list[Subject], path: Path) -> None:
     """The receipt that every licence asks to travel with the picture."""
     text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["image_id", "author", "licence", "licence_url", "source", "page_url"])
+    head = ["image_id", "author", "licence", "licence_url", "source", "page_url"]
+    write_rows(text, [head])
     for subject in subjects:
         image = subject.source
         licence = f"{image.licence.code} {image.licence.version}".rstrip()
         fields = [image.image_id, image.author, licence, image.licence.url]
         fields += [image.source, image.page_url]
-        rows.writerow(map(disarmed, fields))
+        write_rows(text, [fields])
     write_text(path, text.getvalue())
 
 

@@ -7,7 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from mirrorset.paths_within import FilesWithin, PathWithin
 from mirrorset.records import (
+    DatasetName,
     LightSide,
     Mask,
     ModelRef,
@@ -18,6 +20,7 @@ from mirrorset.records import (
     Record,
     Sha256,
     Split,
+    VersionNumber,
     Xy,
     Xyxy,
 )
@@ -48,7 +51,7 @@ class PackItem(Record):
     index: int
     image_id: Sha256
     face_id: str
-    file: str
+    file: PathWithin
     width_px: int
     height_px: int
     box: Xyxy
@@ -97,8 +100,8 @@ class PackRecord(Record):
     """
 
     format_version: Literal[2] = 2
-    release: str
-    version: str
+    release: DatasetName
+    version: VersionNumber
     release_digest: str
     split: Split
     purpose: Purpose
@@ -110,7 +113,7 @@ class PackRecord(Record):
     chain: Chain
     nets: dict[str, PackNet]
     rules: dict[str, PackRule]
-    files: dict[str, Sha256]
+    files: FilesWithin
     digest: str
 
 

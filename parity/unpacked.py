@@ -1,17 +1,20 @@
 """A run as it comes from a device: a folder, a tar or an .npz → a folder of .npy files."""
 
 import lzma
+import os
 import shutil
+import stat
 import tarfile
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 from mirrorset.errors import InputError
+from mirrorset.paths_within import is_within, named_twice
 
 RUN_FILE = "run.json"
 ARRAYS_FILE = "run.npz"
@@ -28,6 +31,7 @@ def unpacked(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="mirrorset-run-") as made:
         folder = Path(made)
         if path.is_dir():
+            _refuse_links(path)
             shutil.copytree(path, folder, dirs_exist_ok=True, symlinks=True)
         elif path.is_file() and _is_tar(path):
             _untar(path, folder)
@@ -46,6 +50,15 @@ def unpacked(path: Path) -> Iterator[Path]:
                 raise InputError(f"{ARRAYS_FILE} of {path} cannot be read: copy the run again.")
             _unzip(root / ARRAYS_FILE, root)
         yield root
+
+
+def _refuse_links(path: Path) -> None:
+    """Raise InputError where a folder holds what is read from elsewhere, or without end."""
+    for folder, names, files in os.walk(path):
+        for name in (*names, *files):
+            mode = (Path(folder) / name).lstat().st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                raise InputError(f"{path} holds links or devices: copy plain files alone.")
 
 
 def _root(folder: Path, path: Path) -> Path:
@@ -71,6 +84,7 @@ def _untar(path: Path, folder: Path) -> None:
             if not all(each.isfile() for each in members):
                 raise InputError(f"{path} holds links or devices: pack plain files alone.")
             _require_size(path, sum(each.size for each in members))
+            _require_once(path, [each.name for each in members])
             for member in members:
                 content = archive.extractfile(member)
                 if content is not None:
@@ -84,6 +98,7 @@ def _unzip(path: Path, folder: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             members = [each for each in archive.infolist() if not each.is_dir()]
             _require_size(path, sum(each.file_size for each in members))
+            _require_once(path, [each.filename for each in members])
             for member in members:
                 with archive.open(member) as content:
                     _write(path, folder, member.filename, content)
@@ -95,13 +110,18 @@ def _unzip(path: Path, folder: Path) -> None:
 
 
 def _write(path: Path, folder: Path, name: str, content: IO[bytes]) -> None:
-    place = PurePosixPath(name)
-    if place.is_absolute() or ".." in place.parts or "\\" in name or "\0" in name:
-        raise InputError(f"{path} names {name!r}, which lies outside of it: do not use it.")
-    target = folder / place
+    name = name.removeprefix("./")
+    if not is_within(name):
+        raise InputError(f"{path} names {name[:200]!r}, which lies outside of it: do not use it.")
+    target = folder / name
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb") as out:
         shutil.copyfileobj(content, out)
+
+
+def _require_once(path: Path, names: list[str]) -> None:
+    if twice := named_twice(names):
+        raise InputError(f"{path} holds {twice[:200]!r} twice: pack the run again.")
 
 
 def _require_size(path: Path, size_bytes: int) -> None:

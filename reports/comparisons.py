@@ -18,6 +18,7 @@ _OUTCOMES: dict[Outcome, str] = {
     "pass": "✓ pass",
     "not_enough_evidence": "? not enough evidence",
 }
+WORST_FIRST: tuple[Outcome, ...] = ("fail", "not_enough_evidence", "pass")
 _REVIEW = {
     "unreviewed": "unreviewed labels: no person has checked them",
     "partly_reviewed": "labels of which people have checked a part",
@@ -152,8 +153,12 @@ class Net(_Read):
 
 
 class Comparison(_Read):
-    """Two runs side by side, on the items that both hold."""
+    """Two runs side by side, on the items that both hold.
 
+    run: the candidate's name, without the chain's.
+    """
+
+    run: str = ""
     release: str
     version: str
     other_pack: OtherPack | None
@@ -221,6 +226,12 @@ class Comparison(_Read):
         return _REVIEW.get(self.review_state, self.review_state)
 
     @property
+    def verdict(self) -> tuple[Outcome, str] | None:
+        """The worst that a gate said, in words; None where no gates were set."""
+        told = {gate.verdict for gate in self.gates}
+        return next(((one, _OUTCOMES[one]) for one in WORST_FIRST if one in told), None)
+
+    @property
     def tally(self) -> list[tuple[Outcome, str]]:
         """How many gates said what, failures first: ("fail", "✗ fail (1)")."""
         counts = Counter(verdict.verdict for verdict in self.gates)
@@ -237,7 +248,9 @@ def read_comparison(path: Path) -> Comparison:
     Raises InputError naming the file and the field.
     """
     try:
-        return Comparison.model_validate_json(path.read_bytes())
+        read = Comparison.model_validate_json(path.read_bytes())
+        name = path.stem.removeprefix("comparison-").removeprefix(f"{read.chain}-")
+        return read.model_copy(update={"run": name})
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: run `mirrorset parity compare` first.") from None
     except ValidationError as error:

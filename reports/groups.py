@@ -1,25 +1,10 @@
 """Near-duplicates shown together, each with its split."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mirrorset.load import Item
-from reports.cards import alt_text
-from reports.rows import Row
-from reports.thumbnails import thumbnail
-
-_MEMBER_PX = 160
-
-
-@dataclass(frozen=True)
-class Member:
-    """One image of a group."""
-
-    image_id: str
-    split: str
-    thumbnail: str
-    alt: str
+from reports.shown import Row
 
 
 @dataclass(frozen=True)
@@ -29,7 +14,7 @@ class Group:
     group_id: str
     size: int
     is_split: bool
-    members: tuple[Member, ...]
+    members: tuple[Row, ...]
 
 
 def repeated(rows: Iterable[Row]) -> list[list[Row]]:
@@ -43,18 +28,13 @@ def repeated(rows: Iterable[Row]) -> list[list[Row]]:
     return sorted(groups, key=lambda it: (not _is_split(it), -len(it), it[0].group_id))
 
 
-def make_member(item: Item) -> Member:
-    """The member as the page shows it; decodes its image."""
-    return Member(item.image_id, item.split, thumbnail(item.rgb(), _MEMBER_PX), alt_text(item))
-
-
-def make_group(rows: Sequence[Row], members: Mapping[str, Member]) -> Group:
-    """The group with those of its `members` (by image_id) that are to be shown."""
+def make_group(rows: Sequence[Row], members_shown: int) -> Group:
+    """The group with the first of its members."""
     return Group(
         group_id=rows[0].group_id,
         size=len(rows),
         is_split=_is_split(rows),
-        members=tuple(members[row.image_id] for row in rows if row.image_id in members),
+        members=tuple(rows[:members_shown]),
     )
 
 

@@ -1,4 +1,4 @@
-"""Labels → SVG shapes in image pixels, to lie over a thumbnail of any size.
+"""Labels → shapes in image pixels, which the page draws on a canvas of any size.
 
 Everything returned is geometry (numbers and path commands), never text from a label.
 """
@@ -22,51 +22,36 @@ _AXIS_LENGTH = 0.45
 
 
 @dataclass(frozen=True)
-class Line:
-    """A segment from (x1, y1) to (x2, y2) in image px."""
-
-    x1: str
-    y1: str
-    x2: str
-    y2: str
-
-
-@dataclass(frozen=True)
-class Axes:
-    """The head's own axes in the image: to its right side of the image, to its top, to its nose."""
-
-    side: Line
-    top: Line
-    nose: Line
-
-
-@dataclass(frozen=True)
 class Marks:
-    """Shapes of one face. skeleton, points and weak_points are path data, "" where there are none.
+    """Shapes of one face, in px of the upright image, rounded to a tenth.
 
-    box: x, y, width, height.
+    box: x, y, width, height. points: x and y of each landmark after the other. seen: of each one
+    letter: "." drawn, "?" drawn as a weak one, "-" not in the picture. axes: where the head's axes
+    begin, and where those to its side (the image's right), its top and its nose end, x and y each.
     """
 
-    box: tuple[str, str, str, str]
-    skeleton: str
-    points: str
-    weak_points: str
-    axes: Axes | None
+    box: tuple[float, float, float, float]
+    points: tuple[float, ...]
+    seen: str
+    axes: tuple[float, ...]
 
 
-def marks(face: Face, schema: str, edges: Sequence[tuple[int, int]]) -> Marks:
-    """The shapes of `face`; `edges`, pairs of point indices, join its landmarks of `schema`."""
+def marks(face: Face, schema: str) -> Marks:
+    """The shapes of `face` with its landmarks of `schema`, if it has such."""
     x1, y1, x2, y2 = face.box
     landmarks = face.landmarks.get(schema)
+    size_px = max(x2 - x1, y2 - y1)
     return Marks(
-        box=(_number(x1), _number(y1), _number(x2 - x1), _number(y2 - y1)),
-        skeleton=_skeleton(landmarks, edges) if landmarks else "",
-        points=_dots(landmarks, is_weak=False) if landmarks else "",
-        weak_points=_dots(landmarks, is_weak=True) if landmarks else "",
-        axes=_axes(face.pose, _centre(face, landmarks), max(x2 - x1, y2 - y1))
-        if face.pose
-        else None,
+        box=(_tenth(x1), _tenth(y1), _tenth(x2 - x1), _tenth(y2 - y1)),
+        points=points_of(landmarks),
+        seen=_seen(landmarks) if landmarks else "",
+        axes=_axes(face.pose, _centre(face, landmarks), size_px) if face.pose else (),
     )
+
+
+def points_of(landmarks: Landmarks | None) -> tuple[float, ...]:
+    """x and y of each landmark after the other, in px."""
+    return tuple(_tenth(value) for xy in (landmarks.points if landmarks else ()) for value in xy)
 
 
 def outline(mask: Mask, height_px: int, width_px: int) -> str:
@@ -83,27 +68,10 @@ def outline(mask: Mask, height_px: int, width_px: int) -> str:
     return "".join(drawn)
 
 
-def _skeleton(landmarks: Landmarks, edges: Sequence[tuple[int, int]]) -> str:
-    drawn = []
-    pen = -1
-    for start, end in edges:
-        if not (landmarks.visibility[start] and landmarks.visibility[end]):
-            continue
-        if start != pen:
-            drawn.append(f"M{_joined([landmarks.points[start]])}")
-        drawn.append(f"L{_joined([landmarks.points[end]])}")
-        pen = end
-    return "".join(drawn)
-
-
-def _dots(landmarks: Landmarks, *, is_weak: bool) -> str:
-    """A path of zero-length strokes, which round caps show as dots."""
+def _seen(landmarks: Landmarks) -> str:
     return "".join(
-        f"M{_joined([point])}h0"
-        for point, visibility, confidence in zip(
-            landmarks.points, landmarks.visibility, landmarks.confidence, strict=True
-        )
-        if visibility and (confidence < WEAK_CONFIDENCE) == is_weak
+        "-" if not visibility else "?" if confidence < WEAK_CONFIDENCE else "."
+        for visibility, confidence in zip(landmarks.visibility, landmarks.confidence, strict=True)
     )
 
 
@@ -116,7 +84,7 @@ def _centre(face: Face, landmarks: Landmarks | None) -> Xy:
     return (x1 + x2) / 2, (y1 + y2) / 2
 
 
-def _axes(pose: Pose, origin: Xy, size_px: float) -> Axes:
+def _axes(pose: Pose, origin: Xy, size_px: float) -> tuple[float, ...]:
     """The head's axes as seen, turned about the head's own axes as `faces.pose` reads them."""
     yaw, pitch, roll = np.radians([pose.yaw_deg, pose.pitch_deg, pose.roll_deg])
     # Rows: side, top, nose. Columns: image right, image down, towards the viewer.
@@ -125,9 +93,7 @@ def _axes(pose: Pose, origin: Xy, size_px: float) -> Axes:
     pitched = rolled @ _turn(1, 2, pitch)
     turned = pitched @ _turn(2, 0, yaw)
     ends = np.asarray(origin) + turned[:, :2] * size_px * _AXIS_LENGTH
-    x1, y1 = (_number(value) for value in origin)
-    side, top, nose = (Line(x1, y1, _number(float(x)), _number(float(y))) for x, y in ends)
-    return Axes(side=side, top=top, nose=nose)
+    return tuple(_tenth(float(value)) for value in (*origin, *ends.ravel()))
 
 
 def _turn(first: int, second: int, angle: float) -> NDArray[np.float64]:
@@ -145,3 +111,7 @@ def _joined(points: Sequence[Xy]) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
+
+
+def _tenth(value: float) -> float:
+    return round(value, 1)

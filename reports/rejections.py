@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mirrorset.files import read_records
 from mirrorset.records import Reason, Rejected
+from reports.charts import Chart, drawn
 
 _WORDS = {
     Reason.LICENCE_MISSING: "No licence stated",
@@ -54,26 +55,29 @@ _WORDS = {
 class Rejection:
     """All items that one step rejected for one reason.
 
-    bar: count as a share of the largest rejection's, 0 to 100. items: the first of them by id;
-    items_left_out: how many more there are.
+    items: the first of them by id; items_left_out: how many more there are.
     """
 
     reason: Reason
     step: str
     count: int
-    bar: float
     items: tuple[Rejected, ...]
     items_left_out: int
 
     @property
     def words(self) -> str:
-        return _WORDS[self.reason]
+        return words_of(self.reason)
 
     @property
     def anchor(self) -> str:
         """The fragment that leads to it; steps are free text, so only the reason goes in whole."""
         step = "".join(letter for letter in self.step if letter.isalnum())
         return f"rejected-{self.reason}-{step}"
+
+
+def words_of(reason: Reason) -> str:
+    """The reason as people say it."""
+    return _WORDS[reason]
 
 
 def read_rejected(paths: Iterable[Path]) -> list[Rejected]:
@@ -95,13 +99,11 @@ def by_reason(rejected: Sequence[Rejected], items_shown: int) -> list[Rejection]
     gathered: dict[tuple[Reason, str], list[Rejected]] = defaultdict(list)
     for record in rejected:
         gathered[record.reason, record.step].append(record)
-    largest = max(map(len, gathered.values()), default=1)
     rejections = [
         Rejection(
             reason=reason,
             step=step,
             count=len(records),
-            bar=round(100 * len(records) / largest, 1),
             items=tuple(_shown(record) for record in listed[:items_shown]),
             items_left_out=max(0, len(listed) - items_shown),
         )
@@ -110,6 +112,30 @@ def by_reason(rejected: Sequence[Rejected], items_shown: int) -> list[Rejection]
         for listed in [[] if reason is Reason.INTIMATE else records]
     ]
     return sorted(rejections, key=lambda it: (-it.count, it.reason, it.step))
+
+
+def rejections_chart(rejections: Sequence[Rejection]) -> Chart | None:
+    """How many items each step rejected for each reason; None where nothing was rejected."""
+    if not rejections:
+        return None
+    spec = {
+        "data": {
+            "values": [{"why": it.words, "step": it.step, "items": it.count} for it in rejections]
+        },
+        "width": 360,
+        "height": {"step": 24},
+        "mark": {"type": "bar", "height": {"band": 0.7}},
+        "encoding": {
+            "y": {"field": "why", "type": "nominal", "sort": "-x", "title": None},
+            "x": {"field": "items", "type": "quantitative", "axis": {"tickMinStep": 1}},
+            "color": {"field": "step", "type": "nominal", "scale": {"scheme": "tableau10"}},
+        },
+    }
+    return drawn(spec, f"Rejected items by reason: {_said(rejections)}.")
+
+
+def _said(rejections: Sequence[Rejection]) -> str:
+    return ", ".join(f"{it.words} ({it.step}) {it.count}" for it in rejections)
 
 
 def item_count(rejected: Iterable[Rejected], released: Collection[str], step: str = "") -> int:

@@ -1,7 +1,7 @@
 """Where the release is dense and where it is thin: images by pose, lighting side and selfies."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from faces.slices import (
@@ -14,16 +14,20 @@ from faces.slices import (
     Slice,
     suppressed,
 )
+from reports.charts import Chart, drawn
 
 SIDES = tuple(side for side in LIGHTINGS if side != UNKNOWN)
+
+_POSE_WORDS = {"left": "to the left", "right": "to the right", "frontal": "to the camera"}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A count as the page shows it."""
+    """A count as the page shows it. count: 0 where it is withheld."""
 
     words: str
     is_suppressed: bool
+    count: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,11 +73,100 @@ def selfies(cells: Iterable[str]) -> tuple[tuple[str, Cell], ...]:
     )
 
 
+def pose_words(pose: str) -> str:
+    """Where the nose points, in words."""
+    return _POSE_WORDS.get(pose, pose)
+
+
+def light_words(side: str) -> str:
+    """Where the light comes from, in words."""
+    return f"from the {side}" if side in ("left", "right") else side
+
+
+def gaps(table: Table) -> Iterator[str]:
+    """The cells without an image, and those with too few to tell, in words."""
+    for pose, cells in table.rows:
+        for side, cell in zip(table.columns, cells, strict=True):
+            if UNKNOWN in (pose, side) or cell.count >= table.minimum:
+                continue
+            if cell.words in ("0", f"<{table.minimum}"):
+                few = "none" if cell.words == "0" else f"fewer than {table.minimum}"
+                yield f"nose {pose_words(pose)}, light {light_words(side)}: {few}"
+
+
+def coverage_chart(table: Table) -> Chart:
+    """The table as a heat map: the more images, the darker; a withheld cell is left blank."""
+    poses = [f"nose {pose_words(pose)}" for pose, _ in table.rows]
+    lights = [light_words(side) for side in table.columns]
+    cells = [
+        {
+            "pose": f"nose {pose_words(pose)}",
+            "light": light_words(side),
+            "images": None if cell.is_suppressed else cell.count,
+            "words": cell.words,
+        }
+        for pose, row in table.rows
+        for side, cell in zip(table.columns, row, strict=True)
+    ]
+    largest = max((cell.count for _, row in table.rows for cell in row), default=0)
+    axis = {"labelAngle": 0, "domain": False, "ticks": False}
+    spec = {
+        "data": {"values": cells},
+        "width": {"step": 96},
+        "height": {"step": 44},
+        "encoding": {
+            "x": {
+                "field": "light",
+                "type": "nominal",
+                "sort": lights,
+                "title": "light",
+                "axis": axis | {"orient": "top"},
+            },
+            "y": {
+                "field": "pose",
+                "type": "nominal",
+                "sort": poses,
+                "title": None,
+                "axis": axis,
+            },
+        },
+        "layer": [
+            {
+                "mark": {"type": "rect", "stroke": "$line", "cornerRadius": 3},
+                "encoding": {
+                    "color": {
+                        "condition": {"test": "datum.images === null", "value": "transparent"},
+                        "field": "images",
+                        "type": "quantitative",
+                        "scale": {"scheme": "blues", "domain": [0, max(1, largest)]},
+                        "legend": None,
+                    }
+                },
+            },
+            {
+                "mark": {"type": "text", "fontSize": 14},
+                "encoding": {
+                    "text": {"field": "words"},
+                    "color": {
+                        "condition": [
+                            {"test": "datum.images === null", "value": "$ink"},
+                            {"test": f"datum.images > {0.55 * largest}", "value": "#ffffff"},
+                        ],
+                        "value": "#1d1f22",
+                    },
+                },
+            },
+        ],
+    }
+    told = ", ".join(f"{it['pose']} and light {it['light']} {it['words']}" for it in cells)
+    return drawn(spec, f"Images by pose and light: {told}.")
+
+
 def _cell(count: int, told: int | None) -> Cell:
     if told is None:
         is_large = count >= SMALLEST_CELL
         return Cell("withheld" if is_large else count_words(count), is_suppressed=True)
-    return Cell(str(told), is_suppressed=False)
+    return Cell(str(told), is_suppressed=False, count=told)
 
 
 def count_words(count: int) -> str:

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import html
 import io
 import os
 import shutil
@@ -51,6 +52,11 @@ from mirrorset.records import (
 from mirrorset.workspace import Workspace, init, open_workspace
 
 COUNT, LATER = 6, 12
+#: Runs as a formula, in HTML and in Markdown wherever it is not escaped.
+AUTHOR = (
+    "=cmd|'/C calc'!A1</script><!--<script>alert(1)</script><img src=x onerror=alert(2)>"
+    "[Ann](javascript:alert(3)) | **Bo** {{ 7*7 }} 'C' \"D\" &lt;e&gt;"
+)
 #: Changes to files that a whole erasure makes, at the least: kills are drawn from all of them.
 CHANGES = 1800
 VERSIONS = ("0.1.0", "0.2.0")
@@ -226,9 +232,10 @@ def picture(number: int) -> bytes:
 
 
 def fill(site: Site, count: int) -> None:
-    """Pages /p/N.html, each with one picture."""
+    """Pages /p/N.html, each with one picture, whose author calls himself AUTHOR."""
+    said = f'<meta name="author" content="{html.escape(AUTHOR)}">'
     for n in range(count):
-        site.answers[f"/p/{n}.html"] = page(f"/i/{n}.jpg")
+        site.answers[f"/p/{n}.html"] = page(f"/i/{n}.jpg", extra=said)
         site.answers[f"/i/{n}.jpg"] = Answer(picture(n))
     site.answers["/sitemap.xml"] = sitemap(site, [f"/p/{n}.html" for n in range(count)])
 

@@ -72,7 +72,9 @@ def scripted(answers: Sequence[Told | str]) -> Iterator[Scripted]:
                 return
             is_plain = isinstance(told.content, bytes) or told.content is None
             content = (told.content or b"") if is_plain else json.dumps(told.content).encode()
-            self.send_response(told.status)
+            # A server that is told what time it is does not say its own.
+            say_status = self.send_response_only if "Date" in told.headers else self.send_response
+            say_status(told.status)
             kind = "text/html" if is_plain else "application/json"
             for name, value in {"Content-Type": kind, **told.headers}.items():
                 self.send_header(name, value)

@@ -81,6 +81,8 @@ class AnswerError(UnavailableError):
         super().__init__(sentence)
         self.status = status
         self.answer = answer
+        # What it forbids or does not understand it will not take later either.
+        self.may_pass = status not in (400, 403)
 
 
 class Connection:

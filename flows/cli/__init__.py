@@ -12,8 +12,10 @@ from flows.cli import annotate, models, parity, quarantine, release, stages
 from flows.cli import ingest as ingest
 from flows.cli import jobs as jobs
 from flows.cli import serve as serve
+from flows.cli import view as view
 from flows.cli.app import app
-from mirrorset.errors import InputError, MirrorsetError, UnavailableError
+from flows.cli.examples import add_examples
+from mirrorset.errors import InputError, MirrorsetError, SettingsError, UnavailableError
 from mirrorset.logs import OURS
 from mirrorset.masking import masked
 
@@ -23,6 +25,7 @@ app.add_typer(parity.app, name="parity")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(release.app, name="release")
 app.add_typer(stages.app, name="stage", hidden=True)
+add_examples(app)
 
 
 _BUG = 70  # EX_SOFTWARE of sysexits.h
@@ -55,6 +58,12 @@ def main() -> None:
                 "less busy or, where PREFECT_API_URL is set, that server is up."
             )
             sys.exit(UnavailableError.exit_code)
+        if _is_refusing_engine(error):
+            _say(
+                "Prefect's server does not take these credentials: set PREFECT_API_AUTH_STRING or "
+                "PREFECT_API_KEY to what it asks for."
+            )
+            sys.exit(SettingsError.exit_code)
         with tempfile.NamedTemporaryFile(
             "w", prefix="mirrorset-", suffix=".log", delete=False
         ) as log:
@@ -62,6 +71,11 @@ def main() -> None:
         what = " ".join(f"{type(error).__name__}: {error}".split())
         _say(f"This is a bug ({what[:200]}): please report it with {log.name}.")
         sys.exit(_BUG)
+
+
+def _is_refusing_engine(error: Exception) -> bool:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return type(error).__name__ == "PrefectHTTPStatusError" and status in (401, 403)
 
 
 def _remedy(error: OSError) -> str:

@@ -15,13 +15,13 @@ from pydantic_core import to_jsonable_python
 
 from flows import guard
 from flows.progress import watched
+from mirrorset.masking import masked
 
 app = typer.Typer(
     name="mirrorset",
     help="Crawl, annotate and version openly licensed face images, and test models on them.",
     epilog="Start with `mirrorset doctor`, then `mirrorset demo`.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -74,13 +74,13 @@ def show(result: Result, is_json: bool, title: str) -> None:
     """Print a result: one JSON object, or a line for each name and value."""
     values = to_jsonable_python(result)
     if is_json:
-        typer.echo(json.dumps(values, indent=2, ensure_ascii=False))
+        typer.echo(masked(json.dumps(values, indent=2, ensure_ascii=False)))
         return
     lines = [(name.replace("_", " "), value) for name, value in _flat(values)]
     width = max((len(name) for name, _ in lines), default=0)
     typer.echo(title)
     for name, value in lines:
-        typer.echo(f"  {name:<{width}}  {value}")
+        typer.echo(masked(f"  {name:<{width}}  {value}"))
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -244,12 +244,15 @@ def _prelabel_folder(images: Path, out: Path, profile: str, home: Path, is_json:
 
 @app.command()
 def report(home: Home = HERE, is_json: Json = False) -> None:
-    """Render the current release as one page: images, rejections, slices, parity."""
+    """Render the current release as a page: images, rejections, coverage, parity.
+
+    What `mirrorset annotate qa` found last becomes a second page. `mirrorset view` shows both.
+    """
     from flows.report import report as run
 
     with working(is_json, home):
-        page = run(home)
-    show({"report": str(page)}, is_json, "Rendered")
+        pages = run(home)
+    show(pages, is_json, "Rendered")
 
 
 @app.command()
@@ -305,7 +308,9 @@ def status(
     if is_json:
         show(now, is_json, "")
         return
-    show({**dict(now.images), "spooled": now.spooled, "release": now.release}, is_json, "There are")
+    there = {**dict(now.images), "spooled": now.spooled, "release": now.release}
+    there["blobs"] = dict(now.blobs) if now.blobs else "unknown"
+    show(there, is_json, "There are")
     typer.echo("Stuck" if now.stuck else "Nothing is stuck")
     for one in now.stuck:
         since = f"since {one.since:%Y-%m-%d %H:%M} UTC" if one.since else "since unknown"
@@ -317,21 +322,25 @@ def status(
 
 @app.command()
 def doctor(home: Home = HERE, is_json: Json = False) -> None:
-    """Say what is missing on this machine and how to get it."""
+    """Say what works on this machine and what does not, and what to do.
+
+    Looked at are this machine, the workspace, and the servers and credentials that its settings
+    name. The exit code is 4 where something that is set cannot work. Nothing is changed.
+    """
     from flows.doctor import examine
 
     findings = examine(home)
     if is_json:
         show({"findings": findings}, is_json, "")
     else:
+        width = max(len(finding.name) for finding in findings)
         for finding in findings:
-            mark = "ok" if finding.is_well else "missing" if finding.is_needed else "optional"
-            typer.echo(f"{mark:<9} {finding.what:<28} {finding.found}")
-            if not finding.is_well:
-                typer.echo(f"{'':<9} → {finding.remedy}")
-    lacking = [finding.what for finding in findings if finding.is_needed and not finding.is_well]
-    if lacking:
-        raise UnavailableError(f"Not ready: {', '.join(lacking)}; the list says what to do.")
+            typer.echo(f"{finding.verdict:<8} {finding.name:<{width}}  {finding.found}")
+            if finding.remedy:
+                typer.echo(f"{'':<8} → {finding.remedy}")
+    failing = [finding.name for finding in findings if finding.verdict == "fails"]
+    if failing:
+        raise UnavailableError(f"Not ready: {', '.join(failing)}; the list says what to do.")
 
 
 @app.command()

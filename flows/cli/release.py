@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from flows.cli.app import HERE, Home, Json, show, working
-from mirrorset.errors import GateError, SettingsError
+from mirrorset.errors import GateError, InputError, SettingsError
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -66,23 +66,44 @@ def _show_costs(home: Path, is_json: bool) -> None:
     show({name: value for name, value in summary.items() if value != ""}, is_json, "Would select")
 
 
+ProposalId = Annotated[
+    str, typer.Argument(help="Of the proposal that you looked at: nothing else is decided on.")
+]
 By = Annotated[str, typer.Option(help="Your name: it is kept with the decision.")]
 Why = Annotated[str, typer.Option(help="Why: it is kept with the decision.")]
 
 
 @app.command()
-def approve(by: By, reason: Why = "", home: Home = HERE, is_json: Json = False) -> None:
-    """Approve the release that a run of the schedule has proposed and waits with."""
-    _decide(True, by, reason, home, is_json)
+def proposal(home: Home = HERE, is_json: Json = False) -> None:
+    """Show the release that a run of the schedule has proposed and waits with."""
+    from flows.serving.approval import waiting
+    from mirrorset.workspace import open_workspace
+
+    asked = waiting(open_workspace(home))
+    if asked is None:
+        raise InputError(f"No release of {home} waits for approval.")
+    show(asked, is_json, "Waiting for approval")
 
 
 @app.command()
-def reject(by: By, reason: Why = "", home: Home = HERE, is_json: Json = False) -> None:
+def approve(
+    proposal_id: ProposalId, by: By, reason: Why = "", home: Home = HERE, is_json: Json = False
+) -> None:
+    """Approve the release that a run of the schedule has proposed and waits with."""
+    _decide(proposal_id, True, by, reason, home, is_json)
+
+
+@app.command()
+def reject(
+    proposal_id: ProposalId, by: By, reason: Why = "", home: Home = HERE, is_json: Json = False
+) -> None:
     """Reject the release that a run of the schedule has proposed and waits with."""
-    _decide(False, by, reason, home, is_json)
+    _decide(proposal_id, False, by, reason, home, is_json)
 
 
-def _decide(is_approved: bool, by: str, reason: str, home: Path, is_json: bool) -> None:
+def _decide(
+    proposal_id: str, is_approved: bool, by: str, reason: str, home: Path, is_json: bool
+) -> None:
     import os
 
     from flows.serve import served_at
@@ -94,8 +115,9 @@ def _decide(is_approved: bool, by: str, reason: str, home: Path, is_json: bool) 
         os.environ.setdefault("PREFECT_API_URL", api_url)
     from flows.serving.approval import decide
 
-    asked = decide(workspace, is_approved, by, reason)
-    show(asked.proposal, is_json, "Approved" if is_approved else "Rejected")
+    asked = decide(workspace, proposal_id, is_approved, by, reason)
+    told = "Approved: its run releases it" if is_approved else "Rejected"
+    show(asked.proposal, is_json, told)
 
 
 @app.command()

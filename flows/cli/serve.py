@@ -42,6 +42,5 @@ def serve(
 
     run(home, told)
     typer.echo("mirrorset: Stopped; start it again to go on where it was.", err=True)
-    sys.stdout.flush()
     # Prefect's threads would be waited for, and may wait for a server that is gone.
     os._exit(0)

@@ -71,7 +71,7 @@ def tour(home: Path, portraits: int | None = None, is_offline: bool = False) -> 
     progress.to(6)
     judged = parity(workspace.home)
     progress.to(7)
-    page = report(workspace.home)
+    page = report(workspace.home).report
     summary = summarise(workspace, gallery, labelled, reviewed, released, judged, page)
     write_text(workspace.home / "summary.json", summary.model_dump_json(indent=2) + "\n")
     progress.to(_STEPS)

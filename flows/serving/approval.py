@@ -19,7 +19,7 @@ from flows.engine import run_id
 from flows.release import Proposal
 from flows.serving.artifacts import keep
 from flows.serving.markdown import table
-from mirrorset.errors import InputError
+from mirrorset.errors import InputError, SettingsError, first_fault
 from mirrorset.files import write_text
 from mirrorset.markup import escaped
 from mirrorset.records import Record, utc_now
@@ -30,7 +30,7 @@ class Approval(RunInput):
     """What is asked of a person before a release."""
 
     is_approved: bool = Field(title="Release it", description="Off: it is rejected.")
-    by: str = Field(title="Your name", min_length=1, max_length=200)
+    by: str = Field(title="Your name", pattern=r"\S", max_length=200)
     reason: str = Field(default="", title="Why", max_length=2000)
 
 
@@ -97,16 +97,13 @@ def ask(workspace: Workspace, proposal: Proposal, days: float) -> Decided:
     if before is not None and before.run_id != own:
         _supersede(before)
     if before is None or before.proposal.proposal_id != proposal.proposal_id:
-        asked = Asked(proposal=proposal, run_id=own, asked_at=utc_now())
-        write_text(_asked_file(workspace), asked.model_dump_json(indent=1) + "\n")
-        keep(
-            workspace, "release-proposal", f"Release {proposal.version} waits", described(proposal)
-        )
-    elif before.run_id != own:
-        write_text(
-            _asked_file(workspace),
-            before.model_copy(update={"run_id": own}).model_dump_json(indent=1) + "\n",
-        )
+        before = Asked(proposal=proposal, run_id=own, asked_at=utc_now())
+    write_text(
+        _asked_file(workspace),
+        before.model_copy(update={"run_id": own}).model_dump_json(indent=1) + "\n",
+    )
+    title = f"Release {proposal.version} waits for approval"
+    keep(workspace, "release-proposal", title, described(workspace, proposal))
     return _answer(workspace, proposal, days)
 
 
@@ -117,38 +114,87 @@ def heard(workspace: Workspace, days: float) -> None:
         _answer(workspace, before.proposal, days)
 
 
-def decide(workspace: Workspace, is_approved: bool, by: str, reason: str) -> Asked:
-    """Resume the run that waits, with a person's decision. Raises InputError where none waits."""
-    asked = waiting(workspace)
-    if asked is None:
-        raise InputError(f"No release of {workspace.home} waits for approval.")
-    answer = {"is_approved": is_approved, "by": by, "reason": reason}
+def decide(
+    workspace: Workspace, proposal_id: str, is_approved: bool, by: str, reason: str = ""
+) -> Asked:
+    """Resume the run that waits, with a person's decision on the proposal that they were shown.
+
+    Raises InputError where it waits no longer, or another has taken its place; SettingsError where
+    the decision has no name to it.
+    """
     try:
-        resume_flow_run(UUID(asked.run_id), run_input=answer)
-    except (FlowPauseTimeout, NotPausedError) as error:
+        answer = Approval(is_approved=is_approved, by=by, reason=reason)
+    except ValidationError as error:
+        field, why = first_fault(error)
+        raise SettingsError(
+            f"A decision is kept with the name of who took it ({field}: {why})."
+        ) from None
+    asked = _asked(workspace, proposal_id)
+    try:
+        resume_flow_run(UUID(asked.run_id), run_input=answer.model_dump())
+    except FlowPauseTimeout:
         raise InputError(
-            f"The run that proposed {asked.proposal.version} waits no longer: it is proposed anew "
-            "by the next one."
-        ) from error
+            f"Release {asked.proposal.version} has waited for too long: the next run proposes it "
+            "anew."
+        ) from None
+    except NotPausedError:
+        raise InputError(
+            f"Release {asked.proposal.version} was decided on, or its run has ended: Prefect's UI "
+            "shows what became of it."
+        ) from None
+    except ObjectNotFound:
+        raise InputError(
+            f"This Prefect server does not know the run that proposed {asked.proposal.version}: "
+            "set PREFECT_API_URL to the one that `mirrorset serve` used."
+        ) from None
     return asked
 
 
-def described(proposal: Proposal) -> str:
+def _asked(workspace: Workspace, proposal_id: str) -> Asked:
+    """What waits, which must be this proposal."""
+    decided = [one for one in decisions(workspace) if one.proposal_id == proposal_id]
+    if decided:
+        last = decided[-1]
+        raise InputError(
+            f"Release {last.version} was {last.decision} by {last.by} already: "
+            "`mirrorset release` makes one without asking."
+        )
+    asked = waiting(workspace)
+    if asked is None:
+        raise InputError(f"No release of {workspace.home} waits for approval.")
+    if asked.proposal.proposal_id != proposal_id:
+        raise InputError(
+            f"Proposal {proposal_id} does not wait, {asked.proposal.proposal_id} (release "
+            f"{asked.proposal.version}) does: look at it with `mirrorset release proposal`, then "
+            "decide on that."
+        )
+    return asked
+
+
+def described(workspace: Workspace, proposal: Proposal) -> str:
     """A proposal for a person to read."""
     rows = [
         ("version", proposal.version),
         ("the one before", proposal.before or "none"),
         *((f"images in {split}", count) for split, count in proposal.images.items()),
         ("of these new", proposal.new_images),
-        ("digest", proposal.digest),
+        # The whole of it would be cut off in the dialogue.
+        ("digest", f"{proposal.digest[:16]}…"),
         ("proposal", proposal.proposal_id),
     ]
-    return table(("of the release", "value"), rows)
+    last = [one for one in decisions(workspace) if one.run_id == run_id()][-1:]
+    changed = [
+        f"{escaped(one.by)} {one.decision} proposal {one.proposal_id}, but what the catalogue "
+        "holds has changed since: this is what it holds now."
+        for one in last
+        if one.proposal_id != proposal.proposal_id
+    ]
+    return "\n\n".join([*changed, table(("of the release", "value"), rows)])
 
 
 def _answer(workspace: Workspace, proposal: Proposal, days: float) -> Decided:
     question: Any = Approval.with_initial_data(
-        description=f"Release {escaped(proposal.version)}?\n\n{described(proposal)}",
+        description=f"Release {escaped(proposal.version)}?\n\n{described(workspace, proposal)}",
         reason="",
     )
     # A second call with the same key returns what was answered to the first.

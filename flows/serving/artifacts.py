@@ -1,22 +1,38 @@
-"""What a run shows in Prefect's UI: a table of its counts, and where its results lie."""
+"""What a run shows in Prefect's UI: its progress, a table of its counts, where its results lie.
+
+No picture: what is kept in Prefect's database cannot be erased for certain. Pictures are in the
+report and on the CVAT server, which artifacts name.
+"""
 
 import re
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from prefect.artifacts import create_link_artifact, create_markdown_artifact
+import httpx
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    update_progress_artifact,
+)
 from prefect.exceptions import PrefectException
 
 from annotation.folder import FOLDER
 from flows import run_notes
 from flows.exchanges import server_of
-from flows.serving.markdown import table_of
+from flows.serving.markdown import link, table_of, table_of_cells
 from mirrorset.markup import escaped
-from mirrorset.records import Batch
+from mirrorset.records import AnnotationJob, Batch
 from mirrorset.workspace import Workspace
 
+#: A run whose work is done does not fail for want of its picture.
+_UNKEPT = (PrefectException, httpx.HTTPError, OSError)
 #: Fields of summaries that say where results lie.
 _PLACES = ("verdict", "devices", "fallback", "where")
+#: Batches that a run lists, those that are out first.
+_BATCHES = 50
+_TELL_EVERY_S = 5.0
 
 
 def show_result(workspace: Workspace, step: str, result: Any) -> None:
@@ -32,13 +48,33 @@ def show_result(workspace: Workspace, step: str, result: Any) -> None:
     parts += [f"{name}: {escaped(place)}" for name, place in places.items() if place]
     keep(workspace, step, f"{step}: what was counted", "\n\n".join(parts) or "Nothing to count.")
     if step in ("push", "pull") and server_of(workspace) != FOLDER:
-        _link_tasks(workspace)
+        keep(workspace, "cvat", "Batches on the CVAT server", batches_table(workspace))
+
+
+def progress_of(workspace: Workspace, step: str) -> Callable[[str, int, int], None]:
+    """Shows how far a step's bars are, each as an artifact; for `progress.told`."""
+    ids: dict[str, Any] = {}
+    told_at: dict[str, float] = {}
+
+    def tell(title: str, completed: int, total: int) -> None:
+        now = time.monotonic()
+        if completed < total and now - told_at.get(title, -_TELL_EVERY_S) < _TELL_EVERY_S:
+            return
+        told_at[title] = now
+        percent = min(100.0, 100 * completed / total)
+        with suppress(*_UNKEPT):
+            if title not in ids:
+                key = key_of(workspace, f"{step}-progress")
+                ids[title] = create_progress_artifact(percent, key, escaped(title))
+            else:
+                update_progress_artifact(ids[title], percent)
+
+    return tell
 
 
 def keep(workspace: Workspace, step: str, title: str, markdown: str) -> None:
     """Keep an artifact; its key, shown in the UI with all versions, names dataset and step."""
-    # A run whose work is done does not fail for want of its picture.
-    with suppress(PrefectException, OSError):
+    with suppress(*_UNKEPT):
         create_markdown_artifact(
             markdown=markdown, key=key_of(workspace, step), description=escaped(title)
         )
@@ -49,15 +85,27 @@ def key_of(workspace: Workspace, step: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", f"{workspace.dataset.name}-{step}".lower()).strip("-")
 
 
-def _link_tasks(workspace: Workspace) -> None:
-    with workspace.catalogue() as catalogue:
-        batches = [batch for batch in catalogue.read(Batch) if batch.task]
+def batches_table(workspace: Workspace) -> str:
+    """Batches on the CVAT server, with links to their tasks and jobs."""
     server = server_of(workspace)
-    projects = sorted({one.project for one in batches if one.server == server and one.project})
-    with suppress(PrefectException, OSError):
-        for project in projects:
-            create_link_artifact(
-                link=f"{server}/projects/{project}",
-                link_text=f"CVAT project {project}",
-                key=key_of(workspace, f"cvat-project-{project}"),
-            )
+    with workspace.catalogue() as catalogue:
+        batches = [one for one in catalogue.read(Batch) if one.task and one.server == server]
+        jobs = list(catalogue.read(AnnotationJob))
+    batches.sort(key=lambda one: (one.state == "returned", -int(one.task)))
+    rows = [
+        (
+            escaped(one.batch_id),
+            one.state,
+            str(len(one.image_ids)),
+            link(f"task {one.task}", f"{server}/tasks/{one.task}"),
+            ", ".join(
+                link(f"{job.job_id} ({job.state})", f"{server}/tasks/{one.task}/jobs/{job.job_id}")
+                for job in jobs
+                if job.batch_id == one.batch_id
+            ),
+        )
+        for one in batches[:_BATCHES]
+    ]
+    more = len(batches) - len(rows)
+    listed = table_of_cells(("batch", "state", "images", "task", "jobs"), rows)
+    return f"{listed}\n\nand {more} more" if more > 0 else listed

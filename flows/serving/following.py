@@ -34,7 +34,7 @@ def start_following(workspace: Workspace, step: str) -> bool:
     name = deployment_name(workspace, step)
     if is_awaited(name):
         return False
-    run_deployment(name, timeout=0, as_subflow=False)
+    run_deployment(name, timeout=0, as_subflow=False, flow_run_name=step)
     return True
 
 

@@ -1,15 +1,20 @@
 """Tables in Markdown of what was crawled or computed: no text of others becomes markup."""
 
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote
 
 from mirrorset.markup import escaped
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """A table, every cell of it escaped."""
-    names = list(head)
-    lines = [_row(names), _row_of(["---"] * len(names)), *map(_row, rows)]
-    return "\n".join(lines)
+    return table_of_cells(head, ([escaped(str(cell)) for cell in row] for row in rows))
+
+
+def table_of_cells(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table of cells that are Markdown already."""
+    names = [escaped(name) for name in head]
+    return "\n".join(map(_row, [names, ["---"] * len(names), *rows]))
 
 
 def table_of(counts: Mapping[str, int]) -> str:
@@ -17,9 +22,10 @@ def table_of(counts: Mapping[str, int]) -> str:
     return table(("what", "count"), counts.items())
 
 
-def _row(cells: Iterable[object]) -> str:
-    return _row_of(escaped(str(cell)) for cell in cells)
+def link(text: str, url: str) -> str:
+    """A link that ends where its address does, whatever that holds."""
+    return f"[{escaped(text)}]({quote(url, safe='/:?&=%~,;@!$+[]#')})"
 
 
-def _row_of(cells: Iterable[str]) -> str:
+def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"

@@ -35,16 +35,16 @@ def set_limits(workspace: Workspace) -> None:
             client.upsert_global_concurrency_limit_by_name(name, places)
 
 
-def registered(
-    deployments: list[Deployment], runs_at_once: int
-) -> tuple[Runner, dict[str, Deployment]]:
-    """A runner that knows all deployments, and these by full name."""
+def registered(workspace: Workspace, deployments: list[Deployment], runs_at_once: int) -> Runner:
+    """Tell the server of the deployments and their limits, and of runs that are dead; a runner."""
+    set_limits(workspace)
+    reconcile(workspace, deployments)
     runner = Runner(
         name="mirrorset", limit=runs_at_once, query_seconds=_POLL_S, pause_on_shutdown=False
     )
     for one in deployments:
         runner.add_deployment(runner_deployment(one))
-    return runner, {deployment_name_of(one): one for one in deployments}
+    return runner
 
 
 def reconcile(workspace: Workspace, deployments: list[Deployment]) -> None:
@@ -57,7 +57,9 @@ def reconcile(workspace: Workspace, deployments: list[Deployment]) -> None:
         for name in map(deployment_name_of, deployments):
             for run in _known(name):
                 if run.state_type == StateType.SCHEDULED:
-                    if run.auto_scheduled and (run.expected_start_time or now) <= now:
+                    # One that has begun before was resumed, by a person's word on a release.
+                    is_missed = run.auto_scheduled and run.run_count == 0
+                    if is_missed and (run.expected_start_time or now) <= now:
                         client.delete_flow_run(run.id)
                 elif _is_dead(run, notes.get(str(run.id))):
                     state: State[None] = Crashed(message="Its process died before it had ended.")

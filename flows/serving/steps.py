@@ -3,23 +3,25 @@
 They are found by `MODULE:NAME`, as deployments name them.
 """
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+from prefect.task_engine import TaskRunTimeoutError
 from prefect.tasks import exponential_backoff
 from pydantic import Field
 
 from crawlers.order import CrawlSummary
 from crawlers.sources import Start
-from flows import guard
+from flows import guard, progress
 from flows.annotate import PullSummary, PushSummary
 from flows.annotate import pull as pull_flow
 from flows.annotate import push as push_flow
 from flows.asked import Asked
 from flows.at_work import limited
 from flows.crawl import crawl_from, sources_by_place, title
-from flows.engine import deployment_of_run, flow, is_worth_a_retry, task
+from flows.engine import deployment_of_run, flow, may_pass, task
 from flows.erase import erase as erase_flow
 from flows.erase import order as order_erasure
 from flows.parity import ParitySummary
@@ -29,13 +31,21 @@ from flows.prelabel import prelabel as prelabel_flow
 from flows.release import Proposal, ReleaseSummary
 from flows.release import propose as propose_flow
 from flows.release import release as release_flow
+from flows.report import report as report_flow
 from flows.serve_params import ServeParams, Step
 from flows.serving import approval
-from flows.serving.artifacts import show_result
+from flows.serving.artifacts import keep, progress_of, show_result
 from flows.serving.following import start_following
 from flows.verify import VerifySummary
 from flows.verify import verify as verify_flow
-from mirrorset.errors import GateError, MirrorsetError, SettingsError, UnavailableError
+from mirrorset.errors import (
+    GateError,
+    MirrorsetError,
+    OverdueError,
+    SettingsError,
+    UnavailableError,
+)
+from mirrorset.markup import escaped
 from mirrorset.records import Record
 from mirrorset.workspace import Workspace, open_workspace
 
@@ -176,13 +186,17 @@ def release(
     else:
         result = _released(workspace, home, version, None)
     _follow(workspace, "parity")
+    _draw(workspace)
     return result
 
 
 @flow(name="scheduled-parity", flow_run_name="parity")
 def parity(home: Home) -> ParitySummary:
     """Run the models on the current release's pack as devices would, and judge what changes."""
-    return carried_out(open_workspace(home), "parity", lambda: parity_flow(home))
+    workspace = open_workspace(home)
+    result = carried_out(workspace, "parity", lambda: parity_flow(home))
+    _draw(workspace)
+    return result
 
 
 def carried_out(workspace: Workspace, step: str, work: Callable[[], R]) -> R:
@@ -196,10 +210,16 @@ def carried_out(workspace: Workspace, step: str, work: Callable[[], R]) -> R:
         retries=params.retries,
         retry_delay_seconds=exponential_backoff(params.retry_after_s),
         retry_jitter_factor=0.5,
-        retry_condition_fn=is_worth_a_retry,
+        retry_condition_fn=may_pass,
     )(work)
-    with limited(params.slot_wait_s):
-        result: R = doing()
+    with limited(params.slot_wait_s), progress.told(progress_of(workspace, step)):
+        try:
+            result: R = doing()
+        except TaskRunTimeoutError:
+            raise OverdueError(
+                f"It took longer than serve.{step}.time_limit_s, {limits.time_limit_s:g} s, and "
+                "was stopped: the next run goes on where it was."
+            ) from None
     show_result(workspace, step, result)
     return result
 
@@ -218,6 +238,13 @@ def _released(
     workspace: Workspace, home: Path, version: str | None, approved: str | None
 ) -> ReleaseSummary:
     return carried_out(workspace, "release", lambda: release_flow(home, version, approved))
+
+
+def _draw(workspace: Workspace) -> None:
+    """Draw the report anew, and say where it lies."""
+    page = report_flow(workspace.home)
+    where = f"{page} on {socket.gethostname()}"
+    keep(workspace, "report", "The current release as a page with pictures", escaped(where))
 
 
 def _follow(workspace: Workspace, step: str) -> None:

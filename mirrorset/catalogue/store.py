@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -20,7 +20,6 @@ from sqlalchemy import (
     inspect,
     or_,
     select,
-    tuple_,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
@@ -50,8 +49,14 @@ _ROWS_A_STATEMENT = 500
 _RECORDS_AT_ONCE = 1000
 # How long SQLite waits for another process's transaction.
 _PATIENCE_S = 30
+# SQLite's own limit, 4 MB, is what one shard of records writes in a large catalogue: all pages
+# would then be written twice for each shard. 64 MB.
+_LOG_PAGES = 16_000
 # A place may be found by several starts; one that says so is enough.
 _STAYS_TRUE = sightings.c.shows_author
+# How long who only looks waits for a PostgreSQL server.
+_LOOK_S = 5
+_IS_NOT_MADE = "has no tables yet: `mirrorset init` in its workspace makes them."
 _MIGRATIONS = Path(__file__).parent / "migrations"
 # Held until the transaction ends. PostgreSQL's number is our own, with no meaning beyond that.
 _LOCKS = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(77105116)"}
@@ -62,19 +67,31 @@ _REMEDIES = {
 }
 
 
+class OutdatedError(InputError):
+    """A catalogue that is only looked at has no tables yet, or those of an earlier version."""
+
+
 class Catalogue:
     """One database of records. Opening it makes or migrates its tables."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, is_looked_at: bool = False) -> None:
         """Open `url` ("sqlite:///path", "postgresql+psycopg://…").
 
-        Raises SettingsError for an address SQLAlchemy cannot read, UnavailableError where the
-        database does not answer.
+        is_looked_at: nothing is made, migrated or written. Raises SettingsError for an address
+        SQLAlchemy cannot read, UnavailableError where the database does not answer, InputError
+        where a later version has migrated it, and OutdatedError where it is looked at and an
+        earlier one has not.
         """
         try:
             address = make_url(url)
+            is_sqlite = address.get_backend_name() == "sqlite"
             # A connection that a restart of the server has cut is made anew when it is needed next.
-            self._engine = create_engine(address, pool_pre_ping=True)
+            self._engine = create_engine(
+                address,
+                pool_pre_ping=True,
+                connect_args={"connect_timeout": _LOOK_S} if is_looked_at and not is_sqlite else {},
+                execution_options={"postgresql_readonly": True} if is_looked_at else {},
+            )
         except (ArgumentError, ValueError):
             raise SettingsError(
                 "catalogue_url is no database address (which is not shown, as it may hold a "
@@ -85,19 +102,42 @@ class Catalogue:
                 f"catalogue_url needs a driver that is not installed ({error}): of PostgreSQL, "
                 "install requirements-postgresql.lock and write postgresql+psycopg://…."
             ) from None
-        if address.get_backend_name() == "sqlite":
+        self._name = address.render_as_string()
+        self._remedy = _REMEDIES[self._engine.dialect.name]
+        if is_sqlite and is_looked_at:
+            # Connecting would make the file.
+            if not Path(address.database or "").is_file():
+                raise OutdatedError(f"The catalogue {self._name} {_IS_NOT_MADE}")
+            event.listen(self._engine, "connect", _forbid_writing)
+        elif is_sqlite:
             if address.database:
                 Path(address.database).parent.mkdir(parents=True, exist_ok=True)
             event.listen(self._engine, "connect", _prepare_sqlite)
-        self._name = address.render_as_string()
-        self._remedy = _REMEDIES[self._engine.dialect.name]
         try:
             with self._engine.begin() as connection:
-                _migrate(connection)
+                revision = _revision(connection)
+                self._refuse_other_versions(revision, is_looked_at)
+                if revision != _newest_revision():
+                    _migrate(connection)
         except DatabaseError as error:
             raise UnavailableError(
                 f"The catalogue {self._name} cannot be opened ({_said(error)}): {self._remedy}."
             ) from None
+
+    def _refuse_other_versions(self, revision: str | None, is_looked_at: bool) -> None:
+        newest = _newest_revision()
+        if revision is not None and revision > newest:
+            raise InputError(
+                f"The catalogue {self._name} was migrated by a later mirrorset ({revision}; this "
+                f"one knows {newest}): install that version."
+            )
+        if is_looked_at and revision is None:
+            raise OutdatedError(f"The catalogue {self._name} {_IS_NOT_MADE}")
+        if is_looked_at and revision != newest:
+            raise OutdatedError(
+                f"The catalogue {self._name} is of an earlier mirrorset ({revision}; this one has "
+                f"{newest}): `mirrorset init` in its workspace brings it up to date."
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -302,32 +342,32 @@ def _clear_rejections(connection: Connection, records: Sequence[Record]) -> None
     now_rejected = {
         (record.item_id, record.step) for record in records if isinstance(record, Rejected)
     }
-    accepted = [
-        (f"{record.source}:{record.source_item_id}", "crawl")
-        for record in records
-        if isinstance(record, Sighting)
-    ]
+    accepted: dict[str, set[str]] = defaultdict(set)
     for record in records:
+        if isinstance(record, Sighting):
+            accepted["crawl"].add(f"{record.source}:{record.source_item_id}")
         if isinstance(record, Batch):
-            accepted.append((record.batch_id, "annotate"))
+            accepted["annotate"].add(record.batch_id)
         if isinstance(record, Annotation):
-            accepted.append((record.image_id, "prelabel"))
+            accepted["prelabel"].add(record.image_id)
             if record.origin in ("human", "gold"):
-                accepted.append((record.image_id, "annotate"))
-    cleared = [key for key in accepted if key not in now_rejected]
-    for start in range(0, len(cleared), _ROWS_A_STATEMENT):
-        connection.execute(
-            rejected.delete().where(
-                tuple_(rejected.c.item_id, rejected.c.step).in_(
-                    cleared[start : start + _ROWS_A_STATEMENT]
+                accepted["annotate"].add(record.image_id)
+    for step, item_ids in accepted.items():
+        cleared = sorted(item_id for item_id in item_ids if (item_id, step) not in now_rejected)
+        for start in range(0, len(cleared), _ROWS_A_STATEMENT):
+            # Pairs of both in one list are not looked up by SQLite: it reads all that is rejected.
+            connection.execute(
+                rejected.delete().where(
+                    rejected.c.step == step,
+                    rejected.c.item_id.in_(cleared[start : start + _ROWS_A_STATEMENT]),
                 )
             )
-        )
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute(f"PRAGMA busy_timeout={_PATIENCE_S * 1000}")
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
     # A change of the journal does not heed busy_timeout where another process writes: it fails.
     until = time.monotonic() + _PATIENCE_S
     while True:
@@ -342,10 +382,13 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
             time.sleep(0.02)
 
 
+def _forbid_writing(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute(f"PRAGMA busy_timeout={_PATIENCE_S * 1000}")
+    connection.execute("PRAGMA query_only=ON")
+
+
 def _migrate(connection: Connection) -> None:
     """Bring the tables to the newest version; of several processes, one does it at a time."""
-    if _revision(connection) == _newest_revision():
-        return
     # Alembic takes a third of a second to import, and is seldom needed.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415

@@ -89,7 +89,7 @@ images = Table(
     Column("size_bytes", Integer, nullable=False),
     Column("width_px", Integer, nullable=False),
     Column("height_px", Integer, nullable=False),
-    Column("pixel_hash", String(64), nullable=False, index=True),
+    Column("pixel_hash", String(64), nullable=False),
     Column("phash", String(16), nullable=False),
 )
 
@@ -176,7 +176,7 @@ rejected = Table(
     metadata,
     Column("item_id", Text, primary_key=True),
     Column("step", String(40), primary_key=True),
-    Column("reason", String(40), nullable=False, index=True),
+    Column("reason", String(40), nullable=False),
     Column("detail", Text, nullable=False),
     Column("image_url", Text, nullable=False),
     Column("is_retryable", Boolean, nullable=False),
@@ -243,7 +243,7 @@ ledger = Table(
     "ledger",
     metadata,
     _image_id(),
-    Column("group_id", String(64), nullable=False, index=True),
+    Column("group_id", String(64), nullable=False),
     Column("split", String(10), nullable=False),
     Column("image_shard", Integer, nullable=False),
     Column("minted_at", UtcDateTime, nullable=False),

@@ -129,6 +129,19 @@ def still_jobs(catalogue: Catalogue, before: datetime) -> list[StillJobs]:
         ]
 
 
+def stored_bytes(catalogue: Catalogue) -> int:
+    """Bytes of all originals."""
+    with catalogue.reading() as connection:
+        return int(connection.execute(select(func.sum(images.c.size_bytes))).scalar_one() or 0)
+
+
+def planned_batches(catalogue: Catalogue) -> int:
+    """How many batches are written down and not with annotators yet: a push was not completed."""
+    query = select(func.count()).select_from(batches).where(batches.c.state == "planned")
+    with catalogue.reading() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
 def overdue_receipts(catalogue: Catalogue, before: datetime) -> tuple[int, datetime | None]:
     """How many receipts were last found to hold before `before`, and when the oldest one was."""
     pair = (

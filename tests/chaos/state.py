@@ -192,6 +192,6 @@ def _without_project_id(told: str) -> str:
 
 def _batch(task: int) -> Batch:
     return Batch(
-        batch_id="", image_ids=(), schema_version="", server="", project="", task=str(task),
+        batch_id="any", image_ids=(), schema_version="", server="", project="", task=str(task),
         state="pushed",
     )  # fmt: skip

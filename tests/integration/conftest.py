@@ -1,10 +1,25 @@
 """What is slow to make and made once: Prefect's server, and a workspace with two releases."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A browser; each test opens pages of its own. Skips where there is none."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        pytest.skip("no Chromium on this machine: install the package `chromium` to look at pages")
+    with sync_playwright() as playwright:
+        # Root, as in containers, may not have Chromium's sandbox.
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import nbformat
 import pyarrow.parquet as pq
 import pytest
 from demo_run import Demo, demo_command, refused, run, run_demo, started, with_group
+from nbclient import NotebookClient
 from thorough import thorough
 
 import mirrorset
@@ -26,6 +28,10 @@ from mirrorset.files import read_parts
 from mirrorset.pixels import decode
 from mirrorset.records import DatasetItem
 from mirrorset.workspace import open_workspace
+from parity.models import model_files
+from parity.pack import open_pack
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -327,3 +333,35 @@ def await_step(process: subprocess.Popen[str], home: Path, step: str) -> None:
         assert process.poll() is None, f"{step}: ended by itself"
         assert time.monotonic() < until, f"{step}: never seen"
         time.sleep(0.002)
+
+
+def test_the_notebook_trains_on_a_release_and_draws_it(
+    demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIRRORSET_RELEASE", str(demo.home / "data/releases/demo/0.1.0"))
+    notebook = nbformat.read(EXAMPLES / "train_landmarks.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(EXAMPLES)}}).execute()
+    printed = json.dumps([cell.get("outputs", []) for cell in notebook.cells])
+    assert "NME" in printed
+    assert printed.count("image/png") == 2
+
+
+def test_the_script_judges_a_model_on_the_pack(demo: Demo, model_cache: Path) -> None:
+    pack = demo.home / "data/packs/demo/0.1.0"
+    chain = open_pack(pack).chain
+    (model,) = model_files(chain, model_cache).values()
+
+    def judged(*arguments: object) -> subprocess.CompletedProcess[str]:
+        script = [sys.executable, str(EXAMPLES / "judge_model.py")]
+        return subprocess.run(
+            [*script, *map(str, arguments)], capture_output=True, text=True, check=False
+        )
+
+    whole = judged(pack, model)
+    assert whole.returncode == 0, whole.stderr
+    assert "nme_to_reference" in whole.stdout
+    absent = judged(pack, "absent.tflite")
+    assert absent.returncode == 3
+    assert absent.stderr.count("\n") == 1
+    assert "Traceback" not in absent.stderr

@@ -15,6 +15,7 @@ import pytest
 from made_images import picture
 
 from flows import run_notes
+from flows.prefect_server import OwnServer
 from flows.run_notes import RunNote
 from mirrorset.workspace import init
 
@@ -140,6 +141,47 @@ def test_it_ends_within_seconds_where_it_waits_for_news(
         assert told["webhook_url"]
         assert httpx.post(told["webhook_url"], content=b"{}").status_code == 401
         assert ended(process, number) == 0
+
+
+@pytest.mark.thorough  # starts a server twice
+def test_a_server_of_anothers_that_goes_is_waited_for(
+    home: Path, monkeypatch: pytest.MonkeyPatch, unused_port: int
+) -> None:
+    params = home / "params.yaml"
+    params.write_text(params.read_text().replace("crawl: {every_s: 3}", "crawl: null"))
+    monkeypatch.setenv("PREFECT_HOME", str(home / "prefect"))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    server = begun(unused_port)
+    # Prefect's client tries for minutes by itself.
+    impatient = {"PREFECT_API_URL": server.api_url, "PREFECT_CLIENT_MAX_RETRIES": "0"}
+
+    def said(words: str) -> None:
+        ends_at = time.monotonic() + _PATIENCE_S
+        while words not in (text := (home / "serve.err").read_text()):
+            assert time.monotonic() < ends_at, text
+            time.sleep(0.5)
+
+    with served(home, **impatient) as (process, told):
+        server.stop()
+        said("does not answer")
+        server = begun(unused_port)
+        said("is back")
+        name = next(one for one in told["deployments"] if "erase-due" in one)
+        found = httpx.get(f"{server.api_url}/deployments/name/{name}").json()
+        run = f"{server.api_url}/deployments/{found['id']}/create_flow_run"
+        assert httpx.post(run, json={}).is_success
+        awaited(home, done("scheduled-erase-due"))
+        server.stop()
+        assert ended(process, signal.SIGTERM) == 0
+    said_in_all = (home / "serve.err").read_text()
+    assert "Traceback" not in said_in_all
+    assert "Warning" not in said_in_all
+
+
+def begun(port: int) -> OwnServer:
+    server = OwnServer(port)
+    server.await_ready(lambda: False)
+    return server
 
 
 @pytest.fixture

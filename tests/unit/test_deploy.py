@@ -4,21 +4,30 @@ No engine runs it here: what can be told from the file is told.
 """
 
 import re
+import tomllib
+import zipfile
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from distributed.cli import dask_scheduler, dask_worker
+from hatchling.builders.wheel import WheelBuilder
+from prefect.cli.server import server_app
+from prefect.settings import Settings as PrefectSettings
+from pydantic import AliasChoices
+from pydantic_settings import BaseSettings
 from typer.main import get_command
 
 from flows.cli import app
+from mirrorset.commands import git
 from mirrorset.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 OURS = "mirrorset"
-# Programs of the image's packages, and of the images by others.
-PROGRAMS = {"mirrorset", "prefect", "dask", "python"}
+OWNERS = ("MIRRORSET_", "PREFECT_")
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +67,51 @@ def test_volumes_are_declared_and_ports_stay_on_this_machine(
         assert all(one["source"] in compose["configs"] for one in service.get("configs", ()))
 
 
-def test_settings_are_ours_and_commands_exist(services: dict[str, Any]) -> None:
-    known = {f"MIRRORSET_{name.upper()}" for name in Settings.model_fields}
+def test_settings_are_ours_and_prefects(services: dict[str, Any]) -> None:
+    known = {f"MIRRORSET_{name.upper()}" for name in Settings.model_fields} | _prefects()
     for service in services.values():
-        if service["image"] != OURS:
-            continue
-        named = {name for name in service["environment"] if name.startswith("MIRRORSET_")}
+        named = {name for name in service.get("environment", {}) if name.startswith(OWNERS)}
         assert named <= known
-        assert service["command"][0] in PROGRAMS
-        for command in (service["command"], service.get("healthcheck", {}).get("test", [""])[1:]):
-            if command and command[0] == "mirrorset":
-                assert command[1] in get_command(app).commands
+    # What Prefect is told to import.
+    import_module(services["prefect"]["environment"]["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"])
+
+
+def _prefects() -> set[str]:
+    """Names of all settings of Prefect in the environment."""
+    names, kinds = set(), [PrefectSettings]
+    while kinds:
+        kind = kinds.pop()
+        prefix = kind.model_config["env_prefix"]
+        for name, field in kind.model_fields.items():
+            names |= {f"{prefix}{name}".upper()}
+            if isinstance(field.validation_alias, AliasChoices):
+                names |= {str(one).upper() for one in field.validation_alias.choices}
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseSettings):
+                kinds.append(field.annotation)
+    return names
+
+
+def test_programs_understand_their_commands(services: dict[str, Any]) -> None:
+    own = [one for one in services.values() if one["image"] == OURS]
+    tests = [one["healthcheck"]["test"][1:] for one in own if "healthcheck" in one]
+    programs = set()
+    for program, *words in [one["command"] for one in own] + tests:
+        programs.add(program)
+        if program == OURS:
+            command = get_command(app).commands[words[0]]
+            command.make_context(words[0], words[1:])
+        elif program == "prefect":
+            assert words[0] == "server"
+            server_app.parse_args(words[1:], exit_on_error=False, print_error=False)
+        elif program == "dask":
+            kind = {"scheduler": dask_scheduler, "worker": dask_worker}[words[0]]
+            kind.main.make_context(words[0], words[1:])
+        elif program == "python":
+            assert words[0] == "-c"
+            compile(words[1], "compose.yaml", "exec")
+        else:
+            assert program == "test"
+    assert programs == {OURS, "prefect", "dask", "python", "test"}
 
 
 def test_no_secret_has_a_value(services: dict[str, Any]) -> None:
@@ -84,6 +127,46 @@ def test_no_secret_has_a_value(services: dict[str, Any]) -> None:
     assert "/deploy/.env" in (ROOT / ".gitignore").read_text().splitlines()
 
 
-def test_files_that_the_image_is_made_of_are_there() -> None:
-    copied = re.findall(r"^COPY (.+) \./$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)
-    assert all((ROOT / name).is_file() for one in copied for name in one.split())
+def test_the_image_is_made_of_files_that_are_there_and_let_through() -> None:
+    recipe = (DEPLOY / "Dockerfile").read_text()
+    copied = [
+        name for one in re.findall(r"^COPY (.+) \./$", recipe, re.MULTILINE) for name in one.split()
+    ]
+    assert all((ROOT / name).is_file() for name in copied)
+    first, *others = (
+        line
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if not line.startswith("#")
+    )
+    assert first == "*"
+    let_through = [line.removeprefix("!") for line in others if line.startswith("!")]
+    assert all(any(ROOT.glob(pattern)) for pattern in let_through)
+    assert all(any(Path(name).match(one) for one in let_through) for name in copied)
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    assert set(let_through) >= {*packages["targets"]["wheel"]["packages"], "README.md", "LICENSE"}
+    # No secret, no history, nothing built here.
+    assert not {"deploy", ".git", ".venv", "."} & {one.partition("/")[0] for one in let_through}
+
+
+def test_the_image_has_what_its_last_step_builds_with() -> None:
+    (listed,) = re.findall(r"for lock in (.+);", (DEPLOY / "Dockerfile").read_text())
+    locks = [(ROOT / f"{name}.lock").read_text() for name in listed.split()]
+    for needed in ("hatchling", "psycopg", "dvc-s3", "distributed", "asyncpg"):
+        assert any(re.search(f"^{needed}==", lock, re.MULTILINE) for lock in locks)
+
+
+def test_a_wheel_has_every_file_of_the_packages(tmp_path: Path) -> None:
+    """Templates, schemas and presets, too; none that git ignores."""
+    (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    with zipfile.ZipFile(wheel) as packed:
+        names = {name for name in packed.namelist() if ".dist-info/" not in name}
+    files = git(
+        ROOT,
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "--",
+        *sorted({name.partition("/")[0] for name in names}),
+    )
+    assert names == set(files.splitlines())

@@ -18,7 +18,7 @@ def test_one_wheel_owns_cv2() -> None:
 
 def test_locks_pin_hashes_and_name_no_index() -> None:
     locks = list(ROOT.glob("requirements*.lock"))
-    assert len(locks) == 7
+    assert len(locks) == 8
     for lock in locks:
         text = lock.read_text()
         assert "--index-url" not in text

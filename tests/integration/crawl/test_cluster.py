@@ -1,5 +1,6 @@
 """Shards on Dask workers: the same crawl as in one process."""
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from loopback import Site, fill_gallery, kept, ordered, serving
 from crawlers.order import CrawlOrder, CrawlSummary
 from crawlers.run import crawl
 from crawlers.sources.urls import UrlsStart
+from mirrorset import logs
 from mirrorset.errors import MirrorsetError, UnavailableError
 
 
@@ -47,7 +49,14 @@ def test_workers_do_what_one_process_does(
     for site in sites:
         site.forget()
     shared = listed(tmp_path / "shared", sites, shards=3, dask_scheduler=scheduler)
-    assert crawl(shared) == CrawlSummary(found=36, stored=36)
+    with logs.written(tmp_path / "logs", "file", "run-1", "crawl"):
+        assert crawl(shared) == CrawlSummary(found=36, stored=36)
+    (log,) = logs.log_files(tmp_path / "logs")
+    said = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {(one["run"], one["step"]) for one in said} == {("run-1", "crawl")}
+    assert sorted(one["message"] for one in said if one["logger"] == "crawlers.child") == [
+        f"Shard {number} of urls is done." for number in range(3)
+    ]
     assert kept(shared).images == kept(alone).images
     for site in sites:
         # One worker a host: its rules are asked for once, and each picture once.

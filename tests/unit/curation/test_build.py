@@ -167,12 +167,13 @@ def test_no_author_runs_in_a_spreadsheet(portraits, release_of, tmp_path):
 
 def test_the_datasheet_says_unreviewed_plainly(portraits, release_of, tmp_path):
     sheet = tmp_path / "releases" / "1.0.0" / "DATASHEET.md"
-    release_of(portraits[:4], "1.0.0", contact="faces@example.org")
+    release_of(portraits[:4], "1.0.0", contact="faces@example.org", retention_days=730)
     text = sheet.read_text()
     assert "**Unreviewed.** No person has looked at any label" in text
     assert "**This release is declared unreviewed**" in text
     assert "- Contact: faces@example.org" in text
     assert "- Controller: not stated" in text
+    assert "- Retention days: 730" in text
     assert "| mesh | aaaaaaaaaaaa | Apache-2.0 | yes |" in text
     # Four images: every filled slice is below ten.
     assert "| frontal | – | 0 | 0 | 0 |" in text

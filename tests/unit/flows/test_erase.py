@@ -1,5 +1,6 @@
 """Orders of erasures: one certificate for each that was carried out, and what is due by time."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,10 +8,12 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.asked import Asked, images_of
+from flows.by_products import erase_by_products
 from flows.certificates import close, read_order
 from flows.cli import app
 from flows.erase import dry_run, order
-from mirrorset.erasure import Certificate
+from flows.serving.approval import audit_file
+from mirrorset.erasure import Certificate, Gone, Removed
 from mirrorset.errors import InputError
 from mirrorset.records import Evidence, ImageRecord, Licence, Sighting, utc_now
 from mirrorset.workspace import Workspace, init
@@ -105,3 +108,44 @@ def test_an_author_is_found_however_the_name_is_written(workspace: Workspace) ->
         assert everything
         assert images_of(workspace, catalogue, Asked(author="  aDA\t")) == everything
         assert not images_of(workspace, catalogue, Asked(author="A da"))
+
+
+def test_reasons_of_decisions_lose_what_names_an_image(workspace: Workspace) -> None:
+    see(workspace, NEW, 1)
+    file = audit_file(workspace)
+    file.parent.mkdir(parents=True)
+    lines = [
+        f'{{"by":"Eve","reason":"{NEW} is fine, and https://example.org/cccc by Ada Lovelace"}}\n',
+        '{"by":"Eve","reason":"all fine"}\n',
+    ]
+    file.write_text("".join(lines))
+    gone = Gone(
+        frozenset({NEW}),
+        addresses=frozenset({"https://example.org/cccc"}),
+        authors=frozenset({"Ada Lovelace"}),
+    )
+    found = Removed(place="approvals", name="decisions.jsonl", count=1)
+    assert erase_by_products(workspace, gone, [], is_dry_run=True) == ([found], [])
+    assert file.read_text() == "".join(lines)
+    assert erase_by_products(workspace, gone, []) == ([found], [])
+    first, second = map(json.loads, file.read_text().splitlines())
+    assert first["by"] == "Eve"
+    assert set(first["reason"]) == set("* is fine, and by")
+    assert second["reason"] == "all fine"
+    assert erase_by_products(workspace, gone, []) == ([], [])
+
+
+def test_only_authors_of_nothing_else_are_looked_for(workspace: Workspace) -> None:
+    see(workspace, OLD, 1)
+    erasure_id = order(workspace.home, Asked(images=(OLD,)))
+    assert erasure_id is not None
+    begun = read_order(workspace.private, erasure_id)
+    assert begun is not None
+    assert begun.gone.authors == {"Ada"}
+    see(workspace, NEW, 1)
+    see(workspace, OLDER, 1)
+    erasure_id = order(workspace.home, Asked(images=(OLDER,)))
+    assert erasure_id is not None
+    begun = read_order(workspace.private, erasure_id)
+    assert begun is not None
+    assert begun.gone.authors == set()

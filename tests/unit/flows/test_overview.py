@@ -2,20 +2,24 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from s3_server import CREDENTIALS
 from typer.testing import CliRunner
 
 from flows import run_notes
 from flows.certificates import write_order
 from flows.cli import app
 from flows.overview import Overview, overview
+from mirrorset.blobs import Held
 from mirrorset.erasure import Order
-from mirrorset.records import AnnotationJob, Rejected, utc_now
+from mirrorset.errors import InputError
+from mirrorset.records import AnnotationJob, Batch, Rejected, utc_now
 from mirrorset.workspace import Workspace, init
 
 
@@ -72,6 +76,72 @@ def test_what_is_stuck_is_named_with_its_time(workspace: Workspace) -> None:
         assert words in said
     assert all(one.since for one in stuck)
     assert len(stuck) == 5
+
+
+def test_a_push_that_was_not_completed_is_stuck_until_one_is_at_it(workspace: Workspace) -> None:
+    batch = Batch(
+        batch_id="b", image_ids=(), schema_version="1", server="", project="", task="",
+        state="planned",
+    )  # fmt: skip
+    with workspace.catalogue() as catalogue:
+        catalogue.upsert([batch])
+    (stuck,) = overview(workspace.home).stuck
+    assert "1 batches are not with annotators" in stuck.what
+    assert stuck.since is None
+    note = run_notes.begun(workspace.private, "1", "annotate-push")
+    assert not overview(workspace.home).stuck
+    run_notes.ended(workspace.private, note, "cancelled")
+    (stuck,) = overview(workspace.home).stuck
+    assert stuck.since == note.began_at
+
+
+def test_what_the_store_holds_is_counted(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2000):
+        workspace.blobs.put(b"%d" % number)
+    (workspace.private / "blobs" / ".aside").mkdir(exist_ok=True)
+    (workspace.private / "blobs" / ".aside" / "half").write_bytes(b"half")
+    size_bytes = sum(len(str(number)) for number in range(2000))
+    whole = Held(blobs=2000, size_bytes=size_bytes, is_estimate=False)
+    assert overview(workspace.home).blobs == whole
+    monkeypatch.setattr("flows.overview._COUNT_BLOBS_S", 0)
+    part = overview(workspace.home).blobs
+    assert part is not None
+    assert part.is_estimate
+
+
+def test_a_store_that_does_not_answer_is_stuck_and_hides_nothing_else(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
+    for name, value in (CREDENTIALS | once).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MIRRORSET_BLOBS_URL", "s3://faces/originals")
+    now = overview(workspace.home)
+    assert now.blobs is None
+    assert "does not answer" in now.stuck[0].what
+    assert now.images.stored == 0
+
+
+def test_status_changes_nothing(workspace: Workspace) -> None:
+    before = _files(workspace)
+    overview(workspace.home)
+    assert _files(workspace) == before
+    with sqlite3.connect(workspace.private / "catalogue.sqlite") as database:
+        database.execute("UPDATE alembic_version SET version_num = '0012'")
+    database.close()
+    with pytest.raises(InputError, match=r"earlier mirrorset \(0012.*mirrorset init"):
+        overview(workspace.home)
+
+
+def _files(workspace: Workspace) -> dict[Path, int]:
+    """When each file was last changed, but for those that SQLite's readers make and remove."""
+    return {
+        file: file.stat().st_mtime_ns
+        for file in workspace.home.rglob("*")
+        if file.is_file() and not file.name.endswith(("-wal", "-shm"))
+    }
 
 
 def test_a_later_run_takes_up_what_a_dead_one_left(workspace: Workspace) -> None:

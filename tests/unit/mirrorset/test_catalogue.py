@@ -13,12 +13,13 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Table, create_engine
+from sqlalchemy import Table, create_engine, event, inspect
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
 import mirrorset.catalogue
 from mirrorset.catalogue import Catalogue
+from mirrorset.catalogue.store import OutdatedError, upsert
 from mirrorset.catalogue.tables import TABLE_OF, UtcDateTime, metadata, rejected, sightings
 from mirrorset.errors import InputError, SettingsError, UnavailableError
 from mirrorset.records import (
@@ -382,6 +383,46 @@ def test_a_new_catalogue_waits_for_whoever_writes_it(tmp_path: Path) -> None:
     writer.close()
 
 
+def test_who_looks_changes_nothing(catalogue: Catalogue, catalogue_url: str) -> None:
+    with Catalogue(catalogue_url, is_looked_at=True) as looked_at:
+        with pytest.raises(UnavailableError, match=r"read-?only"):
+            looked_at.upsert([ANNOTATION])
+        assert looked_at.count(Annotation) == 0
+    _migrate_back(catalogue_url, "0012")
+    with pytest.raises(OutdatedError, match=r"earlier mirrorset \(0012.*mirrorset init"):
+        Catalogue(catalogue_url, is_looked_at=True)
+    assert _revision(catalogue_url) == "0012"
+    _migrate_back(catalogue_url, "base")
+    with pytest.raises(OutdatedError, match="no tables yet"):
+        Catalogue(catalogue_url, is_looked_at=True)
+
+
+def test_who_looks_makes_no_file(tmp_path: Path) -> None:
+    with pytest.raises(OutdatedError, match="no tables yet"):
+        Catalogue(f"sqlite:///{tmp_path}/below/c.sqlite", is_looked_at=True)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("is_looked_at", [True, False])
+def test_what_a_later_version_migrated_is_refused(
+    catalogue: Catalogue, catalogue_url: str, is_looked_at: bool
+) -> None:
+    engine = create_engine(catalogue_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9001'")
+    engine.dispose()
+    with pytest.raises(InputError, match=r"later mirrorset \(9001.*install that version"):
+        Catalogue(catalogue_url, is_looked_at)
+
+
+def _revision(url: str) -> str:
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        revision = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    engine.dispose()
+    return str(revision)
+
+
 def test_an_open_catalogue_is_not_migrated_again(catalogue: Catalogue, catalogue_url: str) -> None:
     # A second opening needs no lock, so that it does not wait for whoever writes.
     with catalogue.writing(), Catalogue(catalogue_url) as again:
@@ -458,6 +499,37 @@ def test_the_newest_tables_can_be_taken_back_to_none_and_made_again(catalogue_ur
     _migrate_back(catalogue_url, "base")
     with Catalogue(catalogue_url) as catalogue:
         assert catalogue.count(ImageRecord) == 0
+
+
+def test_indexes_that_no_query_needs_are_dropped_and_can_be_made_again(catalogue_url: str) -> None:
+    def indexed(table: str) -> list[str | None]:
+        with create_engine(catalogue_url).connect() as connection:
+            return [index["name"] for index in inspect(connection).get_indexes(table)]
+
+    with Catalogue(catalogue_url) as catalogue:
+        catalogue.upsert(records())
+    dropped = ("images", "pixel_hash"), ("rejected", "reason"), ("ledger", "group_id")
+    assert all(indexed(table) == [] for table, _ in dropped)
+    _migrate_back(catalogue_url, "0014")
+    assert all(indexed(table) == [f"ix_{table}_{column}"] for table, column in dropped)
+
+
+def test_what_is_kept_is_looked_up_among_the_rejected(tmp_path: Path) -> None:
+    """Else each shard reads all that was ever rejected."""
+    url, deleted = f"sqlite:///{tmp_path}/catalogue.sqlite", []
+
+    def note(_c: object, _cursor: object, statement: str, values: object, *_: object) -> None:
+        if statement.startswith("DELETE FROM rejected"):
+            deleted.append((statement, values))
+
+    with Catalogue(url) as catalogue, catalogue.writing() as connection:
+        event.listen(connection, "before_cursor_execute", note)
+        upsert(connection, records())
+        event.remove(connection, "before_cursor_execute", note)
+        assert {values[0] for _, values in deleted} == {"crawl", "prelabel", "annotate"}
+        for statement, values in deleted:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            assert [row.detail.partition(" ")[0] for row in plan] == ["SEARCH"]
 
 
 def test_records_come_in_the_order_of_their_bytes(catalogue: Catalogue) -> None:

@@ -27,6 +27,24 @@ with logs.written(Path(sys.argv[1]), "stderr", "run-4", "crawl"):
     logging.getLogger("flows.x").info("Hello.")
 """
 
+_WORKER = """
+import logging, subprocess, sys
+from threading import Thread
+from mirrorset import logs
+
+def work(told, line):
+    with logs.joined(told):
+        logging.getLogger("annotation.worker").info(line)
+
+threads = [Thread(target=work, args=(told, told[-3])) for told in sys.argv[2:]]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+with logs.joined(sys.argv[2]):
+    subprocess.run([sys.executable, "-c", sys.argv[1]], check=True)
+"""
+
 
 def _lines(folder: Path) -> list[dict[str, object]]:
     text = "".join(file.read_text() for file in reversed(logs.log_files(folder)))
@@ -47,6 +65,28 @@ def test_a_line_says_when_where_and_of_which_run_and_image(tmp_path: Path) -> No
     assert first["host"]
     assert first["pid"]
     assert (second["run"], second["step"], second["image_id"]) == ("run-1", "store", None)
+
+
+def test_a_worker_elsewhere_takes_part_in_the_run(tmp_path: Path) -> None:
+    told = []
+    for number in (1, 2):
+        with (
+            logs.written(tmp_path, "file", f"run-{number}", "prelabel"),
+            logs.at_step(f"s-{number}"),
+        ):
+            told.append(logs.handed_on())
+    done = subprocess.run(
+        [sys.executable, "-c", _WORKER, _CHILD, *told], capture_output=True, text=True, check=True
+    )
+    said = [json.loads(line) for line in done.stderr.splitlines()]
+    assert sorted((one["run"], one["step"], one["message"]) for one in said) == [
+        ("run-1", "s-1", "1"),
+        ("run-2", "s-2", "2"),
+    ]
+    # Its children write to the file.
+    lines = _lines(tmp_path)
+    assert len(lines) == 200
+    assert {(line["run"], line["step"]) for line in lines} == {("run-1", "s-1")}
 
 
 def test_children_write_whole_lines_of_the_same_run(tmp_path: Path) -> None:
@@ -91,3 +131,15 @@ def test_no_secret_is_written_also_not_in_tracebacks(tmp_path: Path) -> None:
     (text,) = [file.read_text() for file in logs.log_files(tmp_path)]
     assert "ValueError" in text
     assert "planted-secret" not in text
+
+
+def test_a_plain_line_is_masked_with_its_traceback() -> None:
+    hide("told-secret")
+    try:
+        raise ValueError("told-secret")
+    except ValueError as error:
+        info = (type(error), error, error.__traceback__)
+    record = logging.LogRecord("x", logging.ERROR, "x", 1, "at api_key=%s", ("0123",), info)
+    line = logs.MaskedFormatter("%(message)s").format(record)
+    assert line.startswith("at api_key=***")
+    assert "ValueError: ***" in line

@@ -6,9 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mirrorset.commands import git
 from mirrorset.errors import InputError, SettingsError
+from mirrorset.masking import masked
 from mirrorset.workspace import Workspace, commit, init, open_workspace
 
 
@@ -61,6 +63,29 @@ def test_a_misspelt_section_is_refused_at_once(workspace: Workspace) -> None:
     workspace.params_file.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SettingsError, match=r"params\.yaml is not valid YAML"):
         open_workspace(workspace.home)
+
+
+def test_no_password_enters_what_git_keeps_or_what_is_shown(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIRRORSET_CVAT_URL", "https://me:hunter22@cvat.example")
+    with pytest.raises(SettingsError, match="no user or password") as told:
+        open_workspace(workspace.home)
+    assert "hunter22" not in str(told.value)
+    monkeypatch.delenv("MIRRORSET_CVAT_URL")
+    source = {"source": "gallery", "url": "https://me:hunter22@gallery.example/sitemap.xml"}
+    workspace.params_file.write_text(yaml.safe_dump({"crawl": {"sources": [source]}}))
+    with pytest.raises(SettingsError, match="an address with a password") as told:
+        open_workspace(workspace.home)
+    assert "hunter22" not in str(told.value)
+
+
+def test_credentials_of_dvc_are_known(workspace: Workspace) -> None:
+    (workspace.home / ".dvc/config.local").write_text(
+        "['remote \"storage\"']\n    secret_access_key = only-for-dvc\n"
+    )
+    open_workspace(workspace.home)
+    assert masked("with only-for-dvc") == "with ***"
 
 
 def test_a_folder_that_cannot_be_is_named(tmp_path: Path) -> None:

@@ -176,6 +176,13 @@ def _digested(text: str) -> str:
     return json.dumps({**values, "digest": digest}, indent=2, ensure_ascii=False)
 
 
+def _naming(pack: Path, name: str) -> None:
+    """Let the pack name a file that Python would not take."""
+    text = (pack / "pack.json").read_text()
+    files = f'"files": {{"{name}": "{"0" * 64}", '
+    write_text(pack / "pack.json", _digested(text.replace('"files": {', files)))
+
+
 INPUTS = "nets/marker/inputs/00002.npy"
 
 
@@ -250,9 +257,7 @@ CORRUPTIONS: dict[str, tuple[Callable[[Path], object], str]] = {
         "nets/marker/values.npy has not 256 rows",
     ),
     "a path with ..": (
-        lambda pack: resealed(
-            pack, lambda record: record["files"].update({"../outside": "0" * 64})
-        ),
+        lambda pack: _naming(pack, "../outside"),
         'names "../outside", which is no path inside the pack',
     ),
     "an unknown layout": (
@@ -263,9 +268,7 @@ CORRUPTIONS: dict[str, tuple[Callable[[Path], object], str]] = {
         "takes what this version cannot give",
     ),
     "an absolute path": (
-        lambda pack: resealed(
-            pack, lambda record: record["files"].update({"/etc/hostname": "0" * 64})
-        ),
+        lambda pack: _naming(pack, "/etc/hostname"),
         'names "/etc/hostname", which is no path inside the pack',
     ),
     "an older format": (

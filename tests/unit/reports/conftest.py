@@ -104,11 +104,9 @@ def make_release(tmp_path: Path) -> Callable[..., Path]:
 
 
 def _row(drawn: Drawn, blobs: BlobStore) -> tuple[DatasetItem, Attribution]:
-    content = _picture(drawn.colour)
+    content = picture(drawn.colour)
     image = inspect(content, PixelParams())
     blobs.put(content)
-    licence = normalise(drawn.licence)
-    assert licence
     annotation = Annotation(
         image_id=image.image_id,
         faces=(face(drawn),),
@@ -127,8 +125,15 @@ def _row(drawn: Drawn, blobs: BlobStore) -> tuple[DatasetItem, Attribution]:
         image_shard=0,
         annotation=annotation,
     )
-    sighting = Sighting(
-        image_id=image.image_id,
+    return item, Attribution(image=image, sighting=sighting(image.image_id, drawn))
+
+
+def sighting(image_id: str, drawn: Drawn) -> Sighting:
+    """Where the image was seen."""
+    licence = normalise(drawn.licence)
+    assert licence
+    return Sighting(
+        image_id=image_id,
         source="gallery",
         source_item_id=str(drawn.colour),
         page_url=f"https://example.org/{drawn.colour}.html",
@@ -138,10 +143,10 @@ def _row(drawn: Drawn, blobs: BlobStore) -> tuple[DatasetItem, Attribution]:
         evidence=Evidence(licence_read_from="link", licence_text=drawn.licence, crawler="test"),
         seen_at=AT,
     )
-    return item, Attribution(image=image, sighting=sighting)
 
 
-def _picture(colour: int) -> bytes:
+def picture(colour: int) -> bytes:
+    """A drawn picture, encoded."""
     rgb = np.full((HEIGHT_PX, WIDTH_PX, 3), colour, np.uint8)
     rgb[60:180, 100:200] = 255 - colour
     encoded = io.BytesIO()

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from mirrorset.errors import InputError
+from mirrorset.load import open_release
 from mirrorset.records import ParityKey
+from parity.forensics.records import Deviation, Explanation, Finding, WorstImage
 from parity.measures import MEASURES
 from parity.records import (
     Comparison,
@@ -25,6 +28,7 @@ from parity.records import (
 )
 from reports.comparisons import number, percent, read_comparison
 from reports.page import render
+from reports.parity_charts import latency_chart, slices_chart
 from reports.parity_page import render_parity
 
 
@@ -112,8 +116,8 @@ def comparison(*outcomes: Outcome) -> Comparison:
     )
 
 
-def written(folder: Path, *outcomes: Outcome) -> Path:
-    path = folder / "comparison.json"
+def written(folder: Path, *outcomes: Outcome, name: str = "comparison") -> Path:
+    path = folder / f"{name}.json"
     path.write_text(comparison(*outcomes).model_dump_json(), encoding="utf-8")
     return path
 
@@ -183,8 +187,111 @@ def test_a_comparison_has_a_page_of_its_own(tmp_path: Path) -> None:
     assert "<title>Faces &lt;1&gt;</title>" in page
     assert_tells_the_comparison(page)
     # It asks nothing of anybody: no address, no script.
-    assert not re.search(r"https?://|src=|<script|@import|url\(", page)
+    assert not re.search(r"https?://|src=\"(?!data:)|<script|@import|url\(", page)
     assert "default-src 'none'" in page
+
+
+def slice_of(name: str, value: float) -> Figure:
+    return Figure(
+        metric="nme_to_reference",
+        output="points",
+        slice=name,
+        count=20,
+        estimate=Estimate(value=value, low=value, high=value),
+    )
+
+
+def test_slices_are_a_heat_map_whose_worst_is_said_in_words(tmp_path: Path) -> None:
+    told = comparison("pass")
+    names = ("all", "pose=left", "pose=right")
+    path = tmp_path / "comparison-mine-1.json"
+    path.write_text(
+        told.model_copy(
+            update={
+                "slices": tuple(SliceRow(slice=it, count=20, is_enough=True) for it in names),
+                "figures": (
+                    slice_of("all", 0.002),
+                    slice_of("pose=left", 0.001),
+                    slice_of("pose=right", 0.009),
+                ),
+            }
+        ).model_dump_json()
+    )
+    read = read_comparison(path)
+    assert read.run == "mine-1"
+    chart = slices_chart(read)
+    assert chart is not None
+    assert chart.alt == (
+        "Measures by slice. The worst: NME to the reference (points) 0.9 % at pose: right."
+    )
+    assert slices_chart(read_comparison(written(tmp_path, "pass"))) is None
+
+
+def test_latency_is_drawn_against_accuracy_where_several_runs_were_timed(tmp_path: Path) -> None:
+    runs = []
+    for name, median_ms in (("slow", 12.0), ("quick", 2.5)):
+        told = comparison("pass")
+        latency = Latency(median_ms=median_ms, mean_ms=median_ms, p95_ms=median_ms)
+        nets = (told.nets[0].model_copy(update={"candidate_latency": latency}),)
+        path = tmp_path / f"comparison-{name}.json"
+        path.write_text(told.model_copy(update={"nets": nets}).model_dump_json())
+        runs.append(read_comparison(path))
+    chart = latency_chart(runs)
+    assert chart is not None
+    assert "slow: 12 ms, 0.0036; quick: 2.5 ms, 0.0036." in chart.alt
+    assert latency_chart(runs[:1]) is None
+
+
+def test_what_failed_comes_first_with_where_it_departs_and_its_worst_images(
+    make_release: Callable[..., Path], tmp_path: Path
+) -> None:
+    release = make_release({})
+    (item,) = open_release(release)
+    paths = [
+        written(tmp_path, "pass", name="comparison-good"),
+        written(tmp_path, "fail", "pass", name="comparison-bad"),
+    ]
+    why = tmp_path / "why-bad"
+    why.mkdir()
+    Image.new("RGB", (30, 20)).save(why / "01.png")
+    (why / "explanation.json").write_text(explanation(item.image_id, "f" * 64).model_dump_json())
+    out = tmp_path / "index.html"
+    page = render(release, [], paths, out, "Faces").read_text(encoding="utf-8")
+    assert page.index('href="#comparison-1">bad') < page.index('href="#comparison-2">good')
+    assert "<td>landmarks: kernel, half precision</td>" in page
+    assert "A. Photographer, CC BY 4.0.</figcaption>" in page
+    assert page.count("<figcaption>") == 1
+    assert (tmp_path / "index" / "worst" / "comparison-bad" / "01.jpg").is_file()
+    render(release, [], paths[:1], out, "Faces")
+    assert not (tmp_path / "index" / "worst").exists()
+
+
+def explanation(*image_ids: str) -> Explanation:
+    return Explanation(
+        release="faces",
+        version="0.1.0",
+        pack_digest="b" * 64,
+        chain="face_landmarks_detector",
+        run="bad",
+        count=12,
+        deviations=(Deviation(name="landmarks/points", tolerance=0.1, count=3, whole=4, kernel=4),),
+        findings=(
+            Finding(
+                stages=("landmarks",),
+                parts=("kernel",),
+                cause="half_precision",
+                detail="the file, computed so here, departs alike",
+                count=3,
+                image_ids=image_ids,
+            ),
+        ),
+        worst=tuple(
+            WorstImage(
+                image_id=image_id, name="landmarks/points", times_tolerance=40, picture="01.png"
+            )
+            for image_id in image_ids
+        ),
+    )
 
 
 def assert_tells_the_comparison(page: str) -> None:

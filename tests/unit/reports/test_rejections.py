@@ -7,7 +7,7 @@ import pytest
 from mirrorset.errors import InputError
 from mirrorset.files import write_records
 from mirrorset.records import Reason, Rejected
-from reports.rejections import by_reason, item_count, read_rejected
+from reports.rejections import by_reason, item_count, read_rejected, rejections_chart
 
 
 def rejected(item_id: str, reason: Reason, step: str = "crawl", **fields: str) -> Rejected:
@@ -19,18 +19,20 @@ def test_nothing_rejected() -> None:
     assert item_count([], set()) == 0
 
 
-def test_the_most_frequent_reason_comes_first_with_the_longest_bar() -> None:
+def test_the_most_frequent_reason_comes_first() -> None:
     records = [rejected("a", Reason.ROBOTS)] + [
         rejected(i, Reason.NO_FACE, "prelabel") for i in "bcd"
     ]
     first, second = by_reason(records, 10)
-    assert (first.reason, first.step, first.count, first.bar) == (
-        Reason.NO_FACE,
-        "prelabel",
-        3,
-        100,
-    )
-    assert (second.reason, second.count, second.bar) == (Reason.ROBOTS, 1, 33.3)
+    assert (first.reason, first.step, first.count) == (Reason.NO_FACE, "prelabel", 3)
+    assert (second.reason, second.count) == (Reason.ROBOTS, 1)
+
+
+def test_the_chart_says_the_counts_in_words_too() -> None:
+    assert rejections_chart([]) is None
+    chart = rejections_chart(by_reason([rejected("a", Reason.ROBOTS)], 1))
+    assert chart is not None
+    assert chart.alt == "Rejected items by reason: Refused by robots.txt (crawl) 1."
 
 
 def test_a_long_list_is_cut_and_says_so() -> None:

@@ -1,10 +1,13 @@
 """The table of pose × lighting tells aggregates and no more."""
 
+import base64
+import re
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from faces.slices import SMALLEST_CELL, Slice
-from reports.slices import Table, coverage, selfies
+from reports.slices import Table, coverage, coverage_chart, gaps, selfies
 
 CELLS = st.builds(
     Slice,
@@ -47,6 +50,21 @@ def test_no_count_between_one_and_nine_is_ever_told(slices: list[Slice]) -> None
     told = words(coverage(slices)).values()
     assert not {str(count) for count in range(1, SMALLEST_CELL)} & set(told)
     assert sum(word in ("<10", "withheld") for word in told) != 1 or len(set(slices)) == 1
+
+
+def test_gaps_are_named() -> None:
+    named = list(gaps(coverage([Slice("frontal", "front")] * 12 + [Slice("left", "front")] * 9)))
+    assert "nose to the camera, light front: none" not in named
+    assert "nose to the left, light front: fewer than 10" in named
+    assert "nose to the right, light from the left: none" in named
+
+
+def test_the_heat_map_tells_no_more_than_the_table() -> None:
+    table = coverage([Slice("frontal", "front")] * 40 + [Slice("left", "front")] * 7)
+    svg = base64.b64decode(coverage_chart(table).light.partition(",")[2]).decode()
+    told = set(re.findall(r">([^<>]+)</text>", svg))
+    assert {"withheld", "&lt;10", "0"} <= told
+    assert not {"40", "7", "47"} & told
 
 
 def test_selfies_are_counted_and_unknown_ones_shown_where_there_are_any() -> None:

@@ -1,0 +1,70 @@
+"""Reports are served to this machine alone, file by file."""
+
+import http.client
+import threading
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from mirrorset.errors import InputError, UnavailableError
+from reports.view import view
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> int:
+    """The port of a served folder; its thread ends with the tests."""
+    folder = tmp_path / "report"
+    (folder / "index").mkdir(parents=True)
+    (folder / "index.html").write_text("<!doctype html><title>Faces</title>")
+    (folder / "index" / "one.jpg").write_bytes(b"picture")
+    (tmp_path / "secret.txt").write_text("secret")
+    (folder / "outside.txt").symlink_to(tmp_path / "secret.txt")
+    served: list[str] = []
+    ready = threading.Event()
+
+    def told(address: str) -> None:
+        served.append(address)
+        ready.set()
+
+    threading.Thread(target=view, args=(folder, 0, told), daemon=True).start()
+    assert ready.wait(10)
+    address = urlsplit(served[0])
+    assert (address.hostname, address.path) == ("127.0.0.1", "/index.html")
+    assert address.port
+    return address.port
+
+
+def got(port: int, path: str, host: str = "") -> tuple[int, bytes, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path, headers={"Host": host or f"127.0.0.1:{port}"})
+    answer = connection.getresponse()
+    return answer.status, answer.read(), answer.headers.get("X-Content-Type-Options", "")
+
+
+def test_pages_and_their_files_are_served(port: int) -> None:
+    assert got(port, "/index.html") == (200, b"<!doctype html><title>Faces</title>", "nosniff")
+    assert got(port, "/index/one.jpg")[:2] == (200, b"picture")
+
+
+@pytest.mark.parametrize(
+    "path", ["/../secret.txt", "/%2e%2e/secret.txt", "/outside.txt", "/index/", "//etc/passwd"]
+)
+def test_nothing_else_is(port: int, path: str) -> None:
+    status, body, _ = got(port, path)
+    assert status == 404
+    assert b"secret" not in body
+
+
+def test_a_page_elsewhere_cannot_read_under_a_name_of_its_own(port: int) -> None:
+    assert got(port, "/index.html", host="evil.example:80")[0] == 403
+
+
+def test_a_folder_without_a_report_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="make one with `mirrorset report`"):
+        view(tmp_path, 0, print)
+
+
+def test_a_port_that_is_taken_is_one_sentence(port: int, tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match=f"Port {port} of 127.0.0.1 cannot be used"):
+        view(tmp_path / "report", port, print)

@@ -49,6 +49,7 @@ class Struck:
 
 #: What is there for the suite's own sake, or lives for the others alone.
 _SPARED = ("flows.guard", "chaos/served.py")
+_ROOM_FOR_WORDS = 8192
 #: Less is no room for any file.
 _NO_ROOM_BYTES = 4096
 
@@ -193,8 +194,9 @@ class FilesLimited(Fault):
     lasts_s = None
 
     def __init__(self, left_bytes: int) -> None:
-        self.name = f"no file over {left_bytes // 1024} KB"
-        self._left_bytes = left_bytes
+        # What the command says goes into a file, too.
+        self._left_bytes = max(left_bytes, _ROOM_FOR_WORDS)
+        self.name = f"no file over {self._left_bytes // 1024} KB"
 
     def strike(self, world: World, struck: Struck) -> None:
         for one in struck.look():

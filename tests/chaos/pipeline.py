@@ -139,7 +139,9 @@ def run(world: World, step: Step, is_on_cluster: bool) -> Ended:
             code: int | None = process.wait(LIMIT_S)
         except subprocess.TimeoutExpired:
             code = None
-            _end_all(_watching(process, is_on_cluster))
+        finally:
+            if process.poll() is None:
+                _end_all(_watching(process, is_on_cluster))
         said.seek(0)
         words = said.read().decode(errors="replace")
     return Ended(code, words, time.monotonic() - began_at)

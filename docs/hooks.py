@@ -8,6 +8,7 @@ from mkdocs.structure.files import File, Files
 from typer.main import get_command
 
 from flows.cli import app
+from flows.cli.examples import EXAMPLES
 
 _OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+([^)]+)\)")
 
@@ -41,6 +42,9 @@ def _described(command: Any, path: list[str]) -> Iterator[str]:
         yield f"{_plain(command.help or '')}\n"
     if is_run and len(path) > 1:
         yield from _parameters(command)
+        words = " ".join(path[1:])
+        calls = "\n".join(f"mirrorset {words} {each}".rstrip() for each in EXAMPLES[words])
+        yield f"```bash\n{calls}\n```\n"
     for name in sorted(children):
         yield from _described(children[name], [*path, name])
 
@@ -50,7 +54,7 @@ def _parameters(command: Any) -> Iterator[str]:
     rows = [one for one in rows if "--help" not in one.opts]
     if not rows:
         return
-    yield "| | |\n|---|---|"
+    yield "| argument or option | |\n|---|---|"
     for one in rows:
         is_option = any(name.startswith("-") for name in one.opts)
         names = [*one.opts, *one.secondary_opts] if is_option else [one.name.upper()]

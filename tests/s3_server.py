@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import boto3
+import requests
 from moto.server import ThreadedMotoServer
 
 CREDENTIALS = {
@@ -48,6 +49,9 @@ def serving(port: int = 0) -> Iterator[S3Server]:
     server.start()
     try:
         host, port = server.get_host_and_port()
-        yield S3Server(f"http://{host}:{port}", server)
+        url = f"http://{host}:{port}"
+        # Of all servers of a process: another one may have been told to ask.
+        requests.post(f"{url}/moto-api/reset-auth", data="inf", timeout=10).raise_for_status()
+        yield S3Server(url, server)
     finally:
         server.stop()

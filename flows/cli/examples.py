@@ -27,8 +27,11 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "annotate schema diff": ("",),
     "annotate schema apply": ("",),
     "release": ("--dry-run", "", "--version 1.2.0"),
-    "release approve": ('--by "Ada Example"',),
-    "release reject": ('--by "Ada Example" --reason "too few portraits in shade"',),
+    "release proposal": ("",),
+    "release approve": ('331eafd485df30fa --by "Ada Example"',),
+    "release reject": (
+        '331eafd485df30fa --by "Ada Example" --reason "too few portraits in shade"',
+    ),
     "release diff": ("1.1.0 1.2.0",),
     "release convert": ("1.2.0 coco --to coco", "1.2.0 tars --to webdataset --split train"),
     "parity": ("",),

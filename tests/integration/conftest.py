@@ -9,9 +9,12 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """A browser; each test opens pages of its own. Skips where there is none."""
+    """A browser; each test opens pages of its own. Skips where there is none.
+
+    For a module alone: while it is open an event loop runs in this thread, which others need.
+    """
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         pytest.skip("no Chromium on this machine: install the package `chromium` to look at pages")

@@ -266,7 +266,9 @@ def test_npm_packs_what_it_carries(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         made.addfile(entry, io.BytesIO(WEIGHTS))
     npm = tmp_path / "bin" / "npm"
     npm.parent.mkdir()
-    npm.write_text(f'#!/bin/sh\n[ "$1 $2" = "pack tiny@1.0.0" ] && cp {tarball} .\n')
+    npm.write_text(
+        f'#!/bin/sh\ncase "$*" in "pack "*" -- tiny@1.0.0") cp {tarball} .;; *) exit 1;; esac\n'
+    )
     npm.chmod(0o755)
     monkeypatch.setenv("PATH", str(npm.parent), prepend=os.pathsep)
     assert fetch(model("npm:tiny@1.0.0#package/small.bin"), tmp_path / "a").read_bytes() == WEIGHTS

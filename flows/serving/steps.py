@@ -242,7 +242,7 @@ def _released(
 
 def _draw(workspace: Workspace) -> None:
     """Draw the report anew, and say where it lies."""
-    page = report_flow(workspace.home)
+    page = report_flow(workspace.home).report
     where = f"{page} on {socket.gethostname()}"
     keep(workspace, "report", "The current release as a page with pictures", escaped(where))
 

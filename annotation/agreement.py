@@ -222,7 +222,7 @@ def farthest(compared: Iterable[Comparison], skeleton: str, count: int) -> list[
 
 
 def disagreement(one: Comparison, skeleton: str) -> Disagreement:
-    """What is to be drawn of a comparison that still has its pair."""
+    """What is to be drawn of a comparison. Raises ValueError where it has no pair any more."""
     if one.pair is None:
         raise ValueError("the annotations of this comparison are not at hand")
     first, second = one.pair

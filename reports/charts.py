@@ -32,7 +32,10 @@ class Chart:
 
 
 def drawn(spec: Mapping[str, Any], alt: str) -> Chart:
-    """Draw a Vega-Lite `spec`; "$ink" and "$line" in it are colours of the screen's mode."""
+    """Draw a Vega-Lite `spec`; "$ink" and "$line" in it are colours of the screen's mode.
+
+    Raises ValueError where it is no valid one.
+    """
     light, dark = (_svg(spec, mode) for mode in ("light", "dark"))
     found = re.search(r'width="(\d+)" height="(\d+)"', light)
     if found is None:

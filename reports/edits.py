@@ -37,7 +37,8 @@ def read_before(snapshot: Path, schema: str) -> dict[str, Before]:
 
 
 def moved(before: Before, faces: Sequence[Face], schema: str) -> float | None:
-    """The largest mean shift of a face's landmarks, as a share of its interocular distance.
+    """The largest mean shift of a face's landmarks of `schema`, as a share of its interocular
+    distance afterwards, rounded to 4 decimals.
 
     None where no face has landmarks both before and after.
     """

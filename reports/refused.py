@@ -108,7 +108,7 @@ def may_be_seen(
     decisions: Sequence[Decision],
     use: IntendedUse,
 ) -> bool:
-    """Whether a report may show an image of which these are all the records.
+    """Whether a report may show an image of which these are all the records, for the `use`.
 
     Every licence allows the use, no receipt is in doubt, nobody has dropped or stopped it, and the
     checks for minors and intimacy passed.

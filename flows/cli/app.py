@@ -1,6 +1,5 @@
 """The Typer application, the options that every command shares, and how results are shown."""
 
-import json
 import os
 import signal
 import sys
@@ -11,7 +10,7 @@ from typing import Annotated
 
 import typer
 from pydantic import BaseModel
-from pydantic_core import to_jsonable_python
+from pydantic_core import to_json, to_jsonable_python
 
 from flows import guard
 from flows.progress import watched
@@ -71,11 +70,12 @@ def _stop(_signal: int, _frame: object) -> None:
 
 
 def show(result: Result, is_json: bool, title: str) -> None:
-    """Print a result: one JSON object, or a line for each name and value."""
-    values = to_jsonable_python(result)
+    """Print a result: one JSON object (`flows.cli.answers`), or a line for each name and value."""
     if is_json:
-        typer.echo(masked(json.dumps(values, indent=2, ensure_ascii=False)))
+        # JSON has no infinity: it is the text "Infinity", as in the files that hold it.
+        typer.echo(masked(to_json(result, indent=2, inf_nan_mode="strings").decode()))
         return
+    values = to_jsonable_python(result)
     lines = [(name.replace("_", " "), value) for name, value in _flat(values)]
     width = max((len(name) for name, _ in lines), default=0)
     typer.echo(title)

@@ -10,6 +10,7 @@ from flows.cli.app import HERE, Home, Json, Result, app, show, working
 from mirrorset.errors import InputError, SettingsError, UnavailableError
 
 if TYPE_CHECKING:
+    from crawlers.order import CrawlSummary
     from flows.erase import Listing
     from mirrorset.erasure import Certificate
 
@@ -85,21 +86,28 @@ def crawl_sources(
 
     with working(is_json, home):
         result = run(home, shards=shards, is_dry_run=is_dry_run)
-    told = {"found", "would_fetch", "rejected", "waiting", "fault"}
-    if not is_dry_run:
-        told = {"found", "stored", "already_known", "rejected", "waiting", "fault"}
-    counts = {
+    if is_json:
+        show(result, is_json, "")
+    elif is_dry_run:
+        told = _told(result, {"found", "would_fetch", "rejected"})
+        show(told, is_json, "Nothing was fetched or kept; a first crawl would do this")
+    else:
+        told = _told(result, {"found", "stored", "already_known", "rejected"})
+        show(told, is_json, "Crawled")
+    if any(one.fault for one in result.values()):
+        raise typer.Exit(UnavailableError.exit_code)
+
+
+def _told(result: "dict[str, CrawlSummary]", always: set[str]) -> dict[str, dict[str, object]]:
+    """These counts, and what waits or went wrong where something does."""
+    return {
         name: {
             field: value
             for field, value in one
-            if field in told and (is_json or value or field not in ("waiting", "fault"))
+            if field in always or (value and field in ("waiting", "fault"))
         }
         for name, one in result.items()
     }
-    title = "Nothing was fetched or kept; a first crawl would do this" if is_dry_run else "Crawled"
-    show(counts, is_json, title)
-    if any(one.fault for one in result.values()):
-        raise typer.Exit(UnavailableError.exit_code)
 
 
 @crawl.command()
@@ -132,7 +140,7 @@ def receipts(
         if out is not None:
             note(home, out)
             count = write_receipts(out, catalogue.read(Sighting))
-            show({"receipts": count, "file": str(out)}, is_json, "Exported")
+            show({"exported": count, "file": str(out)}, is_json, "Receipts")
             return
         if image is not None:
             shown = [receipt(sighting) for sighting in sightings_of(catalogue, image)]

@@ -1,5 +1,6 @@
 """The documentation and --help are whole: no warning, no dead link, commands that there are."""
 
+import json
 import os
 import re
 import shlex
@@ -10,41 +11,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docs_pages import CALLED, FENCE, PAGES, ROOT, SCRIPTS
 from typer.main import get_command
 
 from flows.cli import app
+from flows.cli.answers import ANSWERS, schema
 from flows.cli.examples import EXAMPLES
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-#: A block of commands in a page: of a shell, or without a language.
-BLOCK = re.compile(r"^```(?:bash|sh|console)?\n(.*?)^```", re.M | re.S)
 #: Before a comment, a pipe or what comes after the command.
 END = re.compile(r"\s+#|\s{2,}|\s+(?:&&|\|\|?|;)\s|$")
 STEP = re.compile(r"(?:^|&& )(?:[A-Z_]+=\S+ )*mirrorset (?=[a-z])", re.M)
 
 
 def commands() -> Iterator[tuple[str, str]]:
-    """Each page's name with each call of `mirrorset` in its blocks."""
-    for page in PAGES:
-        for block in BLOCK.findall(page.read_text(encoding="utf-8")):
-            text = re.sub(r"\\\n\s*", "", block)
-            for found in STEP.finditer(text):
-                rest = text[found.end() :].split("\n", 1)[0]
-                yield page.name, rest[: END.search(rest).start()]  # type: ignore[union-attr]
+    """Each page's name with each call of `mirrorset` in it."""
+    for page, script in [*SCRIPTS.items(), ("--help", "\n".join(CALLED))]:
+        text = re.sub(r"\\\n\s*", "", script)
+        for found in STEP.finditer(text):
+            rest = text[found.end() :].split("\n", 1)[0]
+            yield page, rest[: END.search(rest).start()]  # type: ignore[union-attr]
 
 
 COMMAND = get_command(app)
 
 
-def examples() -> Iterator[tuple[str, str]]:
-    """The examples of each command's --help."""
-    for words, calls in EXAMPLES.items():
-        for call in calls:
-            yield "--help", f"{words} {call}".rstrip()
-
-
-CALLS = sorted({*commands(), *examples()})
+CALLS = sorted(set(commands()))
 
 
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
@@ -81,6 +72,11 @@ def is_cut(call: str) -> bool:
     return call.endswith("…")
 
 
+def test_every_block_says_its_language() -> None:
+    said = {language for page in PAGES for language, _ in FENCE.findall(page.read_text("utf-8"))}
+    assert said == {"bash", "json", "python", "text", "toml", "yaml"}
+
+
 def test_the_pages_call_commands() -> None:
     assert len(CALLS) > 50
 
@@ -95,6 +91,24 @@ def test_every_command_has_an_example() -> None:
                 yield from named(child, f"{before} {name}")
 
     assert set(named(COMMAND)) == set(EXAMPLES)
+
+
+def with_json(command: Any, before: str = "") -> Iterator[str]:
+    """The words of each command that takes --json."""
+    if any("--json" in one.opts for one in command.params) and before:
+        yield before.strip()
+    for name, child in getattr(command, "commands", {}).items():
+        if not child.hidden:
+            yield from with_json(child, f"{before} {name}")
+
+
+def test_every_command_answers_in_json_and_its_schema_is_in_the_docs() -> None:
+    assert set(with_json(COMMAND)) == set(ANSWERS) == set(EXAMPLES)
+    written = json.loads((ROOT / "docs/answers.json").read_text())
+    assert written == json.loads(json.dumps(schema())), (
+        "What --json prints is another than docs/answers.json says. Where that is meant, write it "
+        "anew with `python -m flows.cli.answers > docs/answers.json` and say so in CHANGELOG.md."
+    )
 
 
 def test_the_errors_in_question_are_ones_that_are_said() -> None:

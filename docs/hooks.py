@@ -28,7 +28,7 @@ def _commands() -> Iterator[str]:
     yield "# Commands\n"
     yield "Every command has `--help`. Exit codes: 0 done, 1 an answer of no, 2 wrong usage or"
     yield "settings, 3 bad input, 4 something is not reachable, 5 damaged data, 6 a licence,"
-    yield "7 a gate that failed, 70 a bug, 130 Ctrl-C.\n"
+    yield "7 a gate that failed, 70 a bug, 130 Ctrl-C (of `serve` 0).\n"
     yield "With `--json` a command prints one JSON object alone on stdout, of the schema that"
     yield "[answers.json](answers.json) has under its words; faults are sentences on stderr with an"
     yield "exit code. Where a field is renamed or dropped, the changelog says so.\n"

@@ -32,6 +32,8 @@ def judge(pack_folder: Path, model: Path) -> None:
         measured = "–" if one.measured is None else f"{one.measured.value:.4g}"
         limit = f"limit {one.gate.limit}"
         print(f"{one.verdict:<20} {one.gate.metric} {one.output} {one.slice}: {measured}, {limit}")
+    for fault in comparison.not_runnable.values():
+        raise GateError(f"{model} does not run: {fault.reason}.")
     if comparison.has_failed:
         raise GateError(f"{model} fails a gate: do not ship it.")
 

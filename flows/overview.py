@@ -8,6 +8,7 @@ from pydantic import AwareDatetime
 
 from flows.certificates import folder_of
 from flows.crawl import CrawlParams
+from flows.quarantine import doubts, due_for_erasure
 from flows.release_state import read_state, state_file
 from flows.run_notes import RunNote, read_notes
 from mirrorset.blobs import Held
@@ -43,12 +44,15 @@ class Overview(Record):
     """A workspace as it is at `at`.
 
     blobs: what the blob store holds, None where it does not answer. release: the version that it
-    stands at, "" before the first; releases: tags of all. spooled: shards that wait for the next
-    step. runs: the latest first.
+    stands at, "" before the first; releases: tags of all. quarantined: images; erasure_due: of
+    these, those whose time is over or that a person has dropped. spooled: shards that wait for the
+    next step. runs: the latest first.
     """
 
     at: AwareDatetime
     images: Tallies
+    quarantined: int
+    erasure_due: int
     blobs: Held | None
     release: str
     releases: tuple[str, ...]
@@ -70,7 +74,9 @@ def overview(home: Path, patience_days: float = 7) -> Overview:
     with workspace.catalogue(is_looked_at=True) as catalogue:
         return Overview(
             at=now,
-            images=tallies(catalogue, now),
+            images=tallies(catalogue),
+            quarantined=len({one.image_id for one in doubts(workspace, catalogue)}),
+            erasure_due=len(due_for_erasure(workspace, catalogue)),
             blobs=blobs,
             release=read_state(workspace).version if state_file(workspace).exists() else "",
             releases=tuple(tags),

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from annotation.batches import INTIMATE
+from annotation.batches import ADULT, INTIMATE
 from annotation.prelabel import PrelabelParams
 from flows.prelabel import doubted
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.receipts import find_image
 from mirrorset.decisions import NOT_STOPPED, dropped, released
 from mirrorset.errors import InputError, SettingsError
-from mirrorset.records import Annotation, Decision, Quarantine, Record, Sighting, utc_now
+from mirrorset.records import Decision, Quarantine, Record, Sighting, utc_now
 from mirrorset.spool import ingest
 from mirrorset.workspace import Workspace, open_workspace
 
@@ -69,14 +69,15 @@ def listed(home: Path) -> Listed:
     """
     workspace = open_workspace(home)
     with workspace.catalogue() as catalogue:
-        doubts = sorted(_held(workspace, catalogue), key=lambda one: (one.since, one.image_id))
+        found = doubts(workspace, catalogue, is_traced=True)
+        held = sorted(found, key=lambda one: (one.since, one.image_id))
         due = due_for_erasure(workspace, catalogue)
-    return Listed(held=tuple(doubts), due_for_erasure=tuple(sorted(due)))
+    return Listed(held=tuple(held), due_for_erasure=tuple(sorted(due)))
 
 
 def due_for_erasure(workspace: Workspace, catalogue: Catalogue) -> set[str]:
     """Ids of the images whose quarantine has expired or that were dropped."""
-    expired = {one.image_id for one in _held(workspace, catalogue) if one.is_due_for_erasure}
+    expired = {one.image_id for one in doubts(workspace, catalogue) if one.is_due_for_erasure}
     return expired | dropped(catalogue.read(Decision))
 
 
@@ -114,9 +115,9 @@ def _decide(
     with workspace.locked(), workspace.catalogue() as catalogue:
         ingest(workspace.spool, catalogue)
         image_id = find_image(catalogue, image)
-        doubts = [one for one in _held(workspace, catalogue) if one.image_id == image_id]
+        held = [one for one in doubts(workspace, catalogue) if one.image_id == image_id]
         before = [one for one in catalogue.read(Decision) if one.image_id == image_id]
-        gates = _answered(image_id, doubts, before, action)
+        gates = _answered(image_id, held, before, action)
         at = utc_now()
         decisions = [
             Decision(
@@ -129,21 +130,21 @@ def _decide(
 
 
 def _answered(
-    image_id: str, doubts: list[Held], before: list[Decision], action: str
+    image_id: str, held: list[Held], before: list[Decision], action: str
 ) -> list[Literal["adult", "licence"]]:
     """The gates that a decision answers. Raises InputError where there is nothing to decide."""
     name = f"Image {image_id[:12]}"
     if drops := [one for one in before if one.action == "drop"]:
         raise InputError(f"{name} was dropped on {drops[0].decided_at:%Y-%m-%d}: that is final.")
     if action == "drop":
-        gates = {one.gate for one in doubts} | {"adult" for _ in released(before)}
+        gates = {one.gate for one in held} | {"adult" for _ in released(before)}
         if not gates:
             raise InputError(f"{name} is not in quarantine: there is nothing to drop.")
         return [gate for gate in ("adult", "licence") if gate in gates]
-    adult = next((one for one in doubts if one.gate == "adult"), None)
-    if adult is None and doubts:
+    adult = next((one for one in held if one.gate == "adult"), None)
+    if adult is None and held:
         raise InputError(
-            f"{name} waits for its licence ({doubts[0].why.rstrip('.')}): no person releases that; "
+            f"{name} waits for its licence ({held[0].why.rstrip('.')}): no person releases that; "
             "`mirrorset verify-licences` does once the receipt holds again, or drop it."
         )
     if adult is None:
@@ -158,8 +159,8 @@ def _answered(
     return ["adult"]
 
 
-def _held(workspace: Workspace, catalogue: Catalogue) -> Iterator[Held]:
-    """Every doubt that nobody and nothing has settled."""
+def doubts(workspace: Workspace, catalogue: Catalogue, is_traced: bool = False) -> Iterator[Held]:
+    """Every doubt that nobody and nothing has settled. is_traced: with where its image was seen."""
     now = utc_now()
     in_doubt = doubted(catalogue)
     stopped = catalogue.failed(NOT_STOPPED)
@@ -167,10 +168,14 @@ def _held(workspace: Workspace, catalogue: Catalogue) -> Iterator[Held]:
     licence_doubts = [
         one for one in catalogue.read(Quarantine) if one.is_active and one.image_id not in gone
     ]
-    sightings = _sightings(catalogue, in_doubt | {one.image_id for one in licence_doubts})
+    traced = in_doubt | {one.image_id for one in licence_doubts} if is_traced else set()
+    sightings = _sightings(catalogue, traced) if traced else {}
+    # The verdict that stands is of when the image was labelled last.
+    labelled_at = catalogue.failing_since(ADULT) | catalogue.failing_since(NOT_STOPPED)
     stay = timedelta(days=workspace.params("prelabel", PrelabelParams).quarantine_days)
-    for image_id, since in _labelled_at(catalogue, in_doubt).items():
+    for image_id in sorted(in_doubt & labelled_at.keys()):
         is_by_person = image_id in stopped
+        since = labelled_at[image_id]
         yield Held(
             image_id=image_id,
             gate="adult",
@@ -179,7 +184,7 @@ def _held(workspace: Workspace, catalogue: Catalogue) -> Iterator[Held]:
             since=since,
             expires_at=since + stay,
             is_due_for_erasure=since + stay <= now,
-            seen=tuple(seen for _, seen in sightings[image_id]),
+            seen=tuple(seen for _, seen in sightings.get(image_id, ())),
         )
     for one in licence_doubts:
         item = one.source, one.source_item_id
@@ -190,17 +195,8 @@ def _held(workspace: Workspace, catalogue: Catalogue) -> Iterator[Held]:
             since=one.since,
             expires_at=one.expires_at,
             is_due_for_erasure=one.expires_at <= now,
-            seen=tuple(seen for where, seen in sightings[one.image_id] if where == item),
+            seen=tuple(seen for where, seen in sightings.get(one.image_id, ()) if where == item),
         )
-
-
-def _labelled_at(catalogue: Catalogue, image_ids: set[str]) -> dict[str, datetime]:
-    """When each of the images was last labelled: the verdict that stands is of then."""
-    times: dict[str, datetime] = {}
-    for label in catalogue.read(Annotation):
-        if label.image_id in image_ids:
-            times[label.image_id] = max(label.made_at, times.get(label.image_id, label.made_at))
-    return times
 
 
 def _sightings(

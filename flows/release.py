@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import json
 import logging
 import os
 import re
@@ -46,7 +47,8 @@ _VERSION = re.compile(r"^\d+\.\d+\.\d+$")
 class ReleaseSummary(Record):
     """What came of a release. is_new: False where nothing had changed since the last one.
 
-    digest: over the content (images, splits, labels), without times. pushed_to: address of the DVC
+    digest: over the content (images, splits, labels), without times. rejected: by reason, of all
+    steps. pushed_to: address of the DVC
     remote, or "" where the workspace has none.
     """
 
@@ -54,6 +56,7 @@ class ReleaseSummary(Record):
     version: str
     digest: str
     images: int
+    rejected: dict[str, int]
     is_new: bool
     tag: str
     pushed_to: str
@@ -259,11 +262,13 @@ def publish(workspace: Workspace, state: ReleaseState) -> ReleaseSummary:
     if workspace.remote:
         push(workspace)
     items = read_parts(workspace.work / "items", DatasetItem)
+    measured = json.loads((workspace.home / "data/metrics/release.json").read_bytes())
     return ReleaseSummary(
         name=workspace.dataset.name,
         version=state.version,
         digest=state.digest,
         images=sum(1 for _ in items),
+        rejected=measured["rejected"],
         is_new=is_new,
         tag=tag,
         pushed_to=workspace.remote,

@@ -23,7 +23,8 @@ _NAME = "storage"
 def configure(home: Path, remote: str | None, endpoint_url: str | None) -> None:
     """Write .dvc/config: no questions home, our page for plots, and the remote to push to, if any.
 
-    endpoint_url: of an S3 server that is not Amazon's. Raises SettingsError where an address holds
+    remote: a path is taken from where the command runs; DVC would take it from .dvc. endpoint_url:
+    of an S3 server that is not Amazon's. Raises SettingsError where an address holds
     a password, or there is an endpoint and no s3:// remote.
     """
     if endpoint_url is not None and not (remote or "").startswith("s3://"):
@@ -35,7 +36,8 @@ def configure(home: Path, remote: str | None, endpoint_url: str | None) -> None:
         wanted["plots"] = {"html_template": "plots/page.html"}
     if remote is not None:
         wanted["core"]["remote"] = _NAME
-        section = {"url": remote, "endpointurl": endpoint_url}
+        url = remote if "://" in remote else str(Path(remote).absolute())
+        section = {"url": url, "endpointurl": endpoint_url}
         wanted[_section(_NAME)] = {name: value for name, value in section.items() if value}
     before = {name: dict(config[name]) for name in config.sections()}
     config.read_dict(wanted)

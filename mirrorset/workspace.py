@@ -138,7 +138,10 @@ class Workspace:
 def open_workspace(home: Path) -> Workspace:
     """The workspace at `home`. Raises SettingsError where there is none."""
     if not (home / ".dvc").is_dir() or not (home / "params.yaml").is_file():
-        raise SettingsError(f"{home} is no workspace: run `mirrorset init {home}` first.")
+        raise SettingsError(
+            f"{home} is no workspace: make one with `mirrorset init FOLDER`, or name one with "
+            "--home."
+        )
     workspace = Workspace(home.resolve(), read_settings(home))
     refuse_secrets(home)
     hide_secrets(home)
@@ -151,11 +154,13 @@ def init(home: Path, remote: str | None = None, endpoint_url: str | None = None)
     """Make a workspace at `home`, or complete one; files that exist stay as they are.
 
     remote: address of the DVC remote that releases are pushed to (a folder, s3://…), or None.
-    endpoint_url: of an S3 server that is not Amazon's. Raises InputError where `home` is a file,
-    SettingsError where a credential would enter what git tracks.
+    endpoint_url: of an S3 server that is not Amazon's. Raises InputError where `home` is a file or
+    holds what another project has in git, SettingsError where a credential would enter what git
+    tracks.
     """
     if home.exists() and not home.is_dir():
         raise InputError(f"{home} is a file: name a folder for the workspace.")
+    _refuse_anothers(home.resolve())
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -176,6 +181,17 @@ def init(home: Path, remote: str | None = None, endpoint_url: str | None = None)
     # Its tables are made now: no later command has to.
     with workspace.catalogue():
         return workspace
+
+
+def _refuse_anothers(home: Path) -> None:
+    """Raise InputError where commits of a workspace would be among those of another project."""
+    repository = next((one for one in (home, *home.parents) if (one / ".git").exists()), None)
+    if repository is None or not home.exists() or (home / ".dvc").exists():
+        return
+    # A repository of one's own may have its README already.
+    theirs = home / "dvc.yaml" if repository == home else home
+    if git(repository, "ls-files", "--", str(theirs)):
+        raise InputError(f"{home} belongs to the git repository {repository}: name a new folder.")
 
 
 def commit(home: Path, message: str, paths: Sequence[str]) -> None:

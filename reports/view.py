@@ -1,12 +1,13 @@
 """Reports in a browser: a folder served on this machine alone."""
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mirrorset.errors import InputError, UnavailableError
 
@@ -32,7 +33,7 @@ def view(folder: Path, port: int, told: Callable[[str], None]) -> None:
         raise InputError(f"{folder} holds no report: make one with `mirrorset report`.")
     first = "index.html" if "index.html" in pages else pages[0]
     try:
-        server = ThreadingHTTPServer((HOST, port), partial(_Pages, directory=str(folder)))
+        server = _Server((HOST, port), partial(_Pages, directory=str(folder)))
     except OSError as error:
         raise UnavailableError(
             f"Port {port} of {HOST} cannot be used ({error.strerror}): choose another with --port."
@@ -42,23 +43,35 @@ def view(folder: Path, port: int, told: Callable[[str], None]) -> None:
         server.serve_forever()
 
 
+class _Server(ThreadingHTTPServer):
+    """Says nothing where a browser goes away amid an answer."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Let any other fault be seen."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class _Pages(SimpleHTTPRequestHandler):
     """Files of one folder, to a browser on this machine; no folder is listed."""
 
     def send_head(self) -> BytesIO | BinaryIO | None:
         """Refuse what a page elsewhere asks for under a name of its own (DNS rebinding)."""
-        name = self.headers.get("Host", "").rpartition(":")[0]
+        name = self.headers.get("Host", "").partition(":")[0]
         if name not in (HOST, "localhost"):
             self.send_error(HTTPStatus.FORBIDDEN)
             return None
-        if (
-            not Path(self.translate_path(self.path))
-            .resolve()
-            .is_relative_to(Path(self.directory).resolve())
-        ):
+        if not self._is_within():
             self.send_error(HTTPStatus.NOT_FOUND)
             return None
         return super().send_head()
+
+    def _is_within(self) -> bool:
+        try:
+            asked = Path(self.translate_path(self.path)).resolve()
+        except ValueError:  # No path holds a NUL.
+            return False
+        return asked.is_relative_to(Path(self.directory).resolve())
 
     def list_directory(self, path: object) -> None:
         self.send_error(HTTPStatus.NOT_FOUND)

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core.core_schema import FloatSchema
 
 from annotation.cvat.project import Applied
 from annotation.cvat.project import Difference as SchemaDifference
@@ -49,6 +51,7 @@ from parity.records import Comparison, Fed, NotRunnable, Purpose, ReviewState, R
 
 class Workspace(Record):
     workspace: str
+    remote: str
     next: str
 
 
@@ -167,11 +170,21 @@ ANSWERS: Mapping[str, Any] = {
 }
 
 
+class _Generator(GenerateJsonSchema):
+    """Of JSON Schema, where a figure that may be infinite is one or the text that stands for it."""
+
+    def float_schema(self, schema: FloatSchema) -> JsonSchemaValue:
+        made = super().float_schema(schema)
+        if schema.get("allow_inf_nan", self._config.allow_inf_nan) is False:
+            return made
+        return made | {"type": ["number", "string"], "pattern": "^(-?Infinity|NaN)$"}
+
+
 def schema() -> dict[str, Any]:
     """A JSON Schema (2020-12) whose properties are the commands, each with what it prints."""
     mode: Literal["serialization"] = "serialization"
     inputs = [(words, mode, TypeAdapter(answer)) for words, answer in ANSWERS.items()]
-    by_command, definitions = TypeAdapter.json_schemas(inputs)
+    by_command, definitions = TypeAdapter.json_schemas(inputs, schema_generator=_Generator)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "What mirrorset prints with --json, by command",

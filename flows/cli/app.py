@@ -1,10 +1,8 @@
 """The Typer application, the options that every command shares, and how results are shown."""
 
-import os
-import signal
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -18,12 +16,31 @@ from mirrorset.masking import masked
 
 app = typer.Typer(
     name="mirrorset",
-    help="Crawl, annotate and version openly licensed face images, and test models on them.",
     epilog="Start with `mirrorset doctor`, then `mirrorset demo`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _told_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(version("mirrorset"))
+        raise typer.Exit
+
+
+@app.callback()
+def mirrorset(
+    is_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Say which mirrorset this is.", callback=_told_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Crawl, annotate and version openly licensed face images, and test models on them."""
+    del is_version
+
 
 Home = Annotated[
     Path,
@@ -36,8 +53,6 @@ Home = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
-_INTERRUPTED = 130
-
 #: Typer's default for --home.
 HERE = Path()
 
@@ -49,9 +64,7 @@ def working(is_json: bool, home: Path | None = None) -> Iterator[None]:
     """Show progress while the body works, unless JSON was asked for; leave nothing running.
 
     home: the workspace that the body needs, looked at before Prefect takes its time to start.
-    Ctrl-C ends it at once, as a kill would: whatever was done is kept.
     """
-    signal.signal(signal.SIGINT, _stop)
     if home is not None:
         from mirrorset.workspace import open_workspace
 
@@ -59,14 +72,6 @@ def working(is_json: bool, home: Path | None = None) -> Iterator[None]:
     guard.start()
     with watched(is_shown=not is_json):
         yield
-
-
-def _stop(_signal: int, _frame: object) -> None:
-    # Prefect would wait for its embedded server, which the same Ctrl-C has ended.
-    show_cursor = "\033[?25h" if sys.stderr.isatty() else ""
-    sys.stderr.write(f"{show_cursor}\nmirrorset: Stopped; run it again to go on where it was.\n")
-    sys.stderr.flush()
-    os._exit(_INTERRUPTED)
 
 
 def show(result: Result, is_json: bool, title: str) -> None:

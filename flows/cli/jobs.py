@@ -45,6 +45,7 @@ def init(
     show(
         {
             "workspace": str(workspace.home),
+            "remote": workspace.remote,
             "next": "name your sources in params.yaml, then run `mirrorset crawl`",
         },
         is_json,
@@ -316,7 +317,13 @@ def status(
     if is_json:
         show(now, is_json, "")
         return
-    there = {**dict(now.images), "spooled": now.spooled, "release": now.release}
+    there = {
+        **dict(now.images),
+        "quarantined": now.quarantined,
+        "erasure_due": now.erasure_due,
+        "spooled": now.spooled,
+        "release": now.release,
+    }
     there["blobs"] = dict(now.blobs) if now.blobs else "unknown"
     show(there, is_json, "There are")
     typer.echo("Stuck" if now.stuck else "Nothing is stuck")

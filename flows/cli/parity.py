@@ -168,6 +168,9 @@ def run(
         is_json,
         f"Ran into {out}",
     )
+    if not record.nets:
+        why = "; ".join(f"{net}: {one.reason}" for net, one in record.not_runnable.items())
+        raise GateError(f"No model ran ({why}). {out} says so to comparisons.")
 
 
 @app.command()

@@ -1,6 +1,5 @@
 """How far annotation is, and how good: `mirrorset annotate status` and `annotate qa`."""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -74,8 +73,7 @@ def status(
     --watch and --json, one object a line.
     """
     if is_watching:
-        with suppress(KeyboardInterrupt):
-            _watch(home, every, is_json)
+        _watch(home, every, is_json)
         return
     from rich.console import Console
 

@@ -64,6 +64,9 @@ def _show_costs(home: Path, is_json: bool) -> None:
         console.print(table)
     summary = costs.model_dump(exclude={"gates", "limits"})
     show({name: value for name, value in summary.items() if value != ""}, is_json, "Would select")
+    typer.echo(
+        "The split may keep out more: test images that nobody has reviewed, copies across splits."
+    )
 
 
 ProposalId = Annotated[

@@ -29,7 +29,4 @@ def view(
         if is_opened:
             webbrowser.open(address)
 
-    try:
-        serve(open_workspace(home).home / "report", port, told)
-    except KeyboardInterrupt:
-        typer.echo("mirrorset: Stopped.", err=True)
+    serve(open_workspace(home).home / "report", port, told)

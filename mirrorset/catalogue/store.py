@@ -5,6 +5,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +35,9 @@ from sqlalchemy.exc import (
 
 from mirrorset.catalogue.tables import (
     TABLE_OF,
+    UtcDateTime,
     annotation_jobs,
+    annotations,
     images,
     rejected,
     sightings,
@@ -244,6 +247,17 @@ class Catalogue:
         query = select(verdicts.c.image_id).where(verdicts.c.check == check, ~verdicts.c.passed)
         with self.reading() as connection:
             return set(connection.execute(query).scalars())
+
+    def failing_since(self, check: str) -> dict[str, datetime]:
+        """When the images that one check has failed were last labelled, by id."""
+        failing = select(verdicts.c.image_id).where(verdicts.c.check == check, ~verdicts.c.passed)
+        query = (
+            select(annotations.c.image_id, func.max(annotations.c.made_at, type_=UtcDateTime()))
+            .where(annotations.c.image_id.in_(failing))
+            .group_by(annotations.c.image_id)
+        )
+        with self.reading() as connection:
+            return dict(connection.execute(query).tuples().all())
 
     def renew(self, batch: Batch, records: Sequence[Record]) -> None:
         """Keep a batch whose task was made anew, and `records` with it, among them all its jobs:

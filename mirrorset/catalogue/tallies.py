@@ -16,7 +16,6 @@ from mirrorset.catalogue.tables import (
     frontier,
     images,
     ledger,
-    quarantine,
     rejected,
     sightings,
     tombstones,
@@ -28,10 +27,10 @@ from mirrorset.records import Record
 class Tallies(Record):
     """Numbers of images, unless said otherwise.
 
-    found: sightings. labelled_by_models, labelled_by_people: images with labels of that origin.
-    batches, jobs: by state, jobs as the last pull found them. quarantined: now; erasure_due: of
-    these, those whose time is over. assigned: with a place in the releases. rejected: items by step
-    and reason. waiting: requests of crawls that are still to be made. erased: tombstones.
+    found: items of sources that were looked at. labelled_by_models, labelled_by_people: images with
+    labels of that origin. batches, jobs: by state, jobs as the last pull found them. assigned: with
+    a place in the releases. rejected: items by step and reason. waiting: requests of crawls that
+    are still to be made. erased: tombstones.
     """
 
     found: int
@@ -39,8 +38,6 @@ class Tallies(Record):
     stored_bytes: int
     labelled_by_models: int
     labelled_by_people: int
-    quarantined: int
-    erasure_due: int
     assigned: int
     erased: int
     waiting: int
@@ -58,8 +55,8 @@ class StillJobs(Record):
     since: AwareDatetime
 
 
-def tallies(catalogue: Catalogue, now: datetime) -> Tallies:
-    """Count everything at `now`."""
+def tallies(catalogue: Catalogue) -> Tallies:
+    """Count everything."""
     with catalogue.reading() as connection:
 
         def number(query: Select[Any]) -> int:
@@ -71,7 +68,6 @@ def tallies(catalogue: Catalogue, now: datetime) -> Tallies:
         def labelled(by: ColumnElement[bool]) -> int:
             return number(select(func.count(distinct(annotations.c.image_id))).where(by))
 
-        held = quarantine.c.released_at.is_(None)
         by_step: dict[str, dict[str, int]] = {}
         reasons = select(rejected.c.step, rejected.c.reason, func.count()).group_by(
             rejected.c.step, rejected.c.reason
@@ -83,17 +79,11 @@ def tallies(catalogue: Catalogue, now: datetime) -> Tallies:
             annotation_jobs.c.stage, annotation_jobs.c.state
         )
         return Tallies(
-            found=rows(sightings),
+            found=rows(sightings) + sum(by_step.get("crawl", {}).values()),
             stored=rows(images),
             stored_bytes=number(select(func.sum(images.c.size_bytes))),
             labelled_by_models=labelled(annotations.c.origin == "model"),
             labelled_by_people=labelled(annotations.c.origin != "model"),
-            quarantined=number(select(func.count(distinct(quarantine.c.image_id))).where(held)),
-            erasure_due=number(
-                select(func.count(distinct(quarantine.c.image_id))).where(
-                    held, quarantine.c.expires_at <= now
-                )
-            ),
             assigned=rows(ledger),
             erased=rows(tombstones),
             waiting=number(

@@ -2,7 +2,10 @@
 
 import json
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -117,3 +120,17 @@ def test_weights_that_cannot_be_had_keep_no_others_back(model_cache: Path, tmp_p
     assert "age-v1 cannot be had" in said
     assert "Needed by: the gates of every profile." in said
     assert "yunet" not in said
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.4, 1.0])
+def test_ctrl_c_is_answered_from_the_first_moment_on(workspace: Path, after_s: float) -> None:
+    """While the command is still imported, too; Python itself takes some hundredths to begin."""
+    program = "import flows.entry as e, sys; sys.argv[0] = 'mirrorset'; print(flush=True); e.main()"
+    command = [sys.executable, "-c", program, "doctor", "--home", str(workspace)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        running.stdout.readline()
+        time.sleep(after_s)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert said.decode().strip() == "mirrorset: Stopped; run it again to go on where it was."

@@ -17,9 +17,11 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 from portraits import make_release, portraits_in
 from rich.console import Console
+from typer.testing import CliRunner
 
 from faces.registry import fetch, load_registry
-from mirrorset.errors import InputError, IntegrityError, SettingsError
+from flows.cli import app
+from mirrorset.errors import GateError, InputError, IntegrityError, SettingsError
 from mirrorset.files import read_records
 from mirrorset.geometry import transform
 from mirrorset.records import (
@@ -340,6 +342,10 @@ def test_a_file_that_is_no_model_cannot_run_and_fails(pack: Pack, tmp_path: Path
     comparison = compare(pack, reference_of(pack), open_run(tmp_path / "run"), load_gates())
     assert comparison.has_failed
     assert {verdict.verdict for verdict in comparison.gates} == {"not_enough_evidence"}
+    words = ["parity", "run", "--pack", str(pack.path), "--model", str(tmp_path / "no.tflite")]
+    ended = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "again"), "--untimed"])
+    assert isinstance(ended.exception, GateError)
+    assert "No model ran (landmarks: " in str(ended.exception)
 
 
 def test_another_models_shape_is_refused(pack: Pack, model_cache: Path, tmp_path: Path) -> None:

@@ -47,8 +47,9 @@ def test_rejections_are_counted_by_step_and_reason(workspace: Workspace) -> None
                 for item, step in (("a:1", "crawl"), ("a:2", "crawl"), ("a:3", "prelabel"))
             ]
         )
-    rejected = overview(workspace.home).images.rejected
-    assert rejected == {"crawl": {"too_small": 2}, "prelabel": {"too_small": 1}}
+    images = overview(workspace.home).images
+    assert images.found == 2
+    assert images.rejected == {"crawl": {"too_small": 2}, "prelabel": {"too_small": 1}}
 
 
 def test_what_is_stuck_is_named_with_its_time(workspace: Workspace) -> None:

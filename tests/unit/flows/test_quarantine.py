@@ -9,9 +9,11 @@ from typer.testing import CliRunner
 
 from flows import quarantine
 from flows.cli import app
+from flows.overview import overview
 from flows.prelabel import doubted, remove_intimate
 from flows.snapshot import write_kind
 from mirrorset.catalogue import Catalogue
+from mirrorset.commands import git
 from mirrorset.errors import InputError, MirrorsetError, SettingsError
 from mirrorset.files import read_parts
 from mirrorset.records import (
@@ -141,6 +143,9 @@ def test_the_list_says_why_since_when_and_where(home: Path) -> None:
     assert held[STOPPED]["why"] == "an annotator has stopped it"
     assert [one for one in held if held[one]["is_due_for_erasure"]] == [LATE]
     assert found["due_for_erasure"] == [LATE]
+    git(home, "init", "--quiet")
+    now = overview(home)
+    assert (now.quarantined, now.erasure_due) == (len(held), 1)
 
 
 def test_an_intimate_picture_is_not_listed_and_cannot_be_found_there(home: Path) -> None:

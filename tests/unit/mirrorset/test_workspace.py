@@ -27,6 +27,30 @@ def test_init_commits_what_git_may_hold(workspace: Workspace) -> None:
     assert workspace.remote == "/far away"
 
 
+def test_a_remote_beside_the_command_is_no_remote_beside_dvc(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    workspace = init(tmp_path / "faces", remote="releases")
+    assert workspace.remote == str(tmp_path / "releases")
+
+
+def test_another_projects_files_are_not_made_a_workspace_of(tmp_path: Path) -> None:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / "package").mkdir()
+    for name in ("package/module.py", "dvc.yaml"):
+        (tmp_path / name).write_text("")
+    git(tmp_path, "add", "package/module.py")
+    with pytest.raises(InputError, match="belongs to the git repository"):
+        init(tmp_path / "package")
+    assert [one.name for one in (tmp_path / "package").iterdir()] == ["module.py"]
+    # One's own repository, with nothing of DVC's committed, and a folder in it that is not: fine.
+    init(tmp_path / "faces")
+    git(tmp_path, "add", "dvc.yaml")
+    with pytest.raises(InputError, match="name a new folder"):
+        init(tmp_path)
+
+
 def test_what_is_private_never_enters_git(workspace: Workspace) -> None:
     for name in (".mirrorset/x", "cvat/x", "data/snapshot/x", "data/work/x", "data/releases/x"):
         (workspace.home / name).parent.mkdir(parents=True, exist_ok=True)

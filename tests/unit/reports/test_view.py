@@ -1,7 +1,10 @@
 """Reports are served to this machine alone, file by file."""
 
 import http.client
+import socket
+import struct
 import threading
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -48,7 +51,8 @@ def test_pages_and_their_files_are_served(port: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/../secret.txt", "/%2e%2e/secret.txt", "/outside.txt", "/index/", "//etc/passwd"]
+    "path",
+    ["/../secret.txt", "/%2e%2e/secret.txt", "/outside.txt", "/index/", "//etc/passwd", "/%00"],
 )
 def test_nothing_else_is(port: int, path: str) -> None:
     status, body, _ = got(port, path)
@@ -58,6 +62,20 @@ def test_nothing_else_is(port: int, path: str) -> None:
 
 def test_a_page_elsewhere_cannot_read_under_a_name_of_its_own(port: int) -> None:
     assert got(port, "/index.html", host="evil.example:80")[0] == 403
+    # On port 80 a browser leaves the port out.
+    assert got(port, "/index.html", host="127.0.0.1")[0] == 200
+
+
+def test_a_browser_that_goes_away_is_no_fault(
+    port: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "report/large.jpg").write_bytes(bytes(10_000_000))
+    with socket.create_connection(("127.0.0.1", port)) as one:
+        one.sendall(b"GET /large.jpg HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert got(port, "/index.html")[0] == 200
+    time.sleep(0.2)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_folder_without_a_report_says_what_to_do(tmp_path: Path) -> None:

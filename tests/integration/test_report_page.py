@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from browsing import HOSTILE, SCHEMES, WIDTHS, barriers, look, open_page
 from playwright.sync_api import Browser, Page
 
 from curation.build import build
@@ -44,7 +44,6 @@ REFUSED = "frl_london/smiling_front/006_08.jpg"
 #: Whose landmarks a person has moved.
 EDITED = "pd_portraits/astronaut.png"
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-HOSTILE = "<script>document.title = 'broken'</script><img src=https://example.org/x.png>"
 SHOWN = len(PORTRAITS) + 1
 
 
@@ -165,20 +164,9 @@ def complaints() -> list[str]:
 @pytest.fixture
 def tab(chromium: Browser, page: Path, complaints: list[str]) -> Iterator[Page]:
     """A tab with the page, at desktop width."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    opened = context.new_page()
-    opened.on("console", lambda message: complaints.append(message.text))
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on(
-        "request", lambda request: _is_beside(request.url, page) or complaints.append(request.url)
-    )
-    opened.goto(page.as_uri())
+    opened = open_page(chromium, page, complaints)
     yield opened
-    context.close()
-
-
-def _is_beside(url: str, page: Path) -> bool:
-    return url.startswith(("data:", page.parent.as_uri()))
+    opened.close()
 
 
 def shown(tab: Page) -> list[str]:
@@ -343,31 +331,18 @@ def test_a_member_of_a_group_leads_to_its_image(tab: Page) -> None:
     assert "image=" in tab.url
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS)
 def test_no_serious_barrier_is_found(
     tab: Page, scheme: str, width: int, complaints: list[str]
 ) -> None:
-    tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    tab.set_viewport_size({"width": width, "height": 844})
-    tab.reload()
-    tab.evaluate("document.querySelectorAll('details').forEach((it) => { it.open = true })")
-    assert tab.evaluate("document.documentElement.scrollWidth") == width
-    barriers = [*_barriers(tab)]
+    found = look(tab, scheme, width)
     tab.locator(".card .frame").first.click()
-    barriers += _barriers(tab)
-    assert barriers == []
+    assert [*found, *barriers(tab)] == []
     assert complaints == []
 
 
-def _barriers(tab: Page) -> Iterator[tuple[str, str]]:
-    """Serious and critical findings of axe-core, each with the first element."""
-    for one in Axe().run(tab).response["violations"]:
-        if one["impact"] in ("serious", "critical"):
-            yield one["id"], one["nodes"][0]["html"][:200]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_charts_follow_the_screens_scheme(tab: Page, scheme: str) -> None:
     tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     current = "document.querySelector('#slices .chart img').currentSrc"

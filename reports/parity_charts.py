@@ -21,7 +21,7 @@ def slices_chart(comparison: Comparison) -> Chart | None:
     enough images.
     """
     enough = [row for row in comparison.slices if row.is_enough]
-    cells = []
+    cells: list[dict[str, Any]] = []
     for metric, output in comparison.headlines:
         measure = comparison.by_name[metric]
         told = {

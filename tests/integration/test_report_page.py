@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import HOSTILE, SCHEMES, WIDTHS, barriers, look, open_page
+from browsing import HOSTILE, SCHEMES, WIDTHS, are_pictures_there, barriers, look, open_page
+from compared import make_comparisons, make_runs
 from playwright.sync_api import Browser, Page
 
 from curation.build import build
@@ -118,7 +119,26 @@ def page(shared_data: Path, model_cache: Path, tmp_path_factory: pytest.TempPath
     ):
         write_records(snapshot / name / "00000.jsonl", records)
     out = folder / "report" / "index.html"
-    return render(release, rejected, [], out, "Real portraits", private=Private(snapshot, blobs))
+    return render(
+        release,
+        rejected,
+        _comparisons(folder / "parity", [item.image_id for item, _ in rows]),
+        out,
+        "Real portraits",
+        private=Private(snapshot, blobs),
+    )
+
+
+def _comparisons(folder: Path, released: list[str]) -> list[Path]:
+    """Of drawn faces, which stand for images of the release."""
+    paths = make_comparisons(folder, make_runs(folder, "A", "Pixel 8"))
+    why = folder / "why-gpu" / "explanation.json"
+    told = why.read_text()
+    worst = [one["image_id"] for one in json.loads(told)["worst"]]
+    for drawn, image_id in zip(worst, released, strict=False):
+        told = told.replace(drawn, image_id)
+    why.write_text(told)
+    return paths
 
 
 def _built(folder: Path, blobs: BlobStore, rows: list[tuple[DatasetItem, Attribution]]) -> Path:
@@ -323,6 +343,19 @@ def test_a_link_shows_what_its_sender_saw(tab: Page, chromium: Browser) -> None:
     assert title(other) == "Image 2 of 5"
     assert shown(other) == ["test"] * 5
     other.close()
+
+
+def test_parity_leads_from_its_verdicts_to_the_worst_images(
+    tab: Page, complaints: list[str]
+) -> None:
+    tab.locator("#parity tbody a").first.click()
+    assert tab.locator("#comparison-1 > summary").is_visible()
+    assert are_pictures_there(tab, ".worst img")
+    assert tab.locator(".worst img").count() == len(PORTRAITS)
+    assert are_pictures_there(tab, "#parity .chart img")
+    tab.get_by_text("Its labels").first.click()
+    assert title(tab).startswith("Image ")
+    assert complaints == []
 
 
 def test_a_member_of_a_group_leads_to_its_image(tab: Page) -> None:

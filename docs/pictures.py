@@ -86,9 +86,9 @@ _SHOTS = (
     _Shot("report-phone", "report", _PHONE, "light", "draw=landmarks", "#images"),
     _Shot("report-coverage", "report", (1280, 640), "light", "", "#slices"),
     _Shot("report-parity", "report", _DESKTOP, "light", "", "#parity"),
-    _Shot("parity", "comparison", _DESKTOP, "light", "", "body"),
+    _Shot("parity", "comparison", (1280, 1590), "light", "", "body"),
     _Shot("parity-worst", "comparison", _DESKTOP, "dark", "", ".worst"),
-    _Shot("parity-phone", "comparison", _PHONE, "light", "", "body"),
+    _Shot("parity-phone", "comparison", _PHONE, "light", "", ".comparison"),
     _Shot("quality", "quality", _DESKTOP, "light", "", "#annotators"),
     _Shot("quality-dark", "quality", _DESKTOP, "dark", "", "#disagreements"),
     _Shot("quality-phone", "quality", _PHONE, "light", "", "#disagreements"),
@@ -125,7 +125,7 @@ def _photograph(tab: Page, shot: _Shot) -> None:
     tab.wait_for_timeout(1500)
     with Image.open(io.BytesIO(tab.screenshot())) as picture:
         out = io.BytesIO()
-        picture.convert("RGB").save(out, "WEBP", quality=80)
+        picture.convert("RGB").save(out, "WEBP", quality=72)
     write_bytes(_PICTURES / f"{shot.name}.webp", out.getvalue())
 
 

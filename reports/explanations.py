@@ -83,12 +83,16 @@ class Drawn:
 
 @dataclass(frozen=True)
 class WorstImage:
-    """A worst image as the page shows it. picture: the address of what was drawn of it."""
+    """A worst image as the page shows it. picture: the address of what was drawn of it, whose size
+    keeps its place while it is read.
+    """
 
     image_id: str
     words: str
     attribution: str
     picture: str
+    width_px: int
+    height_px: int
 
 
 #: Keeps a JPEG under a name, and tells the address by which the page has it.
@@ -123,10 +127,13 @@ def take_worst(drawn: Drawn, credit_of: Mapping[str, str], keep: Keep) -> Iterat
         file = Path(one.picture)
         encoded = io.BytesIO()
         with Image.open(drawn.folder / file.name) as picture:
+            width_px, height_px = picture.size
             picture.convert("RGB").save(encoded, "JPEG", quality=_QUALITY)
         yield WorstImage(
             image_id=one.image_id,
             words=f"{one.name}: {one.times_tolerance:.3g} times what counts as equal",
             attribution=credit_of[one.image_id],
             picture=keep(f"{file.stem}.jpg", encoded.getvalue()),
+            width_px=width_px,
+            height_px=height_px,
         )

@@ -202,27 +202,22 @@ def title(tab: Page) -> str:
 
 def inked(tab: Page, selector: str = ".card canvas") -> int:
     """How many pixels of the first canvas are drawn on, once its labels have been read."""
-    tab.wait_for_function(f"document.querySelector('{selector}').width > 0")
+    # Words take the place of an image's id when its labels are there.
+    alt = f"document.querySelector('{selector}').parentElement.querySelector('img').alt"
+    tab.wait_for_function(f"!/^Image [0-9a-f]{{8}}$/.test({alt})")
     tab.wait_for_timeout(100)
-    return int(tab.evaluate(_ink(selector)))
-
-
-def until_drawn(tab: Page) -> None:
-    """Wait for the labels of the first images, which lie beside the page."""
-    tab.wait_for_function(f"{_ink('.card canvas')} > 0")
-
-
-def _ink(selector: str) -> str:
-    return f"""(({{ width, height }}, context) =>
-      width && context.getImageData(0, 0, width, height)
-        .data.filter((value, place) => place % 4 === 3 && value).length
-    )(...((canvas) => [canvas, canvas.getContext("2d")])(document.querySelector("{selector}")))"""
+    return int(
+        tab.evaluate(
+            f"""{{ const canvas = document.querySelector({json.dumps(selector)});
+              canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
+                .data.filter((value, place) => place % 4 === 3 && value).length }}"""
+        )
+    )
 
 
 def test_it_draws_all_without_complaint_or_request(tab: Page, complaints: list[str]) -> None:
     expect_loaded = "[...document.querySelectorAll('.card img')].every((it) => it.naturalWidth > 0)"
     tab.wait_for_function(expect_loaded)
-    until_drawn(tab)
     assert tab.locator(".card").count() == SHOWN
     assert tab.locator(".group img").count() == 2
     assert inked(tab) > 500
@@ -298,7 +293,6 @@ def test_images_are_filtered_and_ordered(tab: Page) -> None:
 
 
 def test_overlays_are_switched_by_mouse_and_key(tab: Page) -> None:
-    until_drawn(tab)
     least = inked(tab)
     for name, key in (("landmarks", "l"), ("box", "b"), ("pose", "p"), ("person", "m")):
         box = tab.get_by_role("checkbox", name=name)
@@ -335,7 +329,7 @@ def test_an_image_is_enlarged_and_left_by_keyboard_alone(tab: Page) -> None:
     assert title(tab) == f"Image 2 of {SHOWN}"
     tab.keyboard.press("Escape")
     assert not tab.locator("#viewer").is_visible()
-    assert tab.evaluate("document.activeElement.closest('.card').dataset.image") == "1"
+    tab.wait_for_function("document.activeElement.closest('.card')?.dataset.image === '1'")
 
 
 def test_a_link_shows_what_its_sender_saw(tab: Page, chromium: Browser) -> None:

@@ -89,6 +89,7 @@ class Page:
     groups_total: int
     judged: tuple[Judged, ...]
     latency: Chart | None
+    quality: str
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,15 @@ def render(
     title: str,
     *,
     private: Private | None = None,
+    quality: str = "",
     params: PageParams | None = None,
 ) -> Path:
     """Write the page to `out`, whole or not at all, and return `out`.
 
     release: the folder data/releases/<name>/<version>. rejected: rejected.jsonl files of any step.
     comparisons: comparison.json files of parity. private: without it the page shows no rejected
-    image and no model's label beside a person's. The same files give the same bytes.
+    image and no model's label beside a person's. quality: the name of the page of people's labels
+    beside it, if there is one. The same files give the same bytes.
 
     Raises InputError naming the file where one is missing or is not what it should be.
     """
@@ -163,6 +166,7 @@ def render(
         groups_total=len(near_duplicates),
         judged=judged,
         latency=latency_chart([one.comparison for one in judged]),
+        quality=quality,
     )
     write_text(out, filled("page.html.j2", page))
     clear_labels(sheet.beside, labels)

@@ -347,6 +347,28 @@ def test_a_link_shows_what_its_sender_saw(tab: Page, chromium: Browser) -> None:
     other.close()
 
 
+def test_a_link_leads_to_its_section(chromium: Browser, page: Path) -> None:
+    tab = chromium.new_page(viewport={"width": 1280, "height": 900})
+    tab.goto(f"{page.as_uri()}#parity")
+    tab.wait_for_timeout(200)
+    assert tab.url.endswith("#parity")
+    top = tab.evaluate("document.getElementById('parity').getBoundingClientRect().top")
+    assert 0 <= top < 450
+    tab.close()
+
+
+def test_overlays_are_switched_where_an_image_is_enlarged(tab: Page) -> None:
+    tab.set_viewport_size({"width": 390, "height": 844})
+    tab.locator(".card .frame").first.click()
+    canvas = "#viewer canvas"
+    before = inked(tab, canvas)
+    tab.locator("#viewer").get_by_label("landmarks").uncheck()
+    assert inked(tab, canvas) < before
+    assert "draw=box" in tab.url
+    tab.locator("#viewer").get_by_role("button", name="Close").click()
+    assert not tab.locator(".bar").get_by_label("landmarks").is_checked()
+
+
 def test_parity_leads_from_its_verdicts_to_the_worst_images(
     tab: Page, complaints: list[str]
 ) -> None:
@@ -361,9 +383,10 @@ def test_parity_leads_from_its_verdicts_to_the_worst_images(
 
 
 def test_a_member_of_a_group_leads_to_its_image(tab: Page) -> None:
+    tab.get_by_label("Split").select_option("test")
     tab.locator(".group a").first.click()
     assert title(tab).startswith("Image ")
-    assert "image=" in tab.url
+    assert re.search("split=test.*image=", tab.url)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -450,6 +473,10 @@ def test_of_ten_thousand_images_the_first_is_seen_within_two_seconds(
     opened.get_by_label("Split").select_option("test")
     assert opened.locator(".card").count() == 96
     filtered_ms = opened.evaluate("performance.now()") - before
+    opened.get_by_label("Split").select_option("")
+    opened.locator(".pager button").last.click()
+    opened.reload()
+    assert opened.locator(".pager span").inner_text() == "97 to 192 of 10000"
     opened.close()
     print(f"first picture after {seen_ms:.0f} ms, filtered within {filtered_ms:.0f} ms")
     assert seen_ms < 2000

@@ -21,7 +21,7 @@ from reports.pictures import Pictures
 _PICTURE_PX = 560
 #: Disagreements that are seen at once; the others are unfolded.
 _AT_ONCE = 6
-_SHARE = {"format": ".2~%", "tickCount": 5}
+_SHARE = {"format": ".2~%", "tickCount": 4}
 _NME = {"title": "NME on gold", "axis": _SHARE}
 _AGAINST = {"gold": "gold", "honeypot": "honeypots", "replica": "each other"}
 _MEASURES = {

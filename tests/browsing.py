@@ -45,8 +45,20 @@ def are_pictures_there(tab: Page, selector: str) -> bool:
     """Whether each image that the selector finds has been read, lazy or not."""
     every = f"[...document.querySelectorAll('{selector}')]"
     tab.evaluate(f"{every}.forEach((it) => {{ it.loading = 'eager' }})")
-    tab.wait_for_function(f"{every}.every((it) => it.complete)")
+    until(tab, f"{every}.every((it) => it.complete)")
     return bool(tab.evaluate(f"{every}.length && {every}.every((it) => it.naturalWidth > 0)"))
+
+
+def until(tab: Page, expression: str) -> None:
+    """Wait until it is true.
+
+    Playwright's `wait_for_function` has the page evaluate it, which our pages' policy forbids.
+    """
+    for _ in range(200):
+        if tab.evaluate(expression):
+            return
+        tab.wait_for_timeout(50)
+    raise AssertionError(f"{expression} has not come true")
 
 
 def _is_beside(url: str, page: Path) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browsing import HOSTILE, SCHEMES, WIDTHS, are_pictures_there, barriers, look, open_page
+from browsing import HOSTILE, SCHEMES, WIDTHS, are_pictures_there, barriers, look, open_page, until
 from compared import make_comparisons, make_runs
 from playwright.sync_api import Browser, Page
 
@@ -204,7 +204,7 @@ def inked(tab: Page, selector: str = ".card canvas") -> int:
     """How many pixels of the first canvas are drawn on, once its labels have been read."""
     # Words take the place of an image's id when its labels are there.
     alt = f"document.querySelector('{selector}').parentElement.querySelector('img').alt"
-    tab.wait_for_function(f"!/^Image [0-9a-f]{{8}}$/.test({alt})")
+    until(tab, f"!/^Image [0-9a-f]{{8}}$/.test({alt})")
     tab.wait_for_timeout(100)
     return int(
         tab.evaluate(
@@ -217,7 +217,7 @@ def inked(tab: Page, selector: str = ".card canvas") -> int:
 
 def test_it_draws_all_without_complaint_or_request(tab: Page, complaints: list[str]) -> None:
     expect_loaded = "[...document.querySelectorAll('.card img')].every((it) => it.naturalWidth > 0)"
-    tab.wait_for_function(expect_loaded)
+    until(tab, expect_loaded)
     assert tab.locator(".card").count() == SHOWN
     assert tab.locator(".group img").count() == 2
     assert inked(tab) > 500
@@ -329,7 +329,7 @@ def test_an_image_is_enlarged_and_left_by_keyboard_alone(tab: Page) -> None:
     assert title(tab) == f"Image 2 of {SHOWN}"
     tab.keyboard.press("Escape")
     assert not tab.locator("#viewer").is_visible()
-    tab.wait_for_function("document.activeElement.closest('.card')?.dataset.image === '1'")
+    until(tab, "document.activeElement.closest('.card')?.dataset.image === '1'")
 
 
 def test_a_link_shows_what_its_sender_saw(tab: Page, chromium: Browser) -> None:
@@ -467,7 +467,8 @@ def test_of_ten_thousand_images_the_first_is_seen_within_two_seconds(
         }, true)"""
     )
     opened.goto(many.as_uri())
-    seen_ms = opened.wait_for_function("window.firstSeen").json_value()
+    until(opened, "window.firstSeen")
+    seen_ms = opened.evaluate("window.firstSeen")
     assert opened.locator(".controls output").inner_text() == "10000 shown"
     before = opened.evaluate("performance.now()")
     opened.get_by_label("Split").select_option("test")

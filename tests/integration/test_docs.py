@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 from cvat_annotator import Annotator
-from demo_run import MIRRORSET, run, run_demo
+from demo_run import MIRRORSET, run_demo
 from distributed import LocalCluster
 from docs_pages import CALLED, ROOT, SCRIPTS
 from jsonschema import Draft202012Validator
@@ -102,6 +101,11 @@ class Room:
             # This version is there already.
             "release --version 1.2.0": "release --version 2.0.0",
             r"\$EDITOR params.yaml": f"cp {folder}/params.yaml .",
+            # What a device wrote that had the current release's pack.
+            "(mirrorset parity ingest run.tar)": (
+                "mirrorset parity run --pack $(ls -td data/packs/faces/* | head -1) --untimed "
+                r"--out device >/dev/null; tar -cf run.tar -C device .; \1"
+            ),
             "(.*--reference ours --candidate theirs)": (
                 r"cp -r pack one; cp -r pack other; cp -r mine theirs; \1"
             ),
@@ -187,17 +191,11 @@ def _workspace(folder: Path, cvat: Cvat) -> Workspace:
 
 
 def _put_beside(folder: Path, workspace: Workspace, ids: list[str]) -> None:
-    """Models, a log of its benchmark, a device's run, a picture, captures with consents."""
+    """Models, a log of a benchmark, a picture, captures with consents."""
     home = workspace.home
-    landmarks = next(
-        one for one in load_registry().values() if one.name == "face_landmarks_detector"
-    )
-    shutil.copy(fetch(landmarks, Settings().models), home / "mine.tflite")
+    for file, name in _MODELS.items():
+        shutil.copy(fetch(load_registry()[name], Settings().models), home / file)
     (home / "bench.txt").write_text(_BENCHMARK)
-    pack = home / "data/packs/faces/1.2.0"
-    run("parity", "run", "--pack", str(pack), "--out", str(home / "run"), "--untimed")
-    with tarfile.open(home / "run.tar", "w") as tar:
-        tar.add(home / "run", ".")
     (home / "picture.jpg").write_bytes(workspace.blobs.get(ids[2]))
     captures = folder / "captures"
     captures.mkdir()

@@ -289,4 +289,7 @@ def _runnable(line: str) -> str:
     if _ENDLESS.search(line.partition("#")[0].rstrip()):
         begun = re.sub(r"\bmirrorset (?=serve|view|annotate)", "timeout -s INT 20 mirrorset ", line)
         return f"{begun.partition('#')[0]} || test $? = 124"
+    if line.startswith("mirrorset doctor"):
+        # Others may hold the ports that it looks at.
+        return f"{line.partition('#')[0]} || test $? = 4"
     return line

@@ -240,6 +240,7 @@ def test_the_commands_of_a_page_run(page: str, room: Room, tmp_path: Path) -> No
     _shell("\n".join(told(SCRIPTS[page], room, folder)), place)
 
 
+@pytest.mark.timeout(1800)  # fifty commands, one after another
 def test_the_examples_run_and_answer_in_json_as_it_is_documented(
     room: Room, tmp_path: Path
 ) -> None:

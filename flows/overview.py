@@ -99,7 +99,7 @@ def _held(workspace: Workspace) -> tuple[Held | None, list[Stuck]]:
     try:
         return workspace.blobs.held(_COUNT_BLOBS_S), []
     except UnavailableError as error:
-        what = f"The blob store {workspace.settings.blobs_url} does not answer"
+        what = f"The blob store {workspace.settings.blobs_url} cannot be used"
         return None, [Stuck(what=what, since=None, remedy=str(error))]
 
 

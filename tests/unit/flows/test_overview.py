@@ -121,7 +121,8 @@ def test_a_store_that_does_not_answer_is_stuck_and_hides_nothing_else(
     monkeypatch.setenv("MIRRORSET_BLOBS_URL", "s3://faces/originals")
     now = overview(workspace.home)
     assert now.blobs is None
-    assert "does not answer" in now.stuck[0].what
+    assert now.stuck[0].what == "The blob store s3://faces/originals cannot be used"
+    assert "does not answer" in now.stuck[0].remedy
     assert now.images.stored == 0
 
 

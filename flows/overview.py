@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import AwareDatetime
 
-from flows.certificates import folder_of
+from flows.certificates import open_orders
 from flows.crawl import CrawlParams
 from flows.quarantine import doubts, due_for_erasure
 from flows.release_state import read_state, state_file
@@ -142,8 +142,12 @@ def _stuck_shards(workspace: Workspace, now: datetime) -> Iterator[Stuck]:
 
 
 def _stuck_erasures(workspace: Workspace) -> Iterator[Stuck]:
-    for file in sorted(folder_of(workspace.private).glob("order-*.json")):
-        order = Order.model_validate_json(file.read_bytes())
+    for file, order in open_orders(workspace.private):
+        if not isinstance(order, Order):
+            changed_at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+            what = "An erasure is incomplete, and its order cannot be read"
+            yield Stuck(what=what, since=changed_at, remedy=str(order))
+            continue
         yield Stuck(
             what=f"Erasure {order.erasure_id} ({len(order.image_ids)} images) is incomplete",
             since=order.began_at,

@@ -11,6 +11,7 @@ from flows.crawl import CrawlParams
 from flows.quarantine import doubts, due_for_erasure
 from flows.release_state import read_state, state_file
 from flows.run_notes import RunNote, read_notes
+from flows.serve import is_served, served_at
 from mirrorset.blobs import Held
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.tallies import (
@@ -46,7 +47,7 @@ class Overview(Record):
     blobs: what the blob store holds, None where it does not answer. release: the version that it
     stands at, "" before the first; releases: tags of all. quarantined: images; erasure_due: of
     these, those whose time is over or that a person has dropped. spooled: shards that wait for the
-    next step. runs: the latest first.
+    next step. ui_url: Prefect's page where `mirrorset serve` runs here, or "". runs: the latest first.
     """
 
     at: AwareDatetime
@@ -57,6 +58,7 @@ class Overview(Record):
     release: str
     releases: tuple[str, ...]
     spooled: int
+    ui_url: str
     stuck: tuple[Stuck, ...]
     runs: tuple[RunNote, ...]
 
@@ -81,6 +83,7 @@ def overview(home: Path, patience_days: float = 7) -> Overview:
             release=read_state(workspace).version if state_file(workspace).exists() else "",
             releases=tuple(tags),
             spooled=len(list(workspace.spool.glob("*.jsonl"))),
+            ui_url=served_at(workspace).removesuffix("/api") if is_served(workspace) else "",
             stuck=(
                 *silent,
                 *_stuck_runs(notes),

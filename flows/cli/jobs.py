@@ -331,6 +331,8 @@ def status(
     for one in now.stuck:
         since = f"since {one.since:%Y-%m-%d %H:%M} UTC" if one.since else "since unknown"
         echo(f"  {one.what}, {since}", f"    → {one.remedy}")
+    if now.ui_url:
+        echo(f"Prefect's page of `mirrorset serve`: {now.ui_url}")
     echo("Last runs" if now.runs else "Nothing has run yet")
     for run in now.runs:
         echo(f"  {run.began_at:%Y-%m-%d %H:%M} UTC  {run.flow:<12} {run.state}  {run.fault}")

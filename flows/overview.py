@@ -47,7 +47,7 @@ class Overview(Record):
     blobs: what the blob store holds, None where it does not answer. release: the version that it
     stands at, "" before the first; releases: tags of all. quarantined: images; erasure_due: of
     these, those whose time is over or that a person has dropped. spooled: shards that wait for the
-    next step. ui_url: Prefect's page where `mirrorset serve` runs here, or "". runs: the latest first.
+    next step. ui_url: Prefect's page while `mirrorset serve` runs here. runs: the latest first.
     """
 
     at: AwareDatetime

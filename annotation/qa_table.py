@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from rich.table import Table
+from rich.text import Text
 
 from annotation.agreement import AgreementRow, Standing
 from annotation.edits import EditRow, Share
@@ -97,7 +98,7 @@ def _by_place(rows: Sequence[AgreementRow], title: str, skeleton: str, face: str
     table = _table(title, "place")
     for heading in ("images", *_MEASURES.values()):
         # Words below each other, so that the names of places have room.
-        table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
+        table.add_column(Text(heading.replace(" ", "\n")), justify="right", no_wrap=True)
     places = dict.fromkeys((row.axis, row.name) for row in rows)
     for axis, name in places:
         here = {

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from crawlers.order import CrawlOrder
 from crawlers.run import crawl, crawl_here, recheck
 from mirrorset.errors import InputError, MirrorsetError, first_fault
-from mirrorset.masking import masked
 from mirrorset.records import Record
+from mirrorset.terminal import echo, echo_json
 
 _INTERRUPTED = 130
 
@@ -27,15 +27,15 @@ def main(order_path: Path) -> int:
             is_plain = order.shards == 1 and not order.is_dry_run
             summary = crawl_here(order) if is_plain else crawl(order)
     except MirrorsetError as error:
-        sys.stderr.write(f"mirrorset: {masked(str(error))}\n")
+        echo(f"mirrorset: {error}", is_error=True)
         return error.exit_code
     except OSError as error:
-        sys.stderr.write(f"mirrorset: {error.filename} cannot be used: {error.strerror}.\n")
+        echo(f"mirrorset: {error.filename} cannot be used: {error.strerror}.", is_error=True)
         return InputError.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write("mirrorset: Stopped; run it again to go on where it was.\n")
+        echo("mirrorset: Stopped; run it again to go on where it was.", is_error=True)
         return _INTERRUPTED
-    sys.stdout.write(summary.model_dump_json() + "\n")
+    echo_json(summary.model_dump_json())
     return 0
 
 

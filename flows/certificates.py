@@ -1,13 +1,18 @@
 """Orders of erasures that are under way, and the certificates of what they came to."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from mirrorset.erasure import Certificate, Order, Succession
-from mirrorset.errors import InputError
+from mirrorset.errors import InputError, IntegrityError
 from mirrorset.files import write_text
 from mirrorset.markup import escaped
+from mirrorset.records import Record
+
+R = TypeVar("R", bound=Record)
 
 
 def folder_of(private: Path) -> Path:
@@ -16,16 +21,23 @@ def folder_of(private: Path) -> Path:
 
 
 def read_order(private: Path, erasure_id: str) -> Order | None:
-    """An order that was begun and is not done; None where there is none."""
-    path = _order_file(private, erasure_id)
-    try:
-        return Order.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValidationError:
-        raise InputError(
-            f"{path} is no order of this version: end the erasure with the version that began it."
-        ) from None
+    """An order that was begun and is not done; None where there is none.
+
+    Raises IntegrityError where its file is torn, InputError where another version wrote it.
+    """
+    return _read(_order_file(private, erasure_id), Order)
+
+
+def open_orders(private: Path) -> Iterator[tuple[Path, Order | IntegrityError | InputError]]:
+    """All orders that are not done, by their files; in place of one that cannot be read, why."""
+    for path in sorted(folder_of(private).glob("order-*.json")):
+        try:
+            order = _read(path, Order)
+        except (IntegrityError, InputError) as error:
+            yield path, error
+        else:
+            if order is not None:
+                yield path, order
 
 
 def write_order(private: Path, order: Order) -> None:
@@ -34,9 +46,8 @@ def write_order(private: Path, order: Order) -> None:
 
 
 def read_certificate(private: Path, erasure_id: str) -> Certificate | None:
-    """The certificate of an erasure; None where there is none."""
-    path = certificate_file(private, erasure_id)
-    return Certificate.model_validate_json(path.read_bytes()) if path.is_file() else None
+    """The certificate of an erasure; None where there is none. Raises as `read_order`."""
+    return _read(certificate_file(private, erasure_id), Certificate)
 
 
 def close(private: Path, certificate: Certificate) -> Path:
@@ -104,6 +115,22 @@ def _succession(one: Succession) -> str:
     if one.why:
         return f"- {one.version} is still to be succeeded by {one.successor}. {one.why}"
     return f"- {one.tag} is withdrawn; its successor is {one.successor}."
+
+
+def _read(path: Path, kind: type[R]) -> R | None:
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        if error.errors()[0]["type"] != "json_invalid":
+            raise InputError(
+                f"{path} is of another version: end the erasure with the version that began it."
+            ) from None
+        raise IntegrityError(
+            f"{path} is torn: restore it from a backup, or move it away and ask for the same "
+            "erasure again."
+        ) from None
 
 
 def _order_file(private: Path, erasure_id: str) -> Path:

@@ -40,6 +40,7 @@ from prefect.client.schemas.objects import State  # noqa: E402
 from prefect.exceptions import Pause, PrefectSignal, TerminationSignal  # noqa: E402
 from prefect.settings import get_current_settings  # noqa: E402
 from prefect.tasks import exponential_backoff  # noqa: E402
+from pydantic.fields import FieldInfo  # noqa: E402
 
 from flows import run_notes  # noqa: E402
 from mirrorset import logs  # noqa: E402
@@ -90,6 +91,7 @@ def _fields(function: Callable[..., Any]) -> str:
         f"    {name}: {field.description}\n"
         for name, parameter in signature(function).parameters.items()
         for field in getattr(parameter.annotation, "__metadata__", ())
+        if isinstance(field, FieldInfo)
     )
 
 

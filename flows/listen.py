@@ -1,6 +1,7 @@
 """Listen: what annotators have done is pulled again and again, sooner where the server says so."""
 
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ _log = logging.getLogger(__name__)
 # Whoever saves causes several deliveries; the pull that they call for waits for all of them.
 _SETTLE_S = 1.0
 _GRACE_S = 5.0
+_OTHER_PORT = "choose another --port, or a --host of this machine"
 
 
 def listen(
@@ -44,7 +46,7 @@ def listen(
         )
 
     news = News()
-    with receiving(workspace, news, host, port):
+    with receiving(workspace, news, host, port, _OTHER_PORT):
         while True:
             try:
                 yield pull(home)
@@ -56,10 +58,13 @@ def listen(
 
 
 @contextmanager
-def receiving(workspace: Workspace, news: News, host: str, port: int) -> Iterator[None]:
+def receiving(
+    workspace: Workspace, news: News, host: str, port: int, remedy: str
+) -> Iterator[None]:
     """Tell `news` of the deliveries of the workspace's projects while the body runs.
 
-    The secret must be set. Raises UnavailableError where the port is taken.
+    The secret must be set. Raises UnavailableError where the port is taken; `remedy` says what to
+    do then.
     """
 
     def projects() -> set[int]:
@@ -67,22 +72,30 @@ def receiving(workspace: Workspace, news: News, host: str, port: int) -> Iterato
             return {int(one.project) for one in catalogue.read(Batch) if one.project.isdecimal()}
 
     secret = workspace.settings.cvat_webhook_secret.get_secret_value()
-    with _served(receiver(secret, projects, news), host, port):
+    with (
+        _listened_on(host, port, remedy) as listening,
+        _served(receiver(secret, projects, news), listening),
+    ):
         yield
 
 
 @contextmanager
-def _served(app: FastAPI, host: str, port: int) -> Iterator[None]:
-    """The application answers at this address while the body runs."""
-    config = uvicorn.Config(app, host, port, log_level="warning", access_log=False)
-    server = uvicorn.Server(config)
+def _listened_on(host: str, port: int, remedy: str) -> Iterator[socket.socket]:
     try:
-        listening = config.bind_socket()
-    except SystemExit:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family)
+    except OSError as error:
         raise UnavailableError(
-            f"{host}:{port} cannot be listened on: choose another --port, or a --host of this "
-            "machine."
+            f"{host}:{port} cannot be listened on ({error.strerror}): {remedy}."
         ) from None
+    with listening:
+        yield listening
+
+
+@contextmanager
+def _served(app: FastAPI, listening: socket.socket) -> Iterator[None]:
+    """The application answers there while the body runs."""
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
     thread = threading.Thread(
         target=server.run, kwargs={"sockets": [listening]}, name="webhook", daemon=True
     )
@@ -93,4 +106,3 @@ def _served(app: FastAPI, host: str, port: int) -> Iterator[None]:
         server.should_exit = True
         # A sender that keeps its connection open is not waited for.
         thread.join(_GRACE_S)
-        listening.close()

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from pydantic import AwareDatetime
 
-from flows.certificates import folder_of
+from flows.certificates import open_orders
 from flows.crawl import CrawlParams
 from flows.quarantine import doubts, due_for_erasure
 from flows.release_state import read_state, state_file
 from flows.run_notes import RunNote, read_notes
+from flows.serve import is_served, served_at
 from mirrorset.blobs import Held
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.tallies import (
@@ -46,7 +47,7 @@ class Overview(Record):
     blobs: what the blob store holds, None where it does not answer. release: the version that it
     stands at, "" before the first; releases: tags of all. quarantined: images; erasure_due: of
     these, those whose time is over or that a person has dropped. spooled: shards that wait for the
-    next step. runs: the latest first.
+    next step. ui_url: Prefect's page while `mirrorset serve` runs here. runs: the latest first.
     """
 
     at: AwareDatetime
@@ -57,6 +58,7 @@ class Overview(Record):
     release: str
     releases: tuple[str, ...]
     spooled: int
+    ui_url: str
     stuck: tuple[Stuck, ...]
     runs: tuple[RunNote, ...]
 
@@ -81,6 +83,7 @@ def overview(home: Path, patience_days: float = 7) -> Overview:
             release=read_state(workspace).version if state_file(workspace).exists() else "",
             releases=tuple(tags),
             spooled=len(list(workspace.spool.glob("*.jsonl"))),
+            ui_url=served_at(workspace).removesuffix("/api") if is_served(workspace) else "",
             stuck=(
                 *silent,
                 *_stuck_runs(notes),
@@ -99,7 +102,7 @@ def _held(workspace: Workspace) -> tuple[Held | None, list[Stuck]]:
     try:
         return workspace.blobs.held(_COUNT_BLOBS_S), []
     except UnavailableError as error:
-        what = f"The blob store {workspace.settings.blobs_url} does not answer"
+        what = f"The blob store {workspace.settings.blobs_url} cannot be used"
         return None, [Stuck(what=what, since=None, remedy=str(error))]
 
 
@@ -142,8 +145,12 @@ def _stuck_shards(workspace: Workspace, now: datetime) -> Iterator[Stuck]:
 
 
 def _stuck_erasures(workspace: Workspace) -> Iterator[Stuck]:
-    for file in sorted(folder_of(workspace.private).glob("order-*.json")):
-        order = Order.model_validate_json(file.read_bytes())
+    for file, order in open_orders(workspace.private):
+        if not isinstance(order, Order):
+            changed_at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+            what = "An erasure is incomplete, and its order cannot be read"
+            yield Stuck(what=what, since=changed_at, remedy=str(order))
+            continue
         yield Stuck(
             what=f"Erasure {order.erasure_id} ({len(order.image_ids)} images) is incomplete",
             since=order.began_at,

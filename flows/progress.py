@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -16,6 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+from mirrorset.terminal import Terminal
 
 #: Is told a bar's title, how much is done, and of how much.
 Tell = Callable[[str, int, int], None]
@@ -62,12 +63,12 @@ class _Rate(ProgressColumn):
 @contextmanager
 def watched(is_shown: bool = True) -> Iterator[None]:
     """Show the bars of everything done inside, on stderr, where that is a terminal."""
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     if not (is_shown and console.is_terminal):
         yield
         return
     columns = (
-        TextColumn("{task.description:<12}"),
+        TextColumn("{task.description:<12}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _Rate(),

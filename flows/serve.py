@@ -26,6 +26,7 @@ _LOOK_EVERY_S = 0.5
 #: How long a server may take for what is told to it at the end; it may be gone.
 _FAREWELL_S = 5
 _PLACE = "serve.json"
+_LOCK = "serve.lock"
 
 
 class Serving(Record):
@@ -132,7 +133,7 @@ def _end_runs(workspace: Workspace, names: list[str]) -> None:
 def _alone(workspace: Workspace) -> Iterator[None]:
     """One at a time serves a workspace."""
     workspace.private.mkdir(exist_ok=True)
-    with (workspace.private / "serve.lock").open("w") as lock:
+    with (workspace.private / _LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -140,6 +141,18 @@ def _alone(workspace: Workspace) -> Iterator[None]:
                 f"{workspace.home} is served already: stop that `mirrorset serve` first."
             ) from None
         yield
+
+
+def is_served(workspace: Workspace) -> bool:
+    """Whether a `mirrorset serve` of this workspace runs on this machine: it holds a lock."""
+    try:
+        with (workspace.private / _LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def served_at(workspace: Workspace) -> str:

@@ -54,7 +54,7 @@ def write_snapshot(workspace: Workspace, catalogue: Catalogue) -> None:
     parts = _parts(workspace.snapshot / "images", catalogue)
     for name in _KINDS:
         _write(workspace.snapshot / name, catalogue, parts)
-    write_records(workspace.snapshot / _REJECTED, catalogue.read(Rejected))
+    write_records(workspace.snapshot / _REJECTED, map(_without_path, catalogue.read(Rejected)))
 
 
 def restore_catalogue(workspace: Workspace, catalogue: Catalogue) -> None:
@@ -127,12 +127,20 @@ def _parts(images: Path, catalogue: Catalogue) -> _Parts:
 
 
 def _shareable(record: OfAnImage) -> OfAnImage:
-    """What names people or servers stays in the catalogue: snapshots go where releases go."""
+    """What names people, servers or paths stays in the catalogue: a snapshot goes with releases."""
+    if isinstance(record, Sighting):
+        return record.model_copy(update={"image_url": record.public_image_url})
     if isinstance(record, Decision):
         return record.model_copy(update={"by": "", "reason": ""})
     if isinstance(record, Annotation):
         return record.model_copy(update={"provenance": None})
     return record
+
+
+def _without_path(record: Rejected) -> Rejected:
+    """Its item_id says which file it was."""
+    is_path = record.image_url.startswith("file:")
+    return record.model_copy(update={"image_url": ""}) if is_path else record
 
 
 def rejected_files(workspace: Workspace) -> list[Path]:

@@ -56,7 +56,7 @@ class BlobStore:
     def put(self, content: bytes) -> str:
         """Keep `content`; returns its sha256. Putting the same bytes again writes nothing.
 
-        Raises UnavailableError where a store elsewhere does not answer.
+        Raises UnavailableError where a store elsewhere does not answer or is not there.
         """
         image_id = hashlib.sha256(content).hexdigest()
         path = self._path(image_id)
@@ -80,18 +80,14 @@ class BlobStore:
         Raises InputError where the store lacks it, IntegrityError where the bytes have changed,
         UnavailableError where there is no store.
         """
-        try:
-            with self._answering():
-                content = bytes(self._fs.cat_file(self._path(image_id)))
-        except FileNotFoundError:
+        with self._answering():
+            content = self._content(image_id)
+        if content is None:
             if not self._is_there():
-                raise UnavailableError(
-                    f"The blob store {self._root} is not there: mount it, or say in mirrorset.toml "
-                    "where it is (blobs_url)."
-                ) from None
+                raise self._absent()
             raise InputError(
-                f"The blob store {self._root} has no image {image_id}: restore it from a backup."
-            ) from None
+                f"The blob store {self._name} has no image {image_id}: restore it from a backup."
+            )
         if hashlib.sha256(content).hexdigest() != image_id:
             raise IntegrityError(
                 f"{self._path(image_id)} no longer has the bytes it is named after: "
@@ -107,7 +103,7 @@ class BlobStore:
     def held(self, limit_s: float) -> Held:
         """How many blobs the store holds, and their bytes; counted for `limit_s`, then estimated.
 
-        Raises UnavailableError where a store elsewhere does not answer.
+        Raises UnavailableError where a store elsewhere does not answer or is not there.
         """
         ends_at = time.monotonic() + limit_s
         counted: list[list[int]] = []
@@ -145,24 +141,39 @@ class BlobStore:
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
-        """Whatever a filesystem elsewhere raises, its store does not answer; a folder's own errors
-        (no room, no right) say what they are.
+        """Whatever a filesystem elsewhere raises, its store does not answer, or has no such bucket;
+        a folder's own errors (no room, no right) say what they are.
         """
         try:
             yield
         except Exception as error:
             # Each filesystem raises its own kinds.
-            if isinstance(error, FileNotFoundError) or isinstance(self._fs, LocalFileSystem):
+            if isinstance(self._fs, LocalFileSystem):
                 raise
+            if isinstance(error, FileNotFoundError):
+                raise self._absent() from error
             raise self._unanswered(error) from error
+
+    def _content(self, image_id: str) -> bytes | None:
+        try:
+            return bytes(self._fs.cat_file(self._path(image_id)))
+        except FileNotFoundError:
+            return None
 
     def _is_there(self) -> bool:
         with self._answering():
             return bool(self._fs.exists(self._root))
 
+    def _absent(self) -> UnavailableError:
+        is_folder = isinstance(self._fs, LocalFileSystem)
+        return UnavailableError(
+            f"The blob store {self._name} is not there: {'mount' if is_folder else 'make'} it, or "
+            "say in mirrorset.toml where it is (blobs_url)."
+        )
+
     def _unanswered(self, why: object) -> UnavailableError:
         return UnavailableError(
-            f"The blob store {self._root} does not answer ({' '.join(str(why).split())}): "
+            f"The blob store {self._name} does not answer ({' '.join(str(why).split())}): "
             "run the same again when it does."
         )
 
@@ -184,6 +195,13 @@ class BlobStore:
             return
         for one in self._fs.find(folder, detail=True).values():
             yield int(one["size"])
+
+    @property
+    def _name(self) -> str:
+        """Its address, without whom it is asked as."""
+        if isinstance(self._fs, LocalFileSystem):
+            return str(self._root)
+        return str(self._fs.unstrip_protocol(self._root))
 
     @property
     def _aside(self) -> Path:

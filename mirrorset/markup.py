@@ -1,4 +1,4 @@
-"""Words of strangers in Markdown, which readers show as text and nothing else."""
+"""Words of strangers in Markdown and on pages, which readers show as text and nothing else."""
 
 import re
 
@@ -10,6 +10,18 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>&|#~])")
 _START = re.compile(r"^([-+=](?=[-+=\s]|$)|\d+(?=[.)](?:\s|$)))")
 # A bare address becomes a link where GitHub's dialect is read.
 _LINK = re.compile(r"(?i)\b(https?|ftp|mailto|xmpp|www)([:.])")
+
+# Embeddings, overrides and isolates of Unicode's bidirectional algorithm (UAX 9, 2).
+_TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
+def straight(text: str) -> str:
+    r"""`text` without what would turn round the direction of words in it and after it.
+
+    >>> straight("\u202egnp.A")
+    'gnp.A'
+    """
+    return _TURNS.sub("", text)
 
 
 def escaped(text: str) -> str:

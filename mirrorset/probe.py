@@ -10,7 +10,7 @@ from mirrorset.dvc_config import remote_url, require_packages
 from mirrorset.remotes import told
 from mirrorset.versions import is_s3
 
-_IN_HASTE = {"connect_timeout": 3, "read_timeout": 5, "retries": {"max_attempts": 0}}
+_IN_HASTE = {"connect_timeout": 3, "read_timeout": 4, "retries": {"max_attempts": 0}}
 _REMEDY = "make it, or name one that is there"
 
 

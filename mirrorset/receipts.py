@@ -62,6 +62,7 @@ def receipt(sighting: Sighting) -> Receipt:
     fields = {
         **seen.model_dump(mode="json", exclude=_NO_RECEIPT),
         **sighting.evidence.model_dump(mode="json"),
+        "image_url": sighting.public_image_url,
         "licence_code": licence.code,
         "licence_version": licence.version,
         "licence_url": licence.url,

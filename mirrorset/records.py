@@ -114,6 +114,14 @@ class Sighting(Record):
     tone: Tone | None = None
     shows_author: bool = False
 
+    @property
+    def public_image_url(self) -> str:
+        """image_url; where that is a path on this machine, the item below its folder instead:
+        "folder:day-1/ada.jpg".
+        """
+        is_path = self.image_url.startswith("file:")
+        return f"{self.source}:{self.source_item_id}" if is_path else self.image_url
+
 
 class Reason(StrEnum):
     """Why an item was rejected. The values are counted, printed and stored."""

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from mirrorset.markup import straight
 from reports.comparisons import number, percent
 from reports.slices import count_words
 
@@ -23,6 +24,7 @@ def filled(template: str, page: Any) -> str:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
+        finalize=_straight,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -34,6 +36,11 @@ def filled(template: str, page: Any) -> str:
         inline[name] = Markup(text)  # noqa: S704 - ours, not data
         inline[f"{name}_hash"] = _policy_hash(text)
     return environment.get_template(template).render(page=page, **inline)
+
+
+def _straight(value: Any) -> Any:
+    is_text = isinstance(value, str) and not isinstance(value, Markup)
+    return straight(value) if is_text else value
 
 
 def _policy_hash(text: str) -> str:

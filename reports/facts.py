@@ -1,5 +1,6 @@
 """The facts about an image in words."""
 
+from mirrorset.markup import straight
 from mirrorset.records import Face
 from reports.shown import RELEASED, Shown, confidence, licence_words, main_face, name_of
 
@@ -49,7 +50,7 @@ def facts(shown: Shown, moved: float | None) -> list[tuple[str, str]]:
         ("Source", shown.source),
         ("Page", shown.page_url),
     ]
-    return found
+    return [(straight(name), straight(value)) for name, value in found]
 
 
 def _face_words(face: Face) -> str:

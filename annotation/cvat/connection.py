@@ -95,12 +95,15 @@ class Connection:
     def __init__(
         self, url: str, token: str, organisation: str = "", patience_s: float = PATIENCE_S
     ) -> None:
-        """patience_s: how long a call is tried again while the server cannot be reached."""
+        """patience_s: how long a call is tried again while the server cannot be reached. Less than
+        the usual is also the longest that an answer is waited for.
+        """
         self.url = url.rstrip("/")
         self.organisation = organisation
         self.version = ""
         self.requests = 0
         self._patience_s = patience_s
+        self._read_s = _READ_S if patience_s >= PATIENCE_S else patience_s
         self._is_away = False
         self._counting = threading.Lock()
         configuration = Configuration(host=self.url, access_token=token)
@@ -223,7 +226,9 @@ class Connection:
                 method,
                 f"{self.url}{path}" + (f"?{urlencode(query)}" if query else ""),
                 headers=sent,
-                timeout=urllib3.Timeout(connect=_CONNECT_S, read=_READ_S),
+                timeout=urllib3.Timeout(
+                    connect=min(_CONNECT_S, self._patience_s), read=self._read_s
+                ),
                 retries=urllib3.Retry(total=None, connect=0, read=0, status=0, other=0, redirect=3),
                 **content,
             )

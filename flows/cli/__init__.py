@@ -6,8 +6,6 @@ import sys
 import tempfile
 import traceback
 
-from rich.console import Console
-
 from flows.cli import annotate, models, parity, quarantine, release, stages
 from flows.cli import ingest as ingest
 from flows.cli import jobs as jobs
@@ -18,6 +16,7 @@ from flows.cli.examples import add_examples
 from mirrorset.errors import InputError, MirrorsetError, SettingsError, UnavailableError
 from mirrorset.logs import OURS
 from mirrorset.masking import masked
+from mirrorset.terminal import Terminal, echo
 
 app.add_typer(annotate.app, name="annotate")
 app.add_typer(models.app, name="models")
@@ -68,8 +67,8 @@ def main() -> None:
             "w", prefix="mirrorset-", suffix=".log", delete=False
         ) as log:
             log.write(masked("".join(traceback.format_exception(error))))
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        _say(f"This is a bug ({what[:200]}): please report it with {log.name}.")
+        what = f"{type(error).__name__}: {error}"[:200]
+        _say(f"This is a bug ({what}): please report it with {log.name}.")
         sys.exit(_BUG)
 
 
@@ -94,11 +93,10 @@ class _Warnings(logging.Handler):
         if record.levelno > logging.WARNING:
             return
         # Where bars are shown, sys.stderr is theirs and writes above them.
-        sys.stderr.write(f"mirrorset: {masked(record.getMessage())}\n")
-        sys.stderr.flush()
+        echo(f"mirrorset: {' '.join(record.getMessage().split())}", is_error=True)
 
 
 def _say(sentence: str) -> None:
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print("[bold red]mirrorset:[/]", end=" ")
-    console.print(masked(sentence), markup=False)
+    console = Terminal(stderr=True, highlight=False, soft_wrap=True)
+    console.print("mirrorset:", style="bold red", end=" ")
+    console.print(" ".join(sentence.split()))

@@ -6,6 +6,7 @@ import typer
 
 from flows.cli import quality, schema
 from flows.cli.app import HERE, Home, Json, show, working
+from mirrorset.terminal import echo
 
 app = typer.Typer(
     help="Send images to annotators in CVAT and take back what they return.", no_args_is_help=True
@@ -81,7 +82,7 @@ def erase(
         result = run(home, images)
     show(result, is_json, "Erased from annotation")
     if result.in_no_batch and not is_json:
-        typer.echo(
+        echo(
             f"No batch holds {result.in_no_batch} of {result.images} images: there was nothing to "
             "take away, and they will not be pushed."
         )

@@ -12,7 +12,7 @@ from pydantic_core import to_json, to_jsonable_python
 
 from flows import guard
 from flows.progress import watched
-from mirrorset.masking import masked
+from mirrorset.terminal import echo, echo_json
 
 app = typer.Typer(
     name="mirrorset",
@@ -25,7 +25,7 @@ app = typer.Typer(
 
 def _told_version(is_asked: bool) -> None:
     if is_asked:
-        typer.echo(version("mirrorset"))
+        echo(version("mirrorset"))
         raise typer.Exit
 
 
@@ -78,14 +78,14 @@ def show(result: Result, is_json: bool, title: str) -> None:
     """Print a result: one JSON object (`flows.cli.answers`), or a line for each name and value."""
     if is_json:
         # JSON has no infinity: it is the text "Infinity", as in the files that hold it.
-        typer.echo(masked(to_json(result, indent=2, inf_nan_mode="strings").decode()))
+        echo_json(to_json(result, indent=2, inf_nan_mode="strings").decode())
         return
     values = to_jsonable_python(result)
     lines = [(name.replace("_", " "), value) for name, value in _flat(values)]
     width = max((len(name) for name, _ in lines), default=0)
-    typer.echo(title)
+    echo(title)
     for name, value in lines:
-        typer.echo(masked(f"  {name:<{width}}  {value}"))
+        echo(f"  {name:<{width}}  {value}")
 
 
 def _flat(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:

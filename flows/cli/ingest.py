@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from flows.cli.app import HERE, Home, Json, show
 from flows.cli.parity import Pack, app
 from mirrorset.errors import GateError
+from mirrorset.terminal import Terminal, echo
 
 
 @app.command()
@@ -28,7 +28,7 @@ def ingest(
         return
     show(result, is_json, f"Kept as {kept.path.name}")
     for fault in kept.faults:
-        typer.echo(f"  For a comparison to judge: {fault.detail}.")
+        echo(f"  For a comparison to judge: {fault.detail}.")
 
 
 @app.command("ingest-log")
@@ -59,7 +59,7 @@ def ingest_log(
     if is_json:
         show({**counts, "runs": kept.runs}, is_json, "")
     else:
-        Console().print(render(kept.runs))
+        Terminal().print(render(kept.runs))
         show(counts, is_json, "Benchmark runs kept")
     if failed:
         raise GateError(

@@ -8,6 +8,7 @@ import typer
 
 from flows.cli.app import HERE, Home, Json, Result, app, show, working
 from mirrorset.errors import InputError, SettingsError, UnavailableError
+from mirrorset.terminal import echo
 
 if TYPE_CHECKING:
     from crawlers.order import CrawlSummary
@@ -173,7 +174,7 @@ def verify_licences(
         result = run(home, is_all)
     show(result, is_json, "Verified")
     if result.releases and not is_json:
-        typer.echo("Release again: the next version leaves these images out.")
+        echo("Release again: the next version leaves these images out.")
     if result.unasked:
         raise UnavailableError(
             f"{len(result.unasked)} sources could not be asked: run it again later; "
@@ -326,13 +327,15 @@ def status(
     }
     there["blobs"] = dict(now.blobs) if now.blobs else "unknown"
     show(there, is_json, "There are")
-    typer.echo("Stuck" if now.stuck else "Nothing is stuck")
+    echo("Stuck" if now.stuck else "Nothing is stuck")
     for one in now.stuck:
         since = f"since {one.since:%Y-%m-%d %H:%M} UTC" if one.since else "since unknown"
-        typer.echo(f"  {one.what}, {since}\n    → {one.remedy}")
-    typer.echo("Last runs" if now.runs else "Nothing has run yet")
+        echo(f"  {one.what}, {since}", f"    → {one.remedy}")
+    if now.ui_url:
+        echo(f"Prefect's page of `mirrorset serve`: {now.ui_url}")
+    echo("Last runs" if now.runs else "Nothing has run yet")
     for run in now.runs:
-        typer.echo(f"  {run.began_at:%Y-%m-%d %H:%M} UTC  {run.flow:<12} {run.state}  {run.fault}")
+        echo(f"  {run.began_at:%Y-%m-%d %H:%M} UTC  {run.flow:<12} {run.state}  {run.fault}")
 
 
 @app.command()
@@ -350,9 +353,9 @@ def doctor(home: Home = HERE, is_json: Json = False) -> None:
     else:
         width = max(len(finding.name) for finding in findings)
         for finding in findings:
-            typer.echo(f"{finding.verdict:<8} {finding.name:<{width}}  {finding.found}")
+            echo(f"{finding.verdict:<8} {finding.name:<{width}}  {finding.found}")
             if finding.remedy:
-                typer.echo(f"{'':<8} → {finding.remedy}")
+                echo(f"{'':<8} → {finding.remedy}")
     failing = [finding.name for finding in findings if finding.verdict == "fails"]
     if failing:
         raise UnavailableError(f"Not ready: {', '.join(failing)}; the list says what to do.")

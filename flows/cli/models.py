@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from flows.cli.app import HERE, Home, Json, show
 from mirrorset.errors import IntegrityError, MirrorsetError, SettingsError, UnavailableError
+from mirrorset.terminal import Terminal
 
 if TYPE_CHECKING:
     from faces.registry import Model
@@ -47,9 +47,10 @@ def list_models(home: Home = HERE, is_json: Json = False) -> None:
             f"{model.size_bytes / 1e6:.1f}",
             state,
         )
-    console = Console()
+    console = Terminal()
     console.print(table)
-    console.print(f"\nKept in {cache}.", soft_wrap=True, highlight=False)
+    console.print()
+    console.print(f"Kept in {cache}.", soft_wrap=True, highlight=False)
 
 
 @app.command()

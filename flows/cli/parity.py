@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar, get_args
 
 import typer
-from rich.console import Console
 
 from flows.cli.app import HERE, Home, Json, show, working
 from mirrorset.errors import GateError, SettingsError
 from mirrorset.records import Split
+from mirrorset.terminal import Terminal, echo
 
 if TYPE_CHECKING:
     from parity.forensics.records import Explanation
@@ -357,12 +357,12 @@ def devices(
         if is_json:
             show({"entries": entries}, is_json, "")
         else:
-            Console().print(render_order(fleet.fallback, entries))
+            Terminal().print(render_order(fleet.fallback, entries))
         return
     if is_json:
         show(fleet, is_json, "")
     else:
-        Console().print(render(fleet.table, fleet.fallback))
+        Terminal().print(render(fleet.table, fleet.fallback))
 
 
 @app.command()
@@ -389,7 +389,7 @@ def verdict(
         for one in held.judged:
             kernels = ", ".join(dict.fromkeys(one.kernels.values()))
             said = f"{one.standing.replace('_', ' ')} in {one.images} images"
-            typer.echo(f"  {one.device}, {kernels}: {said}")
+            echo(f"  {one.device}, {kernels}: {said}")
     if held.stale:
         raise GateError(
             f"The verdict is stale, for {' and '.join(held.stale)}: run `mirrorset parity`, or "
@@ -417,13 +417,13 @@ def _print_devices(devices: Path, fallback: Path) -> None:
     from parity.devices.table import render
 
     table = DeviceTable.model_validate_json(devices.read_bytes())
-    Console().print(render(table, Fallback.model_validate_json(fallback.read_bytes())))
+    Terminal().print(render(table, Fallback.model_validate_json(fallback.read_bytes())))
 
 
 def _print_explanation(explanation: "Explanation") -> None:
     from parity.forensics.table import render
 
-    console = Console()
+    console = Terminal()
     for part in render(explanation):
         console.print(part)
 
@@ -432,6 +432,6 @@ def _print_table(comparison: Path) -> None:
     from parity.compare import read_comparison
     from parity.table import render
 
-    console = Console()
+    console = Terminal()
     console.print(render(read_comparison(comparison)))
     console.print()

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.app import HERE, Home, Json, show, working
+from mirrorset.terminal import Terminal, echo_json
 
 
 def qa(
@@ -32,14 +33,12 @@ def qa(
     if is_json:
         show(result, is_json, "")
         return
-    from rich.console import Console
-
     from annotation.qa_table import tables
     from flows.exchanges import label_schema
     from mirrorset.workspace import open_workspace
 
     schema = label_schema(open_workspace(home))
-    console = Console()
+    console = Terminal()
     for table in tables(result.report, schema.skeleton.name, schema.face.name):
         console.print(table)
         console.print()
@@ -75,34 +74,31 @@ def status(
     if is_watching:
         _watch(home, every, is_json)
         return
-    from rich.console import Console
-
     from annotation.status_table import render
     from flows.status import status as run
 
     # A server that is away takes a while to be given up; only a terminal shows this.
-    with Console(stderr=True).status("Asking for the jobs as they are now …"):
+    with Terminal(stderr=True).status("Asking for the jobs as they are now …"):
         now = run(home)
     if is_json:
         show(now, is_json, "")
     else:
-        console = Console()
+        console = Terminal()
         console.print(render(now, console))
 
 
 def _watch(home: Path, every_s: float, is_json: bool) -> None:
     """Screens on a terminal, what is known before the server answers first; else one by one."""
-    from rich.console import Console
     from rich.live import Live
 
     from annotation.status_table import render, screen
     from flows.status import status as run
     from flows.status import watch
 
-    console = Console()
+    console = Terminal()
     if is_json:
         for now in watch(home, every_s):
-            typer.echo(now.model_dump_json())
+            echo_json(now.model_dump_json())
     elif not console.is_terminal:
         for now in watch(home, every_s):
             console.print(render(now, console))

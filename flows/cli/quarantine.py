@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.app import HERE, Home, Json, show
+from mirrorset.terminal import echo
 
 if TYPE_CHECKING:
     from mirrorset.records import Decision
@@ -52,7 +53,7 @@ def list_held(home: Home = HERE, is_json: Json = False) -> None:
             f"{one.image_id} ({'stopped' if one.is_by_person else one.gate})",
         )
     images = len({one.image_id for one in found.held})
-    typer.echo(f"{images} images in quarantine; {len(found.due_for_erasure)} are due for erasure.")
+    echo(f"{images} images in quarantine; {len(found.due_for_erasure)} are due for erasure.")
 
 
 @app.command()
@@ -97,7 +98,7 @@ def history(
     decisions = run(home, image)
     _show(decisions, is_json, "")
     if not decisions and not is_json:
-        typer.echo("Nothing has been decided.")
+        echo("Nothing has been decided.")
 
 
 def _show(decisions: "list[Decision]", is_json: bool, done: str) -> None:

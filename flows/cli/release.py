@@ -7,6 +7,7 @@ import typer
 
 from flows.cli.app import HERE, Home, Json, show, working
 from mirrorset.errors import GateError, InputError, SettingsError
+from mirrorset.terminal import Terminal, echo
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -55,18 +56,14 @@ def _show_costs(home: Path, is_json: bool) -> None:
     if is_json:
         show(costs, is_json, "")
         return
-    from rich.console import Console
-
     from curation.costs_table import tables
 
-    console = Console()
+    console = Terminal()
     for table in tables(costs):
         console.print(table)
     summary = costs.model_dump(exclude={"gates", "limits"})
     show({name: value for name, value in summary.items() if value != ""}, is_json, "Would select")
-    typer.echo(
-        "The split may keep out more: test images that nobody has reviewed, copies across splits."
-    )
+    echo("The split may keep out more: test images that nobody has reviewed, copies across splits.")
 
 
 ProposalId = Annotated[
@@ -141,11 +138,9 @@ def diff(
     if is_json:
         show(found, is_json, "")
     else:
-        from rich.console import Console
-
         from curation.difference_table import tables
 
-        console = Console()
+        console = Terminal()
         for table in tables(found):
             console.print(table)
     if found.moved:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli.app import HERE, Home, Json, show
+from mirrorset.terminal import echo
 
 if TYPE_CHECKING:
     from annotation.cvat.project import Difference
@@ -45,9 +46,9 @@ def diff(name: Name = None, home: Home = HERE, is_json: Json = False) -> None:
 
 def _print(found: "Difference") -> None:
     if found.project_id is None:
-        typer.echo("There is no project yet; apply makes one:")
+        echo("There is no project yet; apply makes one:")
     else:
-        typer.echo(f"Project {found.project_id}:")
+        echo(f"Project {found.project_id}:")
     lines = [("done", str(change)) for change in found.plan.done]
     lines += [("kept", str(change)) for change in found.plan.kept]
     lines += [
@@ -56,7 +57,7 @@ def _print(found: "Difference") -> None:
     ]
     lines += [] if found.is_guide_current else [("done", "the guide is uploaded")]
     for word, what in lines or [("same", "nothing would change")]:
-        typer.echo(f"  {word:<6}  {what}")
+        echo(f"  {word:<6}  {what}")
 
 
 @app.command()
@@ -73,8 +74,8 @@ def apply(name: Name = None, home: Home = HERE, is_json: Json = False) -> None:
     if is_json:
         show(result, is_json, "")
         return
-    typer.echo(f"Project {result.project_id} {'is made' if result.is_new else 'is up to date'}.")
+    echo(f"Project {result.project_id} {'is made' if result.is_new else 'is up to date'}.")
     lines = [("done", one) for one in result.done] + [("kept", one) for one in result.kept]
     lines += [("done", "the guide is uploaded")] if result.is_guide_new else []
     for word, what in lines:
-        typer.echo(f"  {word:<6}  {what}")
+        echo(f"  {word:<6}  {what}")

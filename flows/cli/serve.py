@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.app import HERE, Home, Json, app, show
+from mirrorset.terminal import echo
 
 
 @app.command()
@@ -31,7 +32,7 @@ def serve(
         from flows.serving.prefect_yaml import prefect_yaml
         from mirrorset.workspace import open_workspace
 
-        typer.echo(prefect_yaml(open_workspace(home)), nl=False)
+        echo(*prefect_yaml(open_workspace(home)).splitlines())
         return
     from flows.serve import Serving
     from flows.serve import serve as run
@@ -41,6 +42,6 @@ def serve(
         sys.stdout.flush()
 
     run(home, told)
-    typer.echo("mirrorset: Stopped; start it again to go on where it was.", err=True)
+    echo("mirrorset: Stopped; start it again to go on where it was.", is_error=True)
     # Prefect's threads would be waited for, and may wait for a server that is gone.
     os._exit(0)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import typer
 
+from mirrorset.terminal import echo
+
 app = typer.Typer(help="One stage of dvc.yaml; `dvc repro` calls these.")
 
 
@@ -33,13 +35,13 @@ def group() -> None:
     counts = run(
         workspace.snapshot, workspace.work, workspace.blobs, params, workspace.settings.models
     )
-    typer.echo(
+    echo(
         f"{counts.images} images in {counts.groups} groups, the largest of {counts.largest}; "
         f"{counts.oversized} groups are oversized; {counts.strangers} pairs with close hashes show "
         "strangers."
     )
     if params.identity:
-        typer.echo(
+        echo(
             f"Identity joined {counts.joined} groups to others; {counts.look_alikes} pairs of "
             "faces are alike and stay apart, since the others of their people are not."
         )

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import typer
-
 from flows.annotate import PullSummary
 from flows.demo.gallery import Gallery, GalleryImage
 from flows.demo.server import image_path
@@ -16,6 +14,7 @@ from flows.release import ReleaseSummary
 from flows.snapshot import rejected_files
 from mirrorset.files import read_parts, read_records
 from mirrorset.records import DatasetItem, Record, Rejected, Sighting
+from mirrorset.terminal import echo
 from mirrorset.workspace import Workspace
 
 
@@ -165,4 +164,4 @@ def print_summary(summary: DemoSummary) -> None:
 
 
 def _line(name: str, value: str) -> None:
-    typer.echo(f"{name:<17}{value}")
+    echo(f"{name:<17}{value}")

@@ -3,7 +3,6 @@ asks for.
 """
 
 import errno
-import fcntl
 import os
 import shutil
 import socket
@@ -11,7 +10,6 @@ import stat
 import tempfile
 import tomllib
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,6 +20,7 @@ from faces.registry import Model, load_registry, verify
 from flows.crawl import CrawlParams, require_answerable
 from flows.doctor.findings import Check, Outcome, fails, not_set, ok, warning
 from flows.sections import check_params
+from flows.serve import is_served
 from flows.serve_params import ServeParams
 from mirrorset.catalogue.tallies import stored_bytes
 from mirrorset.commands import git
@@ -216,7 +215,7 @@ def ui_port(workspace: Workspace) -> Outcome:
     port = workspace.params("serve", ServeParams).ui_port
     if os.environ.get("PREFECT_API_URL"):
         return not_set("PREFECT_API_URL names a server")
-    if _is_served(workspace):
+    if is_served(workspace):
         return ok(f"{port}, or another, is `mirrorset serve`'s")
     if reason := _refusal("127.0.0.1", port):
         return warning(
@@ -232,7 +231,7 @@ def webhook_port(workspace: Workspace) -> Outcome:
     host, port = params.webhook_host, params.webhook_port
     if not workspace.settings.cvat_webhook_secret.get_secret_value():
         return not_set("MIRRORSET_CVAT_WEBHOOK_SECRET is not set: no deliveries are listened for")
-    if _is_served(workspace):
+    if is_served(workspace):
         return ok(f"{host}:{port} is `mirrorset serve`'s")
     if reason := _refusal(host, port):
         return fails(
@@ -253,15 +252,3 @@ def _refusal(host: str, port: int) -> str:
             return "is taken"
         return f"cannot be listened on ({error.strerror})"
     return ""
-
-
-def _is_served(workspace: Workspace) -> bool:
-    """Whether a `mirrorset serve` of this workspace runs, which holds a lock."""
-    try:
-        with closing((workspace.private / "serve.lock").open()) as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False

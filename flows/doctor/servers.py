@@ -28,9 +28,10 @@ from mirrorset.records import ImageRecord
 from mirrorset.workspace import Workspace
 
 # Less than all checks together are waited for.
-_PATIENCE_S = 5.0
+_PATIENCE_S = 4.0
 # Amazon refuses what was signed a quarter of an hour ago; logs are misread before.
 _SKEW_S = 30.0
+_OLDEST_POSTGRESQL = 15
 _AMAZON = "https://s3.amazonaws.com"
 
 
@@ -60,9 +61,23 @@ def _is_postgresql(workspace: Workspace) -> bool:
 def _catalogue(workspace: Workspace) -> Outcome:
     try:
         with workspace.catalogue(is_looked_at=True) as catalogue:
-            return ok(f"{catalogue.count(ImageRecord)} images, tables of this version")
+            found = f"{catalogue.count(ImageRecord)} images, tables of this version"
+            if not _is_postgresql(workspace):
+                return ok(found)
+            with catalogue.reading() as connection:
+                return on_postgresql(found, connection.dialect.server_version_info or ())
     except OutdatedError as error:
         return warning("tables of an earlier version, or none", str(error))
+
+
+def on_postgresql(found: str, version: tuple[int, ...]) -> Outcome:
+    """What was found on a PostgreSQL server of this version."""
+    found = f"{found}, on PostgreSQL {'.'.join(map(str, version))}"
+    if version < (_OLDEST_POSTGRESQL,):
+        return warning(
+            found, f"Update the server: {_OLDEST_POSTGRESQL} is the oldest that is known to work."
+        )
+    return ok(found)
 
 
 def _originals(workspace: Workspace) -> Outcome:

@@ -15,6 +15,10 @@ from mirrorset.workspace import Workspace
 _log = logging.getLogger(__name__)
 _SETTLE_S = 1.0
 _LOOK_EVERY_S = 2.0
+_OTHER_PORT = (
+    "end what listens there (`mirrorset annotate listen` may), or choose another in params.yaml "
+    "(serve: webhook_host, webhook_port)"
+)
 
 
 @contextmanager
@@ -28,7 +32,7 @@ def listening(
         yield ""
         return
     news = News()
-    with receiving(workspace, news, params.webhook_host, params.webhook_port):
+    with receiving(workspace, news, params.webhook_host, params.webhook_port, _OTHER_PORT):
         thread = threading.Thread(target=_pull_on, args=(workspace, news, stopping), daemon=True)
         thread.start()
         yield f"http://{params.webhook_host}:{params.webhook_port}/"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 from prefect.task_engine import TaskRunTimeoutError
 from prefect.tasks import exponential_backoff
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from crawlers.order import CrawlSummary
 from crawlers.sources import Start
@@ -51,8 +51,24 @@ from mirrorset.workspace import Workspace, open_workspace
 
 R = TypeVar("R")
 
+
+def _absolute(home: Path) -> Path:
+    if not home.is_absolute():
+        raise ValueError(
+            "it is no absolute path: deploy again with MIRRORSET_HOME set to the workspace's folder"
+        )
+    return home
+
+
 Home = Annotated[
-    Path, Field(title="Workspace", description="Folder of the workspace, on the machine that runs.")
+    Path,
+    AfterValidator(_absolute),
+    Field(
+        title="Workspace",
+        description="Folder of the workspace, on the machine that runs.",
+        # Prefect's server knows the schema alone.
+        json_schema_extra={"pattern": "^/"},
+    ),
 ]
 
 

@@ -30,7 +30,6 @@ from sqlalchemy.exc import (
     DataError,
     DBAPIError,
     IntegrityError,
-    NoSuchModuleError,
 )
 
 from mirrorset.catalogue.tables import (
@@ -98,12 +97,14 @@ class Catalogue:
         except (ArgumentError, ValueError):
             raise SettingsError(
                 "catalogue_url is no database address (which is not shown, as it may hold a "
-                "password): write sqlite:///PATH."
+                "password): write sqlite:///PATH or "
+                "postgresql+psycopg://USER@HOST/DATABASE."
             ) from None
-        except (ImportError, NoSuchModuleError) as error:
+        except ImportError as error:
             raise SettingsError(
-                f"catalogue_url needs a driver that is not installed ({error}): of PostgreSQL, "
-                "install requirements-postgresql.lock and write postgresql+psycopg://…."
+                f"catalogue_url needs a driver that is not installed ({error}): for PostgreSQL, "
+                "install requirements-postgresql.lock and write "
+                "postgresql+psycopg://USER@HOST/DATABASE, not postgres:// or postgresql://."
             ) from None
         self._name = address.render_as_string()
         self._remedy = _REMEDIES[self._engine.dialect.name]

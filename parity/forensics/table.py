@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from rich.table import Table
+from rich.text import Text
 
 from parity.forensics.records import Deviation, Explanation, Finding
 
@@ -61,7 +62,7 @@ def _steps(deviations: tuple[Deviation, ...]) -> Table:
     )  # fmt: skip
     table.add_column("output or rule", overflow="fold")
     for heading in ("toler-\nance", "images", *_STEPS.values()):
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(Text(heading), justify="right", no_wrap=True)
     for one in deviations:
         added = [getattr(one, step) for step in _STEPS]
         numbers = ["" if value is None else f"{value:.2g}" for value in added]

@@ -22,7 +22,17 @@ _WRITERS = {
     "Template": "",
     "Markup": "reports/environment.py",
     "HTMLResponse": "",
+    "Console": "mirrorset/terminal.py",
+    "sys.stdout.write": "mirrorset/terminal.py",
+    "sys.stderr.write": "mirrorset/terminal.py",
+    "typer.echo": "",
+    "click.echo": "",
+    "secho": "",
 }
+#: What draws on a terminal, and by itself on one of its own.
+_DRAWN = ("Progress", "Live")
+#: Speak to other programs by these.
+_PROTOCOLS = ("crawlers/child.py", "parity/runtimes/probe.py", "flows/cli/answers.py")
 #: Markup that a value is put into; the demo's gallery plays a site that is crawled.
 _MARKUP = re.compile(r"<(html|script|a|img|table|td|div|svg|p|li|b|style)\b", re.IGNORECASE)
 _PLAYS_A_SITE = "flows/demo/"
@@ -38,8 +48,11 @@ def faults(file: str, source: str) -> Iterator[str]:
             called = ast.unparse(node.func)
             for name, module in _WRITERS.items():
                 is_it = called == name or (called.endswith(f".{name}") and "." not in name)
-                if is_it and file != module and "litert" not in file:
+                if is_it and file not in (module, *_PROTOCOLS) and "litert" not in file:
                     yield called
+            is_drawn = called.rpartition(".")[2] in _DRAWN
+            if is_drawn and not any(one.arg == "console" for one in node.keywords):
+                yield f"{called} on a console of its own"
             yield from (
                 "autoescape off"
                 for one in node.keywords
@@ -72,6 +85,10 @@ def test_every_module_writes_through_the_escapers(package: str) -> None:
         "Markup(author)",
         "page = f'<a href={address}>{author}</a>'",
         "lines = ['| author |', '| --- |', f'| {author} |']",
+        "rich.console.Console().print(author)",
+        "typer.echo(author)",
+        "sys.stderr.write(author)",
+        "Live(author)",
     ],
 )
 def test_one_that_does_not_would_be_found(source: str) -> None:

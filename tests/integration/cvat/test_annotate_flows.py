@@ -695,11 +695,14 @@ def test_without_a_secret_nobody_listens(house: House, monkeypatch: pytest.Monke
 
 
 def test_a_port_that_is_taken_is_one_sentence(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MIRRORSET_CVAT_WEBHOOK_SECRET", SECRET)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(UnavailableError, match="cannot be listened on"):
+        with pytest.raises(
+            UnavailableError, match=r"cannot be listened on .*: choose another --port"
+        ):
             next(listen(house.home, "127.0.0.1", taken.getsockname()[1], 3600))
+    assert capfd.readouterr().err == ""

@@ -1,4 +1,4 @@
-"""What ends a command, in words and exit codes."""
+"""What ends a command, in words and exit codes, and what one prints."""
 
 import socket
 
@@ -6,8 +6,9 @@ import httpx
 import pytest
 
 import flows.cli
+from flows.cli.app import show
 from flows.prefect_server import is_silence
-from mirrorset.errors import UnavailableError
+from mirrorset.errors import InputError, UnavailableError
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,28 @@ def test_anything_else_is_a_bug_with_a_file(
         flows.cli.main()
     assert ended.value.code == 70
     assert "This is a bug (KeyError: 'nothing')" in capsys.readouterr().err
+
+
+def test_no_word_of_a_stranger_fakes_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    author = "Ann\x1b]0;pwned\x07\u202e\n  licence  CC0"
+    show({"author": author, "licence": "CC BY 4.0"}, False, f"Receipt of {author}")
+    shown = r"Ann\x1b]0;pwned\x07\u202e\n  licence  CC0"
+    assert capsys.readouterr().out.splitlines() == [
+        f"Receipt of {shown}",
+        f"  author   {shown}",
+        "  licence  CC BY 4.0",
+    ]
+
+    def fail() -> None:
+        raise InputError(f"[b]{author}: s3://KEY:hunter2-planted@host/x is not there:\nmake it.")
+
+    monkeypatch.setattr(flows.cli, "app", fail)
+    with pytest.raises(SystemExit):
+        flows.cli.main()
+    said = capsys.readouterr().err
+    assert said == (
+        r"mirrorset: [b]Ann\x1b]0;pwned\x07\u202e licence CC0: s3://KEY:***@host/x is not there: "
+        "make it.\n"
+    )

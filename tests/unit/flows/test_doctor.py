@@ -24,6 +24,7 @@ from flows.doctor import Finding, examine
 from flows.doctor.findings import Check, examined, ok
 from flows.doctor.machine import locked_packages, required_packages
 from flows.doctor.places import disk, secret_files, ui_port, webhook_port
+from flows.doctor.servers import on_postgresql
 from mirrorset.catalogue.tallies import stored_bytes
 from mirrorset.errors import SettingsError, UnavailableError
 from mirrorset.masking import hide
@@ -110,6 +111,12 @@ def test_settings_that_cannot_be_read_hide_nothing_of_the_machine(workspace: Wor
     assert found["settings"].verdict == "fails"
     assert "catalog_url" in found["settings"].remedy
     assert found["Python"].verdict == "ok"
+
+
+def test_an_old_postgresql_is_said() -> None:
+    assert on_postgresql("3 images", (15, 14)) == ok("3 images, on PostgreSQL 15.14")
+    old = on_postgresql("3 images", (14, 9))
+    assert (old.verdict, "15 is the oldest" in old.remedy) == ("warning", True)
 
 
 def test_one_that_hangs_keeps_nobody_else_waiting() -> None:

@@ -12,10 +12,11 @@ from flows.by_products import erase_by_products
 from flows.certificates import close, read_order
 from flows.cli import app
 from flows.erase import dry_run, order
+from flows.overview import overview
 from flows.serving.approval import audit_file
 from mirrorset.elsewhere import note
 from mirrorset.erasure import Certificate, Gone, Removed
-from mirrorset.errors import InputError
+from mirrorset.errors import InputError, IntegrityError
 from mirrorset.records import Evidence, ImageRecord, Licence, Sighting, utc_now
 from mirrorset.workspace import Workspace, init
 
@@ -92,6 +93,17 @@ def test_each_erasure_of_one_request_has_its_certificate(workspace: Workspace) -
     second = order(workspace.home, DUE)
     assert second not in (None, first)
     assert len(list((workspace.private / "erasures").glob("certificate-*.json"))) == 1
+
+
+def test_a_torn_order_is_named_and_stuck(workspace: Workspace) -> None:
+    see(workspace, OLD, 11)
+    erasure_id = order(workspace.home, DUE)
+    file = workspace.private / "erasures" / f"order-{erasure_id}.json"
+    file.write_text(file.read_text()[:40])
+    with pytest.raises(IntegrityError, match=f"order-{erasure_id}.json is torn: restore it"):
+        order(workspace.home, DUE)
+    (stuck,) = [one for one in overview(workspace.home).stuck if "erasure" in one.what]
+    assert str(file) in stuck.remedy
 
 
 def test_nothing_that_is_due_is_no_error(workspace: Workspace) -> None:

@@ -1,5 +1,6 @@
 """What `mirrorset status` says of a workspace."""
 
+import fcntl
 import json
 import os
 import sqlite3
@@ -121,7 +122,8 @@ def test_a_store_that_does_not_answer_is_stuck_and_hides_nothing_else(
     monkeypatch.setenv("MIRRORSET_BLOBS_URL", "s3://faces/originals")
     now = overview(workspace.home)
     assert now.blobs is None
-    assert "does not answer" in now.stuck[0].what
+    assert now.stuck[0].what == "The blob store s3://faces/originals cannot be used"
+    assert "does not answer" in now.stuck[0].remedy
     assert now.images.stored == 0
 
 
@@ -151,3 +153,11 @@ def test_a_later_run_takes_up_what_a_dead_one_left(workspace: Workspace) -> None
     now = overview(workspace.home)
     assert not now.stuck
     assert [one.run_id for one in now.runs] == ["2", "1"]
+
+
+def test_prefects_page_is_named_while_serve_runs(workspace: Workspace) -> None:
+    (workspace.private / "serve.json").write_text('{"api_url": "http://127.0.0.1:4711/api"}\n')
+    assert overview(workspace.home).ui_url == "", "a killed serve leaves its note"
+    with (workspace.private / "serve.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert overview(workspace.home).ui_url == "http://127.0.0.1:4711"

@@ -10,7 +10,8 @@ from flows import snapshot
 from flows.snapshot import restore_catalogue, write_snapshot
 from mirrorset.catalogue.erase import erase
 from mirrorset.erasure import Gone
-from mirrorset.records import Annotation, ImageRecord
+from mirrorset.receipts import receipt, verify
+from mirrorset.records import Annotation, ImageRecord, Reason, Rejected, Sighting
 from mirrorset.workspace import Workspace, init
 
 KINDS = {"images", "sightings", "annotations", "verdicts", "quarantine", "decisions", "ledger"}
@@ -91,3 +92,24 @@ def test_a_clone_keeps_the_parts(workspace: Workspace, tmp_path: Path) -> None:
         assert catalogue.count(ImageRecord) == 7
     write(clone)
     assert contents(clone) == before
+
+
+def test_no_path_of_this_machine_goes_where_releases_go(workspace: Workspace) -> None:
+    path = "file:///home/ann/captures/day-1/ada.jpg"
+    with workspace.catalogue() as catalogue:
+        (seen, *_) = catalogue.read(Sighting)
+        capture = {"source": "folder", "source_item_id": "day-1/ada.jpg", "image_url": path}
+        taken = seen.model_copy(update=capture)
+        refused = Rejected(
+            item_id="folder:day-1/bob.jpg",
+            step="crawl",
+            reason=Reason.LICENCE_MISSING,
+            image_url="file:///home/ann/captures/day-1/bob.jpg",
+        )
+        catalogue.upsert([taken, refused])
+    write(workspace)
+    assert not [name for name, content in contents(workspace).items() if b"/home/ann" in content]
+    assert any(b'"folder:day-1/ada.jpg"' in one for one in contents(workspace).values())
+    assert receipt(taken).image_url == "folder:day-1/ada.jpg"
+    assert verify(receipt(taken))
+    assert receipt(seen).image_url == seen.image_url

@@ -262,6 +262,15 @@ def test_a_broken_shard_names_file_and_line_and_stays(catalogue: Catalogue, tmp_
     assert catalogue.count(ImageRecord) == 0
 
 
+@pytest.mark.parametrize(
+    "url", ["postgres://a:hunter2@h/d", "postgresql://a:hunter2@h/d", "faces.sqlite"]
+)
+def test_an_address_that_cannot_be_read_says_how_postgresqls_is_written(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"write .*postgresql\+psycopg://USER@HOST") as said:
+        Catalogue(url)
+    assert "hunter2" not in str(said.value)
+
+
 def test_migrations_and_tables_agree(catalogue: Catalogue, catalogue_url: str) -> None:
     with create_engine(catalogue_url).connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []

@@ -149,6 +149,18 @@ def test_a_server_that_is_gone_is_one_sentence(monkeypatch: pytest.MonkeyPatch) 
         assert "\n" not in str(raised.value)
 
 
+@pytest.mark.usefixtures("s3")
+def test_a_bucket_that_is_not_there_is_named() -> None:
+    store = BlobStore("s3://no-such-bucket/originals")
+    for attempt in (
+        lambda: store.put(b"bytes"),
+        lambda: store.get("0" * 64),
+        lambda: store.held(1),
+    ):
+        with pytest.raises(UnavailableError, match="s3://no-such-bucket/originals is not there"):
+            attempt()
+
+
 def test_a_store_that_is_not_there_is_no_lost_image(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="unmounted is not there: mount it"):
         BlobStore(str(tmp_path / "unmounted")).get("0" * 64)

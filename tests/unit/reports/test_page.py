@@ -138,6 +138,18 @@ def test_text_of_labels_is_escaped(page: Callable[..., str], tmp_path: Path, fie
     assert HOSTILE in [value for _, value in label["facts"]]
 
 
+def test_no_author_turns_the_words_around_it(page: Callable[..., str], tmp_path: Path) -> None:
+    turning = "\u202eeve\u2066"
+    rejected = Rejected(
+        item_id="a", step="crawl", reason=Reason.HTTP_ERROR, detail=turning, image_url=""
+    )
+    html = page({"author": turning}, rejected=[rejected])
+    (label,) = labels(html, tmp_path / "page.html")
+    assert ["Author", "eve"] in label["facts"]
+    assert "eve" in text(html)
+    assert "\u202e" not in html
+
+
 def test_text_of_rejected_items_is_escaped_and_addresses_are_no_links(
     page: Callable[..., str],
 ) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import socket
+import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -169,6 +171,15 @@ def test_a_server_that_is_down_is_warned_of_once_an_outage(
     assert warnings(caplog)[1:] == [
         f"CVAT at {server.url} answers with 503; trying again for up to 60 s."
     ]
+
+
+def test_whoever_has_little_patience_waits_for_no_answer() -> None:
+    began = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        cvat = Connection(f"http://127.0.0.1:{silent.getsockname()[1]}", "t", patience_s=0.3)
+        with pytest.raises(OverdueError):
+            cvat.call("GET", "/api/anything")
+    assert time.monotonic() - began < 10
 
 
 def test_a_wait_of_a_moment_needs_no_warning(caplog: pytest.LogCaptureFixture) -> None:

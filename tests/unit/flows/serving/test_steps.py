@@ -3,8 +3,11 @@
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from prefect import Flow, Task
+from prefect.exceptions import ParameterTypeError
 from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools import is_valid_schema, validate
 
@@ -56,10 +59,22 @@ def test_parameters_have_bounds() -> None:
         (good | {"shards": 0}, False),
         (good | {"is_dry_run": "perhaps"}, False),
         ({"home": "/data/faces"}, False),
+        (good | {"home": ""}, False),
     ):
         assert (not validate(parameters, crawl)) == is_good, parameters
     assert not validate({"home": "/data/faces", "version": "1.2.0"}, release)
     assert validate({"home": "/data/faces", "version": "one"}, release)
+
+
+def test_a_deployment_that_was_made_without_a_home_does_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `prefect deploy --all` makes it without MIRRORSET_HOME; workers check no schema."""
+    monkeypatch.chdir(tmp_path)
+    for name, one in SCHEDULED.items():
+        place = {"place": "example.org"} if name == "crawl" else {}
+        with pytest.raises(ParameterTypeError, match="deploy again with MIRRORSET_HOME set"):
+            one.validate_parameters({"home": "", **place})
 
 
 def test_a_flow_is_named_by_itself() -> None:

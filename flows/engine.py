@@ -206,7 +206,8 @@ def _note(folder: Path, name: str) -> Iterator[dict[str, int]]:
     _log.info("%s began.", name)
     counts: dict[str, int] = {}
     try:
-        yield counts
+        with run_notes.touching(folder, note):
+            yield counts
     except Pause:
         run_notes.ended(folder, note, "waiting", "It waits for a person's approval.")
         raise

@@ -1,6 +1,7 @@
 """What Prefect's server is told of deployments: whose they are, what is dead, what is refused."""
 
 import os
+import socket
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,10 +15,11 @@ from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.states import Pending
 
+from flows.prefect_server import Server
 from flows.serving import registry
 from flows.serving.deployments import deployments_of
 from flows.serving.following import is_awaited, is_overdue, start_following
-from mirrorset.errors import InputError
+from mirrorset.errors import InputError, SettingsError, UnavailableError
 from mirrorset.workspace import Workspace, init, open_workspace
 
 _NAME = f"one-{os.getpid()}"
@@ -107,3 +109,16 @@ def test_two_workspaces_of_one_name_are_not_served_by_one_server(
     served(moved, "release")
     assert f"{name} was that of {workspace.home} until now." in caplog.text
     assert runs.client.read_deployment(found.id).parameters["home"] == str(moved.home)
+
+
+def test_an_address_without_api_is_no_bug(prefect: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = os.environ["PREFECT_API_URL"]
+    Server(address).await_ready(lambda: False)
+    with pytest.raises(SettingsError, match="see that PREFECT_API_URL ends in /api"):
+        Server(address.removesuffix("/api")).await_ready(lambda: False)
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    monkeypatch.setattr("flows.prefect_server._ANSWERS_WITHIN_S", 0)
+    with pytest.raises(UnavailableError, match=r"does not answer .* start it, or unset") as said:
+        Server(f"http://me:secret@127.0.0.1:{port}/api").await_ready(lambda: False)
+    assert "secret" not in str(said.value)

@@ -144,6 +144,13 @@ def counts_of(summary: Any, prefix: str = "") -> dict[str, int]:
     return counts
 
 
+def faults_of(summary: Any) -> list[str]:
+    """What kept parts of a flow's work from being done, each with the part's name."""
+    parts = summary.items() if isinstance(summary, Mapping) else ()
+    faults = {name: getattr(part, "fault", "") for name, part in parts}
+    return [f"{name}: {fault}" for name, fault in faults.items() if fault]
+
+
 def _write(folder: Path, note: RunNote) -> None:
     if note.state == "running":
         _remove_oldest(folder / "runs")

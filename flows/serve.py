@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ def _serve(
         try:
             while not stopping.wait(_LOOK_EVERY_S):
                 if running.is_alive():
-                    _show_alive(place)
+                    show_alive(place)
                 if server.has_ended:
                     raise UnavailableError(
                         "Prefect's server has ended: start `mirrorset serve` again."
@@ -118,10 +118,11 @@ def _serve(
             _end_runs(workspace, list(names))
 
 
-def _show_alive(place: Path) -> None:
+def show_alive(place: Path) -> None:
     """Touch the file now and then: what watches over this process sees that it serves."""
-    if time.time() - place.stat().st_mtime > _SHOWN_EVERY_S:
-        os.utime(place)
+    with suppress(FileNotFoundError):
+        if time.time() - place.stat().st_mtime > _SHOWN_EVERY_S:
+            os.utime(place)
 
 
 def _when(schedule: dict[str, Any]) -> str:

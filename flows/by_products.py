@@ -19,6 +19,7 @@ from mirrorset.files import clear_leftovers, write_bytes
 from mirrorset.workspace import Workspace
 from parity.erase import erase_pack, erase_run, erase_runs
 from reports.erase import erase as erase_report
+from reports.erase import erase_file
 
 
 def erase_by_products(
@@ -55,7 +56,9 @@ def _from_made(
     yield from erase_conversion(made, gone, is_dry_run)
     yield from erase_pack(made, gone, is_dry_run)
     yield from erase_run(made, versions, is_dry_run)
-    if made.is_file() and (count := erase_records(made, gone, is_dry_run)):
+    if made.suffix == ".html":
+        yield from erase_file(made, gone, is_dry_run)
+    elif made.is_file() and (count := erase_records(made, gone, is_dry_run)):
         yield Removed(place="receipts", name=str(made), count=count)
 
 

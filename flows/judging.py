@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from faces.registry import load_registry
@@ -16,10 +17,13 @@ from mirrorset.load import open_release
 from mirrorset.records import Record
 from mirrorset.workspace import Workspace
 from parity.aggregates import aggregates
+from parity.both import Both
 from parity.devices.records import DeviceTable
 from parity.devices.rows import Evidence
 from parity.fleet import Judged, judge_runs, related, runs_in, tell
+from parity.forensics.drawing import draw_worst
 from parity.forensics.explain import explain, keep, open_models
+from parity.forensics.worst import worst_between
 from parity.ingest import read_ingest
 from parity.logs.store import kept_runs
 from parity.models import model_files
@@ -30,7 +34,9 @@ from parity.run import open_run
 from parity.seals import file_sha256
 from parity.variants import calibration_pack, variant_files
 from parity.verdict import JudgedModels, read_verdict, staleness, verdict_of, write_verdict
+from reports.explanations import Drawn, Worst
 from reports.parity_page import render_parity
+from reports.shown import credit
 
 
 def current_pack(workspace: Workspace) -> Pack:
@@ -104,7 +110,7 @@ def plans(workspace: Workspace, pack: Pack, params: ParityParams) -> tuple[Plann
 
 def judge_all(workspace: Workspace, pack: Pack, params: ParityParams) -> Judged:
     """Compare all runs on `pack`, made here or brought from devices, and on its smaller kin; keep
-    comparisons and their page, device table, fallback order, the verdict and its aggregates.
+    comparisons, device table, fallback order, the verdict and its aggregates.
     """
     folder = runs_folder(workspace, pack)
     name = Planned("", REFERENCE, {}).name(pack.chain, params.threads)
@@ -127,8 +133,33 @@ def judge_all(workspace: Workspace, pack: Pack, params: ParityParams) -> Judged:
     table = tell(pack, evidence, kept.devices, kept.fallback)
     write_verdict(kept.verdict, verdict_of(table, gates, evidence.runs))
     write_text(kept.metrics, json.dumps(_metrics(judged, table), indent=2) + "\n")
-    render_parity(sorted(judged.paths.values()), kept.page, f"Parity on {folder.name}")
     return judged
+
+
+def show_all(workspace: Workspace, pack: Pack, judged: Judged) -> None:
+    """Write the page of all comparisons."""
+    out = places(workspace, pack).page
+    title = f"Parity on {out.parent.name}"
+    render_parity(sorted(judged.paths.values()), out, title, _credits(pack))
+
+
+def show_one(both: Both, comparison: Path, out: Path) -> None:
+    """Write the page of the comparison of two runs, in the file `comparison`."""
+    record = both.pack.record
+    with TemporaryDirectory() as scratch:
+        worst = draw_worst(both, worst_between(both), Path(scratch))
+        shown = tuple(Worst.model_validate(one, from_attributes=True) for one in worst)
+        render_parity(
+            [comparison],
+            out,
+            f"Parity on {record.release} {record.version}",
+            _credits(both.pack),
+            {comparison: Drawn(Path(scratch), shown)},
+        )
+
+
+def _credits(pack: Pack) -> dict[str, str]:
+    return {image_id: credit(*one) for image_id, one in pack.credits.items()}
 
 
 def explain_failed(

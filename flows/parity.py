@@ -12,6 +12,7 @@ from flows.judging import (
     places,
     plans,
     runs_folder,
+    show_all,
 )
 from flows.progress import bar
 from mirrorset.commands import dvc
@@ -75,6 +76,7 @@ def parity(home: Path) -> ParitySummary:
             progress.to(number)
         judged = judged_all(workspace, pack, params)
         explained(workspace, pack, params, wanted, judged)
+        show_all(workspace, pack, judged)
         progress.to(len(wanted) + 1)
         keep_verdict(workspace, pack)
     return summarised(workspace, pack, params, wanted, judged)
@@ -90,7 +92,7 @@ def devices(home: Path, pack: Path | None = None) -> Fleet:
     params = workspace.params("parity", ParityParams)
     with workspace.locked():
         opened = open_pack(pack) if pack else current_pack(workspace)
-        judged_all(workspace, opened, params)
+        show_all(workspace, opened, judged_all(workspace, opened, params))
         keep_verdict(workspace, opened)
     return read_fleet(workspace, opened)
 

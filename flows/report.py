@@ -17,6 +17,8 @@ from reports.qa_page import render_qa
 from reports.refused import may_be_seen
 from reports.shown import credit
 
+_QUALITY = "quality.html"
+
 
 class Pages(Record):
     """What was written. quality: None where `mirrorset annotate qa` has not reported yet."""
@@ -38,18 +40,22 @@ def report(home: Path) -> Pages:
             workspace.home / "report" / "index.html",
             f"{name} {version}",
             private=Private(workspace.snapshot, workspace.blobs),
+            quality=_QUALITY if _told(workspace).is_file() else "",
         )
         return Pages(report=page, quality=_quality(workspace))
 
 
+def _told(workspace: Workspace) -> Path:
+    return workspace.private / "qa.json"
+
+
 def _quality(workspace: Workspace) -> Path | None:
-    told = workspace.private / "qa.json"
-    if not told.is_file():
+    if not _told(workspace).is_file():
         return None
     with workspace.catalogue() as catalogue:
         return render_qa(
-            told,
-            workspace.home / "report" / "quality.html",
+            _told(workspace),
+            workspace.home / "report" / _QUALITY,
             f"{workspace.dataset.name}: labels by people",
             lambda image_id: _seen(workspace, catalogue, image_id),
         )

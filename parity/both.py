@@ -26,20 +26,20 @@ class Both:
         self, pack: Pack, reference: RunResult, candidate: RunResult, candidate_pack: Pack
     ) -> None:
         self.pack = pack
-        self._runs = (completed(pack, reference), completed(candidate_pack, candidate))
-        ids = [run.record.image_ids for run in self._runs]
+        self.runs = (completed(pack, reference), completed(candidate_pack, candidate))
+        ids = [run.record.image_ids for run in self.runs]
         shared = set(ids[0]) & set(ids[1])
         self.items = [item for item in pack.items if item.image_id in shared]
         self.left_out = dict(_not_alike(pack, candidate_pack))
         self.nets = [
             net
             for net in pack.chain.nets
-            if net not in self.left_out and all(net in run.outputs for run in self._runs)
+            if net not in self.left_out and all(net in run.outputs for run in self.runs)
         ]
         self.rules = [
             rule
             for rule in pack.chain.rules
-            if rule not in self.left_out and all(rule in run.rules for run in self._runs)
+            if rule not in self.left_out and all(rule in run.rules for run in self.runs)
         ]
         if not self.items or not (self.nets or self.rules or candidate.record.not_runnable):
             raise InputError(
@@ -51,14 +51,14 @@ class Both:
     def outputs(self, net: str, output: str) -> tuple[NDArray[Any], NDArray[Any]]:
         """Of the reference and of the candidate, (N, …) each."""
         before, after = (
-            run.outputs[net][output][rows] for run, rows in zip(self._runs, self._rows, strict=True)
+            run.outputs[net][output][rows] for run, rows in zip(self.runs, self._rows, strict=True)
         )
         return before, after
 
     def values(self, rule: str) -> tuple[NDArray[Any], NDArray[Any]]:
         """A rule's values likewise."""
         before, after = (
-            run.rules[rule][rows] for run, rows in zip(self._runs, self._rows, strict=True)
+            run.rules[rule][rows] for run, rows in zip(self.runs, self._rows, strict=True)
         )
         return before, after
 
@@ -66,7 +66,7 @@ class Both:
         """Where in both runs the nets that the stage is or reads had something to look at: (N,)."""
         seen = np.ones(len(self.items), dtype=bool)
         for net in self._nets_of(stage):
-            for run, rows in zip(self._runs, self._rows, strict=True):
+            for run, rows in zip(self.runs, self._rows, strict=True):
                 if net in run.transforms:
                     seen &= np.isfinite(run.transforms[net][rows]).all(axis=(1, 2))
         return seen

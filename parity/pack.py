@@ -4,6 +4,7 @@ docs/parity.md describes the folder. Its arrays are in files of their own for ea
 (`parity.arrays`).
 """
 
+import csv
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,7 +30,7 @@ from mirrorset.files import (
     write_text,
 )
 from mirrorset.load import open_release
-from mirrorset.records import ParityKey, Record, Sha256, Split
+from mirrorset.records import Licence, ParityKey, Record, Sha256, Split
 from mirrorset.spreadsheets import write_rows
 from parity.arrays import RowWriter, array_file, array_files, read_array
 from parity.chain import DEFAULT_CHAIN, Chain, chain_file, load_chain
@@ -46,6 +47,7 @@ from parity.slices import SliceParams
 from parity.subjects import Subject, best_photo, limited, subjects_of
 
 _REFERENCE: Kernel = "reference"
+_ATTRIBUTION = "ATTRIBUTION.csv"
 
 
 class PackParams(Record):
@@ -115,6 +117,14 @@ class Pack:
     def rule_values(self) -> dict[str, NDArray[Any]]:
         """By rule (N, …), as they followed from the reference's outputs."""
         return {rule: read_array(self.path / "rules" / rule) for rule in self.chain.rules}
+
+    @cached_property
+    def credits(self) -> dict[str, tuple[str, Licence]]:
+        """By image_id whom to name with the picture and under which licence."""
+        with (self.path / _ATTRIBUTION).open(encoding="utf-8", newline="") as lines:
+            return {
+                row["image_id"]: (row["author"], _licence(row)) for row in csv.DictReader(lines)
+            }
 
     def tensors(self, net: str) -> Iterator[NDArray[np.generic]]:
         """The net's input (1, …) of each item, in order."""
@@ -201,7 +211,7 @@ def seal(
         for name, net in chain.nets.items():
             (aside / "nets" / name).mkdir(parents=True)
             np.save(aside / "nets" / name / "values.npy", value_table(net.input))
-        _write_attribution(subjects, aside / "ATTRIBUTION.csv")
+        _write_attribution(subjects, aside / _ATTRIBUTION)
         items = [subject.item for subject in subjects]
         write_records(aside / "items.jsonl", items)
         write_slices(aside / "slices.csv", items)
@@ -313,6 +323,11 @@ def _write_attribution(subjects: list[Subject], path: Path) -> None:
         fields += [image.source, image.page_url]
         write_rows(text, [fields])
     write_text(path, text.getvalue())
+
+
+def _licence(row: Mapping[str, str]) -> Licence:
+    code, _, version = row["licence"].partition(" ")
+    return Licence(code=code, version=version, url=row["licence_url"])
 
 
 def _nets(

@@ -7,6 +7,7 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import vl_convert
@@ -17,6 +18,7 @@ _VEGA_LITE = "6.4"
 _FONT = "Arial, Liberation Sans, Helvetica, sans-serif"
 _INKS = {"light": "#1d1f22", "dark": "#e9e9e6"}
 _SOFT = {"light": "#595d64", "dark": "#a7abb2"}
+_ACCENTS = {"light": "#0b5c8a", "dark": "#7cc4ee"}
 _LINES = {"light": "#d9d8d2", "dark": "#363a40"}
 
 
@@ -32,24 +34,27 @@ class Chart:
 
 
 def drawn(spec: Mapping[str, Any], alt: str) -> Chart:
-    """Draw a Vega-Lite `spec`; "$ink" and "$line" in it are colours of the screen's mode.
+    """Draw a Vega-Lite `spec`; "$ink", "$line", "$accent" in it are colours of the screen's mode.
 
     Raises ValueError where it is no valid one.
     """
     light, dark = (_svg(spec, mode) for mode in ("light", "dark"))
-    found = re.search(r'width="(\d+)" height="(\d+)"', light)
+    found = re.search(r'width="([\d.]+)" height="([\d.]+)"', light)
     if found is None:
         raise ValueError("the chart has no size")
-    return Chart(_address(light), _address(dark), alt, int(found[1]), int(found[2]))
+    width_px, height_px = (ceil(float(size)) for size in found.groups())
+    return Chart(_address(light), _address(dark), alt, width_px, height_px)
 
 
 def _svg(spec: Mapping[str, Any], mode: str) -> str:
     ink, soft, line = _INKS[mode], _SOFT[mode], _LINES[mode]
+    inks = {"$ink": ink, "$line": line, "$accent": _ACCENTS[mode]}
     config = {
         "background": None,
         "font": _FONT,
         "padding": {"left": 24, "right": 10, "top": 5, "bottom": 5},
         "view": {"stroke": None},
+        "point": {"opacity": 1},
         "axis": {
             "labelColor": ink,
             "titleColor": soft,
@@ -62,12 +67,21 @@ def _svg(spec: Mapping[str, Any], mode: str) -> str:
             "tickColor": line,
             "gridColor": line,
         },
-        "legend": {"labelColor": ink, "titleColor": soft, "labelFontSize": 13},
+        "legend": {
+            "labelColor": ink,
+            "titleColor": soft,
+            "titleFontWeight": "normal",
+            "labelFontSize": 13,
+            "titleFontSize": 13,
+            "columnPadding": 24,
+            "symbolBaseFillColor": soft,
+            "symbolBaseStrokeColor": soft,
+        },
         "header": {"labelColor": ink, "titleColor": soft},
     }
     svg = str(
         vl_convert.vegalite_to_svg(
-            {"config": config, **_inked(spec, {"$ink": ink, "$line": line})},
+            {"config": config, **_inked(spec, inks)},
             vl_version=_VEGA_LITE,
         )
     )

@@ -26,6 +26,9 @@ _REVIEW = {
 }
 
 
+_UNITS = {"deg": "°"}
+
+
 class _Read(BaseModel):
     """A part of a comparison; fields that the page does not show are passed over."""
 
@@ -53,7 +56,11 @@ class Measure(_Read):
         """`value` in its own unit."""
         if self.unit == "share":
             return percent(value)
-        return f"{number(value)} {self.unit}".rstrip()
+        return f"{number(value)}{_UNITS.get(self.unit, f' {self.unit}')}".rstrip()
+
+    def bare(self, value: float) -> str:
+        """The same without the unit."""
+        return percent(value).removesuffix(" %") if self.unit == "share" else number(value)
 
 
 class Figure(_Read):
@@ -113,8 +120,10 @@ class GateVerdict(_Read):
     verdict: Outcome
 
     @property
-    def words(self) -> str:
-        return _OUTCOMES[self.verdict]
+    def words(self) -> tuple[str, str]:
+        """A sign, and what it means."""
+        sign, _, words = _OUTCOMES[self.verdict].partition(" ")
+        return sign, words
 
     @property
     def slice_words(self) -> str:
@@ -190,8 +199,12 @@ class Comparison(_Read):
 
     @property
     def overall(self) -> list[Figure]:
-        """The figures of all images."""
-        return [figure for figure in self.figures if figure.slice == "all"]
+        """The figures of all images, but for details."""
+        return [
+            figure
+            for figure in self.figures
+            if figure.slice == "all" and self.by_name[figure.metric].place != "detail"
+        ]
 
     @property
     def headlines(self) -> list[tuple[str, str]]:
@@ -227,9 +240,16 @@ class Comparison(_Read):
 
     @property
     def verdict(self) -> tuple[Outcome, str] | None:
-        """The worst that a gate said, in words; None where no gates were set."""
+        """The worst that a gate said, in words, or that a net cannot run; None without gates."""
         told = {gate.verdict for gate in self.gates}
+        if self.not_runnable and "fail" not in told:
+            return "fail", "✗ cannot run"
         return next(((one, _OUTCOMES[one]) for one in WORST_FIRST if one in told), None)
+
+    @property
+    def worst_first(self) -> list[GateVerdict]:
+        """What the gates said."""
+        return sorted(self.gates, key=lambda gate: WORST_FIRST.index(gate.verdict))
 
     @property
     def tally(self) -> list[tuple[Outcome, str]]:
@@ -266,7 +286,7 @@ def _slice_words(name: str) -> str:
 
 def number(value: float | None) -> str:
     """Three significant digits, or an en dash for None."""
-    return "–" if value is None else f"{value:.3g}"
+    return "–" if value is None else f"{value:.3g}".replace("inf", "∞")
 
 
 def percent(share: float) -> str:

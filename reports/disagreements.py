@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from mirrorset.records import Xy
 
-_SIDE_PX = 420
+_SIDE_PX = 560
 _MARGIN = 0.35
 #: RGB of the first's points, the second's, and the way between.
 _FIRST, _SECOND, _BETWEEN = (39, 224, 255), (255, 138, 31), (255, 255, 255)
@@ -21,10 +21,12 @@ def drawn(
     """
     every = np.concatenate([np.array(side) for face in points for side in face])
     low, high = every.min(axis=0), every.max(axis=0)
-    margin = _MARGIN * float((high - low).max())
+    # A square, as far as the picture reaches.
+    half = (0.5 + _MARGIN) * float((high - low).max())
+    middle = (low + high) / 2
     height, width = rgb.shape[:2]
-    left, top = np.floor(np.clip(low - margin, 0, (width - 1, height - 1))).astype(int)
-    right, bottom = np.ceil(np.clip(high + margin, (left + 1, top + 1), (width, height))).astype(
+    left, top = np.floor(np.clip(middle - half, 0, (width - 1, height - 1))).astype(int)
+    right, bottom = np.ceil(np.clip(middle + half, (left + 1, top + 1), (width, height))).astype(
         int
     )
     part = rgb[top:bottom, left:right]
@@ -43,6 +45,6 @@ def drawn(
         for start, end in pairs:
             cv2.line(canvas, start, end, _BETWEEN, 1, cv2.LINE_AA)
         for start, end in pairs:
-            cv2.circle(canvas, start, 2, _FIRST, -1, cv2.LINE_AA)
-            cv2.circle(canvas, end, 2, _SECOND, -1, cv2.LINE_AA)
+            cv2.circle(canvas, start, 3, _FIRST, -1, cv2.LINE_AA)
+            cv2.circle(canvas, end, 3, _SECOND, -1, cv2.LINE_AA)
     return canvas

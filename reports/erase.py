@@ -1,4 +1,4 @@
-"""Images leave the report."""
+"""Images leave reports."""
 
 import shutil
 from pathlib import Path
@@ -11,11 +11,21 @@ def erase(page: Path, gone: Gone, is_dry_run: bool = False) -> list[Removed]:
 
     `mirrorset report` makes both anew.
     """
-    if not page.is_file() or not gone.is_in(page.read_bytes()):
+    beside = page.with_suffix("")
+    if not is_dry_run and beside.is_dir() and _is_named(page, gone):
+        # The page last: while it is there, a killed erasure is known to be incomplete.
+        shutil.rmtree(beside)
+    return erase_file(page, gone, is_dry_run)
+
+
+def erase_file(page: Path, gone: Gone, is_dry_run: bool = False) -> list[Removed]:
+    """Remove a page that holds its pictures itself, where it names one of the images."""
+    if not _is_named(page, gone):
         return []
     if not is_dry_run:
-        # The page last: while it is there, a killed erasure is known to be incomplete.
-        if (beside := page.with_suffix("")).is_dir():
-            shutil.rmtree(beside)
         page.unlink()
     return [Removed(place="reports", name=page.name, count=1)]
+
+
+def _is_named(page: Path, gone: Gone) -> bool:
+    return page.is_file() and gone.is_in(page.read_bytes())

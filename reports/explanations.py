@@ -1,15 +1,14 @@
 """Where a run departs, from parity's explanation.json as far as a page shows it."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mirrorset.errors import InputError, first_fault
-from mirrorset.files import write_bytes
-from reports.shown import Row, attribution
 
 _QUALITY = 85
 
@@ -74,13 +73,30 @@ class Explanation(_Read):
     worst: tuple[Worst, ...]
 
 
-class WorstImage(BaseModel):
-    """A worst image as the page shows it. picture: the file where both outputs are drawn."""
+@dataclass(frozen=True)
+class Drawn:
+    """The worst images of a comparison, with the folder that their pictures lie in."""
+
+    folder: Path
+    worst: tuple[Worst, ...]
+
+
+@dataclass(frozen=True)
+class WorstImage:
+    """A worst image as the page shows it. picture: the address of what was drawn of it, whose size
+    keeps its place while it is read.
+    """
 
     image_id: str
     words: str
     attribution: str
     picture: str
+    width_px: int
+    height_px: int
+
+
+#: Keeps a JPEG under a name, and tells the address by which the page has it.
+Keep = Callable[[str, bytes], str]
 
 
 def explanation_of(comparison: Path) -> Path:
@@ -100,30 +116,24 @@ def read_explanation(path: Path) -> Explanation:
         ) from None
 
 
-def take_worst(
-    explanation: Explanation, folder: Path, out: Path, rows: Mapping[str, Row]
-) -> list[WorstImage]:
-    """The worst images of the release, their pictures copied into `out` as JPEG.
+def take_worst(drawn: Drawn, credit_of: Mapping[str, str], keep: Keep) -> Iterator[WorstImage]:
+    """The worst images, their pictures kept as JPEG.
 
-    folder: of the explanation. rows: the release's, which tell the author and licence: an image
-    that is not among them is not shown.
+    credit_of: author and licence by image_id; an image without is not shown.
     """
-    found = []
-    for one in explanation.worst:
-        row = rows.get(one.image_id)
-        if row is None or one.picture is None:
+    for one in drawn.worst:
+        if one.image_id not in credit_of or one.picture is None:
             continue
-        copy = out / f"{Path(one.picture).stem}.jpg"
+        file = Path(one.picture)
         encoded = io.BytesIO()
-        with Image.open(folder / Path(one.picture).name) as picture:
+        with Image.open(drawn.folder / file.name) as picture:
+            width_px, height_px = picture.size
             picture.convert("RGB").save(encoded, "JPEG", quality=_QUALITY)
-        write_bytes(copy, encoded.getvalue())
-        found.append(
-            WorstImage(
-                image_id=one.image_id,
-                words=f"{one.name}: {one.times_tolerance:.3g} times what counts as equal",
-                attribution=attribution(row),
-                picture=copy.name,
-            )
+        yield WorstImage(
+            image_id=one.image_id,
+            words=f"{one.name}: {one.times_tolerance:.3g} times what counts as equal",
+            attribution=credit_of[one.image_id],
+            picture=keep(f"{file.stem}.jpg", encoded.getvalue()),
+            width_px=width_px,
+            height_px=height_px,
         )
-    return found

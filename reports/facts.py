@@ -1,7 +1,7 @@
 """The facts about an image in words."""
 
 from mirrorset.records import Face
-from reports.shown import RELEASED, Shown, confidence, licence_words, main_face
+from reports.shown import RELEASED, Shown, confidence, licence_words, main_face, name_of
 
 _LABELS = {
     "model": "made by a model, unreviewed",
@@ -44,7 +44,7 @@ def facts(shown: Shown, moved: float | None) -> list[tuple[str, str]]:
         found.append((name, _face_words(face)))
     found += sorted(annotation.tags.items())
     found += [
-        ("Author", shown.author or "not stated"),
+        ("Author", name_of(shown.author) if shown.author else "not stated"),
         ("Licence", licence_words(shown.licence)),
         ("Source", shown.source),
         ("Page", shown.page_url),

@@ -6,29 +6,31 @@ files and nothing else. All text from records is escaped; nothing in it runs.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from os import cpu_count
 from pathlib import Path
 from typing import Any
 
 from mirrorset.blobs import BlobStore
-from mirrorset.files import write_text
+from mirrorset.files import write_bytes, write_text
 from mirrorset.load import Release, ReleaseCard, open_release
 from mirrorset.records import Record, Rejected
 from reports.charts import Chart
 from reports.edits import Before, read_before
 from reports.environment import filled
+from reports.explanations import Drawn, WorstImage, take_worst
 from reports.groups import Group, make_group, repeated
-from reports.judged import Judged, clear_worst, read_judged
+from reports.judged import Judged, clear_worst, read_judged, worst_folder
 from reports.parity_charts import latency_chart
 from reports.pictures import Pictures
 from reports.refused import read_refused
 from reports.rejections import Rejection, by_reason, item_count, read_rejected, rejections_chart
 from reports.sheet import clear_labels, index, label, write_labels
-from reports.shown import RELEASED, SCHEMA, Row, Shown, make_row, released
+from reports.shown import RELEASED, SCHEMA, Row, Shown, attribution, make_row, released
 from reports.slices import Cell, Table, coverage, coverage_chart, gaps, selfies
 
 _SPLITS = ("train", "val", "test")
@@ -87,6 +89,7 @@ class Page:
     groups_total: int
     judged: tuple[Judged, ...]
     latency: Chart | None
+    quality: str
 
 
 @dataclass(frozen=True)
@@ -105,13 +108,15 @@ def render(
     title: str,
     *,
     private: Private | None = None,
+    quality: str = "",
     params: PageParams | None = None,
 ) -> Path:
     """Write the page to `out`, whole or not at all, and return `out`.
 
     release: the folder data/releases/<name>/<version>. rejected: rejected.jsonl files of any step.
     comparisons: comparison.json files of parity. private: without it the page shows no rejected
-    image and no model's label beside a person's. The same files give the same bytes.
+    image and no model's label beside a person's. quality: the name of the page of people's labels
+    beside it, if there is one. The same files give the same bytes.
 
     Raises InputError naming the file where one is missing or is not what it should be.
     """
@@ -133,7 +138,8 @@ def render(
     sheet = _Sheet(out, params, rows[: params.images], groups)
     sheet.take(chain(_released(opened, before), refused))
     labels = write_labels(sheet.beside, sheet.labels)
-    judged = read_judged(comparisons, sheet.beside, {row.image_id: row for row in rows})
+    credit_of = {row.image_id: attribution(row) for row in rows}
+    judged = read_judged(comparisons, partial(_take_worst, sheet.beside, credit_of))
 
     slices = coverage(row.slice for row in rows)
     rejections = tuple(by_reason(records, params.items_per_reason))
@@ -160,6 +166,7 @@ def render(
         groups_total=len(near_duplicates),
         judged=judged,
         latency=latency_chart([one.comparison for one in judged]),
+        quality=quality,
     )
     write_text(out, filled("page.html.j2", page))
     clear_labels(sheet.beside, labels)
@@ -228,6 +235,18 @@ def _refused(
     others = [one for one in records if one.item_id not in ids]
     use = release.card.intended_use
     return islice(read_refused(others, private.snapshot, private.blobs, use), count)
+
+
+def _take_worst(
+    beside: Path, credit_of: Mapping[str, str], comparison: Path, drawn: Drawn
+) -> list[WorstImage]:
+    folder = worst_folder(beside, comparison)
+
+    def keep(name: str, jpeg: bytes) -> str:
+        write_bytes(folder / name, jpeg)
+        return (folder / name).relative_to(beside.parent).as_posix()
+
+    return list(take_worst(drawn, credit_of, keep))
 
 
 def _totals(released: set[str], rejected: Sequence[Rejected]) -> Totals:

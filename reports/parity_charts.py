@@ -1,12 +1,17 @@
 """Parity in charts: slices by measures, and latency against accuracy."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 from reports.charts import Chart, drawn
 from reports.comparisons import Comparison
 
-_STEP_PX, _ROW_PX = 150, 26
+_STEP_PX, _ROW_PX = 124, 26
+# Dark ink can be read on either end.
+_SHADES = ("#fdf3e8", "#f0913f")
+# Letters of a column's name on one line.
+_LINE, _LINE_PX = 16, 15
 
 
 def slices_chart(comparison: Comparison) -> Chart | None:
@@ -16,7 +21,7 @@ def slices_chart(comparison: Comparison) -> Chart | None:
     enough images.
     """
     enough = [row for row in comparison.slices if row.is_enough]
-    cells = []
+    cells: list[dict[str, Any]] = []
     for metric, output in comparison.headlines:
         measure = comparison.by_name[metric]
         told = {
@@ -31,14 +36,23 @@ def slices_chart(comparison: Comparison) -> Chart | None:
                 cells.append(
                     {
                         "slice": row.words,
-                        "measure": comparison.words(metric, output),
+                        "measure": "\n".join(wrap(comparison.words(metric, output), _LINE)),
                         "badness": 1 - place if measure.is_high_good and high > low else place,
                         "words": measure.measure(told[row.slice]),
                     }
                 )
     if len(enough) < 2 or not cells:
         return None
-    axis = {"domain": False, "ticks": False}
+    lines = max(cell["measure"].count("\n") for cell in cells)
+    columns_axis = {
+        "domain": False,
+        "ticks": False,
+        "orient": "top",
+        "labelAngle": 0,
+        "labelExpr": "split(datum.label, '\\n')",
+        "labelLineHeight": _LINE_PX,
+        "labelPadding": 6 + _LINE_PX * lines,
+    }
     spec = {
         "data": {"values": cells},
         "width": {"step": _STEP_PX},
@@ -49,14 +63,14 @@ def slices_chart(comparison: Comparison) -> Chart | None:
                 "type": "nominal",
                 "sort": None,
                 "title": None,
-                "axis": axis | {"orient": "top", "labelAngle": 0, "labelLimit": _STEP_PX - 8},
+                "axis": columns_axis,
             },
             "y": {
                 "field": "slice",
                 "type": "nominal",
                 "sort": None,
                 "title": None,
-                "axis": axis,
+                "axis": {"domain": False, "ticks": False},
             },
         },
         "layer": [
@@ -66,7 +80,7 @@ def slices_chart(comparison: Comparison) -> Chart | None:
                     "color": {
                         "field": "badness",
                         "type": "quantitative",
-                        "scale": {"scheme": "oranges", "domain": [0, 1]},
+                        "scale": {"range": list(_SHADES), "domain": [0, 1]},
                         "legend": None,
                     }
                 },
@@ -78,7 +92,9 @@ def slices_chart(comparison: Comparison) -> Chart | None:
         ],
     }
     worst = [cell for cell in cells if cell["badness"] == 1]
-    told_worst = ", ".join(f"{it['measure']} {it['words']} at {it['slice']}" for it in worst)
+    told_worst = ", ".join(
+        f"{it['measure']} {it['words']} at {it['slice']}".replace("\n", " ") for it in worst
+    )
     return drawn(spec, f"Measures by slice. The worst: {told_worst or 'all slices are alike'}.")
 
 
@@ -115,17 +131,25 @@ def latency_chart(comparisons: Sequence[Comparison]) -> Chart | None:
             }
         )
     words = timed[0].words(metric, output)
-    legend = {"orient": "bottom", "columns": 1, "labelLimit": 420}
-    x = {"field": "ms", "type": "quantitative", "scale": {"type": "log"}, "title": "ms, median"}
+    times = [point["ms"] for point in points]
+    legend = {"orient": "bottom", "columns": 1, "labelLimit": 300}
+    x = {
+        "field": "ms",
+        "type": "quantitative",
+        "title": "median ms of all nets",
+        "axis": {"tickCount": 5, "format": "~s"},
+        # Names of runs stand to the right of their points.
+        "scale": {"type": "log", "nice": False, "domain": [min(times) / 1.4, max(times) * 4]},
+    }
+    is_share = timed[0].by_name[metric].unit == "share"
+    y_axis = {"format": ".2~%"} if is_share else {}
     spec = {
         "data": {"values": points},
-        # Names of runs stand to the right of their points.
-        "padding": {"left": 24, "top": 5, "bottom": 5, "right": 90},
-        "width": 440,
+        "width": 360,
         "height": 260,
         "encoding": {
             "x": x,
-            "y": {"field": "value", "type": "quantitative", "title": words},
+            "y": {"field": "value", "type": "quantitative", "title": words, "axis": y_axis},
             "color": {"field": "delegate", "type": "nominal", "legend": legend},
         },
         "layer": [

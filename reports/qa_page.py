@@ -13,11 +13,16 @@ from mirrorset.errors import InputError, first_fault
 from mirrorset.files import write_text
 from mirrorset.records import Xy
 from reports.charts import Chart, drawn
+from reports.comparisons import number, percent
 from reports.disagreements import drawn as drawn_disagreement
 from reports.environment import filled
 from reports.pictures import Pictures
 
-_PICTURE_PX = 420
+_PICTURE_PX = 560
+#: Disagreements that are seen at once; the others are unfolded.
+_AT_ONCE = 6
+_SHARE = {"format": ".2~%", "tickCount": 4}
+_NME = {"title": "NME on gold", "axis": _SHARE}
 _AGAINST = {"gold": "gold", "honeypot": "honeypots", "replica": "each other"}
 _MEASURES = {
     "nme": "NME",
@@ -30,6 +35,9 @@ _MEASURES = {
     "tag_kappa": "κ",
     "attribute_kappa": "κ",
 }
+
+#: What is a share: of the interocular distance, of an area, of the faces.
+_SHARES = frozenset({"nme", "box_iou", "mask_iou", "faces_matched"})
 
 #: The pixels (H, W, 3) uint8 of an image and whom to name with it; None where it may not be seen.
 Seen = Callable[[str], tuple[NDArray[np.uint8], str] | None]
@@ -64,13 +72,13 @@ class Agreement(_Read):
     high: float | None
     images: int
 
-    @property
-    def against_words(self) -> str:
-        return _AGAINST.get(self.against, self.against)
+    def words(self, value: float) -> str:
+        """`value` in its own unit."""
+        return percent(value) if self.measure in _SHARES else number(value)
 
-    @property
-    def measure_words(self) -> str:
-        return _MEASURES[self.measure]
+    def bare(self, value: float) -> str:
+        """The same without the unit."""
+        return self.words(value).removesuffix(" %")
 
 
 class Share(_Read):
@@ -136,16 +144,31 @@ class Shown:
 
 
 @dataclass(frozen=True)
+class LabelRow:
+    """A measure of a label, by what people were held against."""
+
+    label: str
+    measure: str
+    by_against: dict[str, Agreement]
+
+
+@dataclass(frozen=True)
 class QaPage:
-    """All that the template asks for."""
+    """All that the template asks for. against: what people were held against, with its words.
+
+    valueless: measures without a value, as everybody gave the same answer.
+    """
 
     title: str
     quality: Quality
-    labels: tuple[Agreement, ...]
+    against: dict[str, str]
+    labels: tuple[LabelRow, ...]
+    valueless: int
     standings: Chart | None
     drift: Chart | None
     edits: Chart | None
     disagreements: tuple[Shown, ...]
+    at_once: int
     not_shown: int
 
 
@@ -164,17 +187,20 @@ def render_qa(report: Path, out: Path, title: str, seen: Seen) -> Path:
             f"{where or 'the file'}: {fault}. Run `mirrorset annotate qa` again."
         ) from None
     pictures = Pictures(out.with_suffix(""), _PICTURE_PX)
+    rows = [one for one in quality.agreement if one.axis == "all" and one.measure in _MEASURES]
+    told = {one.against for one in rows}
     shown = tuple(_shown(quality.disagreements, pictures, seen))
     page = QaPage(
         title=title,
         quality=quality,
-        labels=tuple(
-            one for one in quality.agreement if one.axis == "all" and one.measure in _MEASURES
-        ),
+        against={name: words for name, words in _AGAINST.items() if name in told},
+        labels=tuple(_label_rows(rows)),
+        valueless=sum(one.value is None for one in rows),
         standings=_standings_chart(quality.standings),
         drift=_drift_chart(quality.drift),
         edits=_edits_chart(quality.edits),
         disagreements=shown,
+        at_once=_AT_ONCE,
         not_shown=len(quality.disagreements) - len(shown),
     )
     write_text(out, filled("qa.html.j2", page))
@@ -182,14 +208,25 @@ def render_qa(report: Path, out: Path, title: str, seen: Seen) -> Path:
     return out
 
 
+def _label_rows(rows: Sequence[Agreement]) -> list[LabelRow]:
+    """Those with a value, by label."""
+    found: dict[tuple[str, str], dict[str, Agreement]] = {}
+    for one in rows:
+        if one.value is not None:
+            found.setdefault((one.label, one.measure), {})[one.against] = one
+    order = list(_MEASURES)
+    keys = sorted(found, key=lambda key: (key[0], order.index(key[1])))
+    return [LabelRow(key[0], _MEASURES[key[1]], found[key]) for key in keys]
+
+
 def _shown(found: Sequence[Disagreement], pictures: Pictures, seen: Seen) -> list[Shown]:
     shown = []
-    for number, one in enumerate(found, start=1):
+    for place, one in enumerate(found, start=1):
         given = seen(one.image_id) if one.points else None
         if given is None:
             continue
         rgb, attribution = given
-        name = f"{number:02}-{one.image_id}"
+        name = f"{place:02}-{one.image_id}"
         pictures.add(name, drawn_disagreement(rgb, one.points))
         shown.append(Shown(one, pictures.address(name), attribution))
     return shown
@@ -203,23 +240,23 @@ def _standings_chart(standings: Sequence[Standing]) -> Chart | None:
     y = {"field": "annotator", "type": "nominal", "sort": order, "title": None}
     spec = {
         "data": {"values": [one.model_dump() for one in standings]},
-        "width": 420,
+        "width": 320,
         "height": {"step": 28},
         "encoding": {"y": y},
         "layer": [
             {
                 "mark": {"type": "rule", "strokeWidth": 2},
                 "encoding": {
-                    "x": {"field": "low", "type": "quantitative", "title": "NME on gold"},
+                    "x": {"field": "low", "type": "quantitative"} | _NME,
                     "x2": {"field": "high"},
-                    "color": {"value": "#4c78a8"},
+                    "color": {"value": "$accent"},
                 },
             },
             {
-                "mark": {"type": "point", "filled": True, "size": 90},
+                "mark": {"type": "point", "filled": True, "size": 80},
                 "encoding": {
                     "x": {"field": "nme", "type": "quantitative"},
-                    "color": {"value": "#4c78a8"},
+                    "color": {"value": "$accent"},
                 },
             },
         ],
@@ -233,12 +270,14 @@ def _drift_chart(drift: Sequence[Standing]) -> Chart | None:
     weeks = sorted({one.week for one in drift})
     if len(weeks) < 2:
         return None
-    x = {"field": "week", "type": "ordinal", "sort": weeks, "axis": {"labelAngle": 0}}
-    color = {"field": "annotator", "type": "nominal", "legend": {"orient": "bottom"}}
-    value = {"field": "nme", "type": "quantitative", "title": "NME on gold"}
+    axis = {"labelAngle": 0, "labelOverlap": True}
+    x = {"field": "week", "type": "ordinal", "sort": weeks, "title": "week", "axis": axis}
+    legend = {"orient": "bottom", "columns": 2, "title": None}
+    color = {"field": "annotator", "type": "nominal", "legend": legend}
+    value = {"field": "nme", "type": "quantitative"} | _NME
     spec = {
         "data": {"values": [one.model_dump() for one in drift]},
-        "width": {"step": 70},
+        "width": max(320, 24 * len(weeks)),
         "height": 220,
         "encoding": {"x": x, "color": color},
         "layer": [
@@ -246,7 +285,7 @@ def _drift_chart(drift: Sequence[Standing]) -> Chart | None:
             {
                 "mark": {"type": "rule", "opacity": 0.5},
                 "encoding": {
-                    "y": {"field": "low", "type": "quantitative"},
+                    "y": {"field": "low", "type": "quantitative"} | _NME,
                     "y2": {"field": "high"},
                 },
             },
@@ -260,19 +299,21 @@ def _edits_chart(edits: Sequence[Edits]) -> Chart | None:
     """What share of each label was wrong, by profile."""
     if not edits:
         return None
+    profiles = {one.profile for one in edits}
+    legend = {"orient": "bottom", "columns": 2, "title": None} if len(profiles) > 1 else None
     bars: list[dict[str, Any]] = [
         {"label": one.label, "profile": one.profile, "wrong": one.wrong.value} for one in edits
     ]
-    x = {"field": "wrong", "type": "quantitative", "title": "share wrong", "axis": {"format": "%"}}
+    x = {"field": "wrong", "type": "quantitative", "title": "share wrong", "axis": _SHARE}
     spec = {
         "data": {"values": bars},
-        "width": 420,
+        "width": 320,
         "height": {"step": 22},
         "mark": {"type": "bar"},
         "encoding": {
             "y": {"field": "label", "type": "nominal", "sort": "-x", "title": None},
             "x": x,
-            "color": {"field": "profile", "type": "nominal", "legend": {"orient": "bottom"}},
+            "color": {"field": "profile", "type": "nominal", "legend": legend},
             "yOffset": {"field": "profile"},
         },
     }

@@ -85,7 +85,7 @@ def read_refused(
                 decisions[image_id],
                 use,
             )
-            if is_allowed and labels:
+            if is_allowed and labels and blobs.has(image_id):
                 yield _shown(image, labels, sightings[image_id][0], reasons[image_id], blobs)
 
 

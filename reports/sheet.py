@@ -18,7 +18,7 @@ from mirrorset.files import write_text
 from reports.edits import Before
 from reports.facts import alt_text, facts
 from reports.overlays import marks, outline
-from reports.shown import NO_AUTHOR, SCHEMA, Row, Shown
+from reports.shown import SCHEMA, Row, Shown
 from reports.slices import light_words, pose_words
 
 #: Images whose labels lie in one file.
@@ -53,7 +53,7 @@ def index(rows: Sequence[Row], beside: str, pictures: str, labels: str) -> dict[
         "perFile": PER_FILE,
         "edges": load_schema(SCHEMA).edges,
         "ids": [row.image_id for row in rows],
-        "authors": _coded([row.author or NO_AUTHOR for row in rows]),
+        "authors": _coded([row.author for row in rows]),
         "facets": [
             {"name": name, "words": words, **_coded([value(row) for row in rows])}
             for name, words, value in _FACETS

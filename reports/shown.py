@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from unicodedata import bidirectional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ from reports.edits import Before, moved
 SCHEMA = "ibug68"
 
 RELEASED = "released"
+#: Marks, embeddings, overrides and isolates of writing from right to left.
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 NO_AUTHOR = "author not stated"
 
 
@@ -106,7 +109,7 @@ def make_row(shown: Shown) -> Row:
         by=shown.annotation.by,
         source=shown.source,
         licence=licence_words(shown.licence),
-        author=shown.author,
+        author=name_of(shown.author),
         models=tuple(f"{model.name} ({model.licence})" for model in shown.annotation.models),
         confidence=confidence(faces),
         uncertainty=round(max(uncertain), 4) if uncertain else None,
@@ -136,14 +139,22 @@ def licence_words(licence: Licence) -> str:
     return f"{licence.code.replace('CC-', 'CC ', 1)} {licence.version}".rstrip()
 
 
+def name_of(author: str) -> str:
+    """An author's name to be put among other words, none of which its direction turns around."""
+    plain = "".join(letter for letter in author if letter not in _TURNING)
+    if any(bidirectional(letter) in ("R", "AL", "AN") for letter in plain):
+        return f"\N{FIRST STRONG ISOLATE}{plain}\N{POP DIRECTIONAL ISOLATE}"
+    return plain or NO_AUTHOR
+
+
 def credit(author: str, licence: Licence) -> str:
     """Author and licence, as they stand below a picture."""
-    return f"{author or NO_AUTHOR}, {licence_words(licence)}"
+    return f"{name_of(author)}, {licence_words(licence)}"
 
 
 def attribution(row: Row) -> str:
     """The same of a row."""
-    return f"{row.author or NO_AUTHOR}, {row.licence}"
+    return f"{row.author}, {row.licence}"
 
 
 def _face_confidence(face: Face) -> float:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mirrorset.records import ParityKey
 from parity.logs.doubts import doubts_of
@@ -98,13 +99,17 @@ def log(
 
 
 def write_run(
-    folder: Path, pack: Pack, one: ParityKey, shift: float = 0.0, ms: float = 5.0
+    folder: Path, pack: Pack, one: ParityKey, shift: ArrayLike = 0.0, ms: float = 5.0
 ) -> Path:
-    """What a device would bring back of `pack`: the sealed outputs, `shift` added to them."""
+    """What a device would bring back of `pack`: the sealed outputs, `shift` added to them.
+
+    shift: for all, or for each picture.
+    """
     for net, output in pack.chain.outputs:
         (folder / "nets" / net).mkdir(parents=True, exist_ok=True)
-        values = pack.reference_outputs[net][output] + np.float32(shift)
-        np.save(folder / f"nets/{net}/{output}.npy", values)
+        values = pack.reference_outputs[net][output]
+        added = np.asarray(shift, np.float32).reshape(-1, *[1] * (values.ndim - 1))
+        np.save(folder / f"nets/{net}/{output}.npy", values + added)
     took = Latency(median_ms=ms, mean_ms=ms, p95_ms=ms)
     nets = {net: RunNet(key=one, model_file="m.tflite", latency=took) for net in pack.chain.nets}
     files = checksums(folder, besides="run.json")

@@ -168,10 +168,12 @@ def make_pack(
     lights: Sequence[int],
     shards: Sequence[int] | None = None,
     slices: Sequence[dict[str, str]] | None = None,
+    author: str = "A",
 ) -> Pack:
     """A sealed pack in `folder`: a picture for each of `lights`, the first of them the best photo.
 
     shards: of each picture, not falling; by itself all are of one. slices: of each picture.
+    author: of all pictures, as CSV has it.
     """
     shards = shards or [0] * len(lights)
     items = [
@@ -199,7 +201,8 @@ def make_pack(
     write_records(folder / "left_out.jsonl", [left_out])
     write_text(
         folder / "ATTRIBUTION.csv",
-        "image_id,author\n" + "".join(f"{one.image_id},A\n" for one in items),
+        "image_id,author,licence,licence_url\n"
+        + "".join(f"{one.image_id},{author},CC-BY 4.0,\n" for one in items),
     )
     nothing = engine().nothing()
     record = PackRecord(

@@ -186,7 +186,9 @@ def compare(
     ] = None,
     gates: Annotated[Path | None, typer.Option(help="A YAML file of gates.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="A file for all tables.")] = None,
-    html: Annotated[Path | None, typer.Option(help="A file for a page with all tables.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="A file for a page with all tables and the worst images.")
+    ] = None,
     metrics: Annotated[
         Path | None, typer.Option(help="A file for the aggregates, as `dvc metrics` reads them.")
     ] = None,
@@ -194,14 +196,15 @@ def compare(
     is_json: Json = False,
 ) -> None:
     """Judge one run against another; the exit code is 7 where a gate fails."""
+    from mirrorset.elsewhere import note
     from parity.aggregates import write_aggregates
+    from parity.both import Both
     from parity.compare import compare as compare_runs
     from parity.compare import write_comparison
     from parity.gates import gates_file, load_gates
     from parity.markdown import write_markdown
     from parity.pack import open_pack
     from parity.run import open_run, reference_of
-    from reports.parity_page import render_parity
 
     asked = [path.resolve() for path in (out, markdown, html, metrics) if path]
     if len(set(asked)) < len(asked):
@@ -209,20 +212,19 @@ def compare(
             "--out, --markdown, --html and --metrics are four files: name each once."
         )
     opened = open_pack(pack or _current_pack(home))
-    comparison = compare_runs(
-        opened,
-        open_run(reference) if reference else reference_of(opened),
-        open_run(candidate),
-        load_gates(gates or gates_file(opened.chain)),
-        open_pack(candidate_pack) if candidate_pack else None,
-    )
+    other = open_pack(candidate_pack) if candidate_pack else opened
+    runs = open_run(reference) if reference else reference_of(opened), open_run(candidate)
+    comparison = compare_runs(opened, *runs, load_gates(gates or gates_file(opened.chain)), other)
     write_comparison(out, comparison)
     if markdown:
         write_markdown(markdown, comparison)
     if metrics:
         write_aggregates(metrics, comparison)
     if html:
-        render_parity([out], html, f"Parity on {comparison.release} {comparison.version}")
+        from flows.judging import show_one
+
+        note(home, html)
+        show_one(Both(opened, *runs, other), out, html)
     if is_json:
         show(comparison, is_json, "")
     else:

@@ -107,7 +107,7 @@ def pack() -> None:
 @app.command()
 def parity() -> None:
     """Run the models and their variants on the sealed test split, and judge all runs on it."""
-    from flows.judging import current_pack, judge_all, plans, runs_folder
+    from flows.judging import current_pack, judge_all, plans, runs_folder, show_all
     from mirrorset.workspace import open_workspace
     from parity.fleet import run_once
     from parity.plan import ParityParams
@@ -118,4 +118,4 @@ def parity() -> None:
     for planned in plans(workspace, opened, params):
         out = runs_folder(workspace, opened) / planned.name(opened.chain, params.threads)
         run_once(opened, planned, params, out)
-    judge_all(workspace, opened, params)
+    show_all(workspace, opened, judge_all(workspace, opened, params))

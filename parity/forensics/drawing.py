@@ -1,5 +1,6 @@
 """The worst images with what reference and candidate said of them, side by side as PNG."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -7,50 +8,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirrorset.files import write_bytes
+from parity.both import Both
 from parity.chain import Chain
-from parity.forensics.records import Explanation
-from parity.pack import Pack
-from parity.replay import completed
+from parity.forensics.records import WorstImage
 from parity.rules.rule import Value
-from parity.run import RunResult, reference_of
 
 Canvas = NDArray[np.uint8]
 
 # Of one of the three pictures.
 _SIDE_PX = 480
-_LINE_PX = 22
+_LINE_PX = 30
+_LETTERS = 0.75
+# Differences are drawn so many times as long, the largest that keeps them this short.
+_TIMES, _LONGEST_PX = (100, 50, 20, 10, 5, 2), 30
 # BGR, as OpenCV writes: light on dark skin and on light.
 _POINT, _BOX, _MASK, _INK, _GROUND = (
     (255, 224, 39), (74, 225, 255), (210, 95, 255), (240, 240, 240), (24, 24, 24),
 )  # fmt: skip
 
 
-def draw_worst(pack: Pack, run: RunResult, explanation: Explanation, folder: Path) -> Explanation:
-    """Draw the worst images into `folder`, the worst as 01.png; the explanation that names them.
+def draw_worst(both: Both, worst: Sequence[WorstImage], folder: Path) -> tuple[WorstImage, ...]:
+    """Draw the worst images of two runs into `folder`, the first as 01.png; the same, with these.
 
     On the left the reference, beside it the run: face, landmarks, mask; then their difference:
-    where each landmark went, and what only one mask holds. Below labels and what is farthest out.
+    where each landmark went, many times as long where that is little, and what only one mask holds.
     """
-    sides = [completed(pack, one) for one in (reference_of(pack), run)]
-    rows = [{each: row for row, each in enumerate(one.record.image_ids)} for one in sides]
-    items = {item.image_id: item for item in pack.items}
+    chain = both.pack.chain
+    rows = [{each: row for row, each in enumerate(run.record.image_ids)} for run in both.runs]
+    items = {item.image_id: item for item in both.items}
     drawn = []
-    for number, worst in enumerate(explanation.worst, start=1):
-        picture = pack.picture(items[worst.image_id])
-        values = [
-            {name: rule[places[worst.image_id]] for name, rule in one.rules.items()}
-            for one, places in zip(sides, rows, strict=True)
-        ]
+    for number, one in enumerate(worst, start=1):
+        rgb = both.pack.picture(items[one.image_id]).rgb
+        reference, candidate = (
+            {name: values[places[one.image_id]] for name, values in run.rules.items()}
+            for run, places in zip(both.runs, rows, strict=True)
+        )
         panels = [
-            _panel(pack.chain, picture.rgb, own, title)
-            for own, title in zip(values, ("reference", run.name), strict=True)
+            _panel(chain, rgb, reference, "reference"),
+            _panel(chain, rgb, candidate, both.runs[1].name),
+            _difference(chain, rgb, reference, candidate),
         ]
-        panels.append(_difference(pack.chain, picture.rgb, panels[0].shape[0], *values))
         out = f"{number:02d}.png"
-        said = f"{worst.name}: {worst.times_tolerance:.3g} times what counts as equal"
-        write_bytes(folder / out, _png(np.vstack([np.hstack(panels), _caption(panels, said)])))
-        drawn.append(worst.model_copy(update={"picture": out}))
-    return explanation.model_copy(update={"worst": tuple(drawn)})
+        write_bytes(folder / out, _png(_beside(panels)))
+        drawn.append(one.model_copy(update={"picture": out}))
+    return tuple(drawn)
 
 
 def _panel(chain: Chain, rgb: Canvas, values: dict[str, Value], title: str) -> Canvas:
@@ -76,15 +77,12 @@ def _panel(chain: Chain, rgb: Canvas, values: dict[str, Value], title: str) -> C
 
 
 def _difference(
-    chain: Chain,
-    rgb: Canvas,
-    height_px: int,
-    reference: dict[str, Value],
-    run: dict[str, Value],
+    chain: Chain, rgb: Canvas, reference: dict[str, Value], run: dict[str, Value]
 ) -> Canvas:
-    """The darkened picture with what differs, as high as the panels beside it."""
+    """The darkened picture with what differs."""
     canvas, scale = _scaled(rgb)
     canvas //= 3
+    pairs = []
     for name, rule in chain.rules.items():
         one, other = reference.get(name), run.get(name)
         if one is None or other is None:
@@ -95,15 +93,16 @@ def _difference(
             canvas[cv2.resize(differs, size, interpolation=cv2.INTER_NEAREST) > 0] = _MASK
         elif rule.gives in ("points", "ibug68"):
             told = np.isfinite(one).all(axis=1) & np.isfinite(other).all(axis=1)
-            pairs = zip(_pixels(one[told] * scale), _pixels(other[told] * scale), strict=True)
-            for start, end in pairs:
-                cv2.line(canvas, start, end, _BOX, 1, cv2.LINE_AA)
-                cv2.circle(canvas, end, 1, _POINT, -1, cv2.LINE_AA)
-    rest = height_px - canvas.shape[0]
-    below = np.full((rest, canvas.shape[1], 3), _GROUND, np.uint8)
-    title = _text(["difference"], canvas.shape[1])
-    below[: title.shape[0]] = title[:rest]
-    return np.vstack([canvas, below])
+            pairs.append((one[told] * scale, other[told] * scale))
+    longest = max((float(np.abs(b - a).max(initial=0.0)) for a, b in pairs), default=0.0)
+    times = next((each for each in _TIMES if 0 < each * longest <= _LONGEST_PX), 1)
+    for before, after in pairs:
+        ends = _pixels(before + times * (after - before))
+        for start, end in zip(_pixels(before), ends, strict=True):
+            cv2.line(canvas, start, end, _BOX, 1, cv2.LINE_AA)
+            cv2.circle(canvas, end, 1, _POINT, -1, cv2.LINE_AA)
+    title = f"difference, {times} times as long" if times > 1 else "difference"
+    return np.vstack([canvas, _text([title], canvas.shape[1])])
 
 
 def _scaled(rgb: Canvas) -> tuple[Canvas, float]:
@@ -126,15 +125,22 @@ def _pixels(points: NDArray[np.float64]) -> list[tuple[int, int]]:
     return [(round(float(x)), round(float(y))) for x, y in near]
 
 
-def _caption(panels: list[Canvas], said: str) -> Canvas:
-    return _text([said], sum(panel.shape[1] for panel in panels))
+def _beside(panels: list[Canvas]) -> Canvas:
+    """In a row, as high as the highest."""
+    height_px = max(panel.shape[0] for panel in panels)
+    filled = []
+    for panel in panels:
+        rest = np.full((height_px - panel.shape[0], panel.shape[1], 3), _GROUND, np.uint8)
+        filled.append(np.vstack([panel, rest]))
+    return np.hstack(filled)
 
 
 def _text(lines: list[str], width_px: int) -> Canvas:
     block = np.full((_LINE_PX * len(lines) + 8, width_px, 3), _GROUND, np.uint8)
     for number, line in enumerate(lines, start=1):
-        place = (8, _LINE_PX * number - 2)
-        cv2.putText(block, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, _INK, 1, cv2.LINE_AA)
+        place = (8, _LINE_PX * number - 4)
+        font = cv2.FONT_HERSHEY_SIMPLEX
+        cv2.putText(block, line, place, font, _LETTERS, _INK, 1, cv2.LINE_AA)
     return block
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mirrorset.errors import InputError, NotRunnableError
 from mirrorset.files import folder_written_aside, write_text
+from parity.both import Both
 from parity.chain import Net
 from parity.forensics.copies import copies
 from parity.forensics.departure import first_departure
@@ -19,18 +20,18 @@ from parity.forensics.drawing import draw_worst
 from parity.forensics.graph import Graph
 from parity.forensics.nets import Files, NetInquiry
 from parity.forensics.order import is_alike, order_of
-from parity.forensics.records import Departure, Deviation, Explanation, Finding, WorstImage
+from parity.forensics.records import Departure, Deviation, Explanation, Finding
 from parity.forensics.rules import RuleInquiry
 from parity.forensics.steps import NetReplay
+from parity.forensics.worst import worst_of
 from parity.kernels import KERNELS, Kernel
 from parity.pack import Pack
 from parity.replay import completed, rows_in_pack
-from parity.run import RunResult
+from parity.run import RunResult, reference_of
 from parity.runtimes.opening import open_session
 from parity.runtimes.session import Session
 from parity.seals import file_sha256
 
-_WORST = 12
 _FILE = "explanation.json"
 
 
@@ -122,6 +123,7 @@ def explain(pack: Pack, run: RunResult, models: Models) -> Explanation:
             deviations.append(deviation)
         if finding := rules.finding(name):
             findings.append(finding)
+    told = [*(one.times_tolerance() for one in inquiries.values()), rules.times_tolerance()]
     return Explanation(
         release=pack.record.release,
         version=pack.record.version,
@@ -132,7 +134,7 @@ def explain(pack: Pack, run: RunResult, models: Models) -> Explanation:
         deviations=tuple(deviations),
         findings=tuple(findings),
         departures=tuple(_departures(run, inquiries, models)),
-        worst=_worst(list(inquiries.values()), rules),
+        worst=worst_of(chain(*told)),
     )
 
 
@@ -146,7 +148,8 @@ def keep(pack: Pack, run: RunResult, explanation: Explanation, out: Path) -> Exp
             f"{out} exists and holds no explanation: choose another folder for this one."
         )
     with folder_written_aside(out) as aside:
-        drawn = draw_worst(pack, run, explanation, aside)
+        worst = draw_worst(Both(pack, reference_of(pack), run, pack), explanation.worst, aside)
+        drawn = explanation.model_copy(update={"worst": worst})
         write_text(aside / _FILE, drawn.model_dump_json(indent=2) + "\n")
     return drawn
 
@@ -305,20 +308,6 @@ def _departures(
             except InputError:  # another format, or not runnable so
                 continue
     return found
-
-
-def _worst(inquiries: Sequence[NetInquiry], rules: RuleInquiry) -> tuple[WorstImage, ...]:
-    """The images that are farthest out by any output or rule."""
-    farthest: dict[str, tuple[float, str]] = {}
-    told = [*(one.times_tolerance() for one in inquiries), rules.times_tolerance()]
-    for image_id, name, times in chain(*told):
-        if times > farthest.get(image_id, (0.0, ""))[0]:
-            farthest[image_id] = times, name
-    ranked = sorted(farthest.items(), key=lambda each: (-each[1][0], each[0]))
-    return tuple(
-        WorstImage(image_id=image_id, name=name, times_tolerance=times)
-        for image_id, (times, name) in ranked[:_WORST]
-    )
 
 
 def _require(file: Path, sha256: str, whose: str) -> None:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from parity.forensics.outputs import best_guess, seen_in
 from parity.forensics.records import Cause, Deviation, Finding
-from parity.forensics.spread import apart, spread_of
+from parity.forensics.spread import apart
+from parity.forensics.worst import times_tolerance
 from parity.pack import Pack
 from parity.replay import best_seen, replayed
 from parity.rules.rule import Seen
@@ -57,10 +58,7 @@ class RuleInquiry:
         """Image, rule and how far it is out, of every rule of every image."""
         for name, rule in self._rules.items():
             sealed = self._pack.rule_values[name][self._indices]
-            unit = rule.tolerance or (1.0 if rule.labels else spread_of(sealed))
-            for row, far in enumerate(self._apart(name, sealed)):
-                # Another label is another label, however far apart they stand in the list.
-                times = min(far, 1.0) if rule.labels else far / unit
+            for row, times in times_tolerance(rule, self._run.rules[name], sealed):
                 yield self._run.record.image_ids[row], name, times
 
     def finding(self, name: str) -> Finding | None:

@@ -130,11 +130,14 @@ function start() {
   const viewer = document.getElementById("viewer");
   const body = viewer.querySelector(".viewer-body");
   const all = [...index.ids.keys()];
+  const draws = document.getElementById("draws");
+  const drawsAmongImages = draws.parentElement;
   const filters = index.facets.map((one) => one.name).filter((name) => fields[name]);
   const overlays = Object.values(OVERLAYS).filter((name) => fields[name]);
   let order = all;
   let from = 0;
   let current = null;
+  let isReading = false;
 
   const overlaysShown = () => new Set(overlays.filter((name) => fields[name].checked));
   const missing = () => { output.textContent = "Files beside this page are missing: make it again."; };
@@ -247,7 +250,9 @@ function start() {
 
   function read() {
     const state = new URLSearchParams(location.hash.slice(1));
+    isReading = true;
     form.reset();
+    isReading = false;
     for (const name of [...filters, "text", "sort"]) {
       if (state.has(name)) fields[name].value = state.get(name);
     }
@@ -274,7 +279,10 @@ function start() {
     const facts = element("dl", "facts");
     body.replaceChildren(frame, facts);
     viewer.querySelector("h2").textContent = `Image ${order.indexOf(image) + 1} of ${order.length}`;
-    if (!viewer.open) viewer.showModal();
+    if (!viewer.open) {
+      viewer.querySelector(".viewer-bar").after(draws);
+      viewer.showModal();
+    }
     drawOn(frame.querySelector("canvas"), image);
     labelOf(image).then((label) => {
       if (current !== image) return;
@@ -297,17 +305,19 @@ function start() {
     document.getElementById("images").scrollIntoView();
   }
 
-  form.addEventListener("input", (event) => {
-    if (overlays.includes(event.target.name)) redraw();
-    else {
-      choose();
-      from = 0;
-      fill();
-    }
+  form.querySelector(".filters").addEventListener("input", () => {
+    choose();
+    from = 0;
+    fill();
+    write();
+  });
+  draws.addEventListener("input", () => {
+    redraw();
     write();
   });
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("reset", () => {
+    if (isReading) return;
     // The fields are reset after this event.
     setTimeout(() => {
       choose();
@@ -330,6 +340,7 @@ function start() {
     else if (button) step(Number(button.dataset.step));
   });
   viewer.addEventListener("close", () => {
+    drawsAmongImages.prepend(draws);
     const place = order.indexOf(current);
     if (place < from || place >= from + PER_PAGE) {
       from = place - (place % PER_PAGE);
@@ -360,8 +371,19 @@ function start() {
   addEventListener("hashchange", () => {
     if (location.hash.includes("=")) read();
   });
+  // A link to an image says nothing of what else is shown, and leaves it.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[href^='#image=']");
+    const image = index.ids.indexOf(link?.hash.slice("#image=".length));
+    if (image < 0) return;
+    event.preventDefault();
+    if (!order.includes(image)) order = [image, ...order];
+    show(image);
+  });
   if (innerWidth < 640) form.querySelector(".filters").open = false;
   read();
+  // Where a link leads moves away when the images come in before it.
+  if (/^#[\w-]+$/.test(location.hash)) document.getElementById(location.hash.slice(1))?.scrollIntoView();
 }
 
 if (sheet) start();

@@ -3,14 +3,19 @@
 Gold are the hand-set templates of the Face Research Lab London Set, pre-labels the models' own.
 """
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browsing import HOSTILE, SCHEMES, WIDTHS, are_pictures_there, look, open_page
 from frl_template import read_template, truth68
 from numpy.typing import NDArray
 from PIL import Image
+from playwright.sync_api import Browser, Page
 
 from annotation.agreement import AgreementRow, Work, comparisons, standings
 from annotation.checks import CheckParams
@@ -19,7 +24,7 @@ from annotation.qa import ANNOTATOR_AGREES, PEOPLE_AGREE, Assessment, QaParams, 
 from annotation.schema import LabelSchema, load_label_schema
 from faces.profiles import PROFILES, load_profile
 from faces.schema import load_schema
-from mirrorset.pixels import PixelParams, inspect
+from mirrorset.pixels import PixelParams, decode, inspect
 from mirrorset.records import (
     Annotation,
     Honeypot,
@@ -28,16 +33,19 @@ from mirrorset.records import (
     Provenance,
     utc_now,
 )
+from reports.qa_page import render_qa
 
 Floats = NDArray[np.float64]
 
 #: Standard deviation of a coordinate, in interocular distances. Its mean distance is √(π/2) of it.
 PLANTED = {"annotator-1": 0.008, "annotator-2": 0.02, "annotator-3": 0.07}
 IBUG68 = load_schema("ibug68")
+MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Portrait:
+    file: Path
     image: ImageRecord
     sent: Annotation
     truth: Floats
@@ -46,7 +54,14 @@ class Portrait:
     def unit_px(self) -> float:
         return IBUG68.interocular_px(self.truth)
 
-    def by(self, who: str, points: Floats, origin: str = "human", job: str = "") -> Annotation:
+    def by(
+        self,
+        who: str,
+        points: Floats,
+        origin: str = "human",
+        job: str = "",
+        at: datetime | None = None,
+    ) -> Annotation:
         """What `who` makes of it: the model's face with these points."""
         (face, *_) = self.sent.faces
         drawn = Landmarks(
@@ -55,7 +70,7 @@ class Portrait:
             confidence=(1.0,) * 68,
         )
         corrected = face.model_copy(update={"landmarks": {"ibug68": drawn}})
-        update = {"faces": (corrected,), "origin": origin, "by": who, "made_at": utc_now()}
+        update = {"faces": (corrected,), "origin": origin, "by": who, "made_at": at or utc_now()}
         update["batch_id"] = "b"
         if job:
             update["provenance"] = Provenance(
@@ -97,7 +112,7 @@ def portraits(shared_data: Path, model_cache: Path, tmp_path_factory) -> list[Po
         truth = np.array(sent.faces[0].landmarks["ibug68"].points)
         for index, point in truth68(read_template(path.with_suffix(".tem"))).items():
             truth[index] = point * scale
-        found.append(Portrait(image, sent, truth))
+        found.append(Portrait(folder / path.name, image, sent, truth))
     assert len(found) == 24
     return found
 
@@ -118,14 +133,15 @@ def row(rows: tuple[AgreementRow, ...], **wanted: object) -> AgreementRow:
 
 @pytest.fixture(scope="module")
 def honeypots(portraits: list[Portrait], schema: LabelSchema) -> Assessment:
-    """All three annotators on twelve honeypots; each on four of the other pictures, which another
-    of them saw too.
+    """All three annotators on twelve honeypots, four a week; each on four of the other pictures,
+    which another of them saw too.
     """
     random = np.random.default_rng(5)
     labels = []
-    for portrait in portraits[:12]:
+    for number, portrait in enumerate(portraits[:12]):
         gold = portrait.by("expert", portrait.truth, "gold")
-        looks = [portrait.by(who, portrait.noisy(who, random), "replica") for who in PLANTED]
+        at = MONDAY + timedelta(weeks=number // 4)
+        looks = [portrait.by(who, portrait.noisy(who, random), "replica", at=at) for who in PLANTED]
         labels.append([portrait.sent, gold, *looks])
     for number, portrait in enumerate(portraits[12:]):
         who, other = (list(PLANTED)[(number + step) % 3] for step in (0, 1))
@@ -271,3 +287,81 @@ def test_an_attribute_that_nobody_ever_set_is_told(portraits, schema) -> None:
     ]
     untouched = report(portraits, labels, schema).report.untouched
     assert {one.attribute for one in untouched} == {"occlusion", "expression"}
+
+
+# --- the page of it ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def page(
+    honeypots: Assessment, portraits: list[Portrait], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The page of the report, in which an annotator and a label have hostile names."""
+    folder = tmp_path_factory.mktemp("page")
+    told = honeypots.report.model_dump_json()
+    for name in ("annotator-3", "ibug68.jaw"):
+        told = told.replace(json.dumps(name), json.dumps(HOSTILE + name))
+    (folder / "qa.json").write_text(told)
+    files = {one.image.image_id: one.file for one in portraits}
+
+    def seen(image_id: str) -> tuple[NDArray[np.uint8], str]:
+        return decode(files[image_id].read_bytes()), HOSTILE
+
+    return render_qa(folder / "qa.json", folder / "quality.html", "Labels by people", seen)
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser said of the page opened."""
+    return []
+
+
+@pytest.fixture
+def tab(chromium: Browser, page: Path, complaints: list[str]) -> Iterator[Page]:
+    opened = open_page(chromium, page, complaints)
+    yield opened
+    opened.close()
+
+
+def test_the_page_shows_annotators_weeks_and_who_disagrees(
+    tab: Page, page: Path, honeypots: Assessment, complaints: list[str]
+) -> None:
+    charts = tab.locator("#annotators .chart img")
+    assert are_pictures_there(tab, "#annotators .chart img")
+    standings, drift = charts.evaluate_all("(all) => all.map((it) => it.alt)")
+    assert "annotator-1 0.0" in standings
+    assert [f"annotator-1 in 2026-W0{week}" in drift for week in (2, 3, 4)] == [True] * 3
+    assert tab.locator(".pairs img:visible").count() == 6
+    tab.locator("#disagreements summary").click()
+    told = honeypots.report.disagreements
+    assert tab.locator(".pairs img:visible").count() == len(told)
+    assert are_pictures_there(tab, ".pairs img")
+    _both_are_drawn(page.parent / str(tab.locator(".pairs img").first.get_attribute("src")))
+    said = tab.locator(".pairs figcaption").first.inner_text()
+    assert f"{100 * told[0].nme:.3g} %" in said
+    assert complaints == []
+
+
+def _both_are_drawn(picture: Path) -> None:
+    """68 points in the colour of the first and as many in that of the second."""
+    with Image.open(picture) as opened:
+        hue, saturation, value = np.moveaxis(np.asarray(opened.convert("HSV"), int), 2, 0)
+    vivid = (saturation > 150) & (value > 180)
+    for wanted in (132, 20):
+        assert (vivid & (abs(hue - wanted) < 12)).sum() > 68 * 6
+
+
+def test_hostile_names_stay_text(tab: Page) -> None:
+    assert HOSTILE in tab.locator(".pairs figcaption").first.inner_text()
+    assert tab.locator("#labels th", has_text="ibug68.jaw").first.inner_text().startswith(HOSTILE)
+    assert tab.title() == "Labels by people"
+    assert tab.locator("script, img[src*='example.org']").count() == 0
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_has_no_serious_barrier(
+    tab: Page, scheme: str, width: int, complaints: list[str]
+) -> None:
+    assert look(tab, scheme, width) == []
+    assert complaints == []

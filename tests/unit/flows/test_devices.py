@@ -9,7 +9,7 @@ from fleet_records import gpu, key, write_run
 from small_pack import make_pack
 
 from flows.ingest import ingest_run
-from flows.judging import judge_all, places
+from flows.judging import judge_all, places, show_all
 from mirrorset.workspace import Workspace, init
 from parity.devices.fallback import Fallback
 from parity.devices.records import DeviceTable
@@ -32,7 +32,8 @@ def room(tmp_path: Path) -> tuple[Workspace, Pack]:
 
 
 def judged(workspace: Workspace, pack: Pack) -> tuple[DeviceTable, Fallback]:
-    judge_all(workspace, pack, workspace.params("parity", ParityParams))
+    params = workspace.params("parity", ParityParams)
+    show_all(workspace, pack, judge_all(workspace, pack, params))
     kept = places(workspace, pack)
     return (
         DeviceTable.model_validate_json(kept.devices.read_bytes()),
@@ -54,6 +55,8 @@ def test_what_came_back_is_judged_and_ordered(tmp_path: Path, room: tuple[Worksp
     assert fallback.entries[0].latency_ms == 10.0  # two nets
     counts = json.loads(places(workspace, pack).metrics.read_text())
     assert counts["lines"] == {"pass": 1, "fail": 1}
+    page = places(workspace, pack).page.read_text()
+    assert page.index(">✗ fail</span>") < page.index(">✓ pass</span>")
 
 
 def test_a_run_on_another_pack_of_the_release_counts_where_the_pack_is_known(

@@ -13,6 +13,7 @@ from flows.certificates import close, read_order
 from flows.cli import app
 from flows.erase import dry_run, order
 from flows.serving.approval import audit_file
+from mirrorset.elsewhere import note
 from mirrorset.erasure import Certificate, Gone, Removed
 from mirrorset.errors import InputError
 from mirrorset.records import Evidence, ImageRecord, Licence, Sighting, utc_now
@@ -133,6 +134,21 @@ def test_reasons_of_decisions_lose_what_names_an_image(workspace: Workspace) -> 
     assert set(first["reason"]) == set("* is fine, and by")
     assert second["reason"] == "all fine"
     assert erase_by_products(workspace, gone, []) == ([], [])
+
+
+def test_a_page_of_parity_that_was_made_elsewhere_goes_and_nothing_beside_it(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    page, beside = tmp_path / "comparison.html", tmp_path / "comparison" / "run.json"
+    beside.parent.mkdir()
+    beside.write_text("{}")
+    page.write_text(f'<li data-image="{NEW}">')
+    note(workspace.home, page)
+    assert erase_by_products(workspace, Gone(frozenset({OLD})), []) == ([], [])
+    found = Removed(place="reports", name="comparison.html", count=1)
+    assert erase_by_products(workspace, Gone(frozenset({NEW})), []) == ([found], [])
+    assert not page.exists()
+    assert beside.exists()
 
 
 def test_only_authors_of_nothing_else_are_looked_for(workspace: Workspace) -> None:

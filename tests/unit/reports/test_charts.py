@@ -34,3 +34,11 @@ def test_each_mode_has_its_ink() -> None:
     assert "#1d1f22" in svg(chart.light)
     assert "#e9e9e6" in svg(chart.dark)
     assert (chart.width_px, chart.height_px) > (100, 20)
+
+
+def test_a_size_may_be_no_whole_number() -> None:
+    """As Vega gives it where bars stand beside each other."""
+    steps = {"step": 22.25}
+    chart = drawn(SPEC | {"width": {"step": 20}, "height": steps}, "Bars.")
+    assert "." in svg(chart.light).partition('height="')[2].partition('"')[0]
+    assert chart.height_px > 44

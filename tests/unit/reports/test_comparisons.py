@@ -22,6 +22,7 @@ from parity.records import (
     GateVerdict,
     Latency,
     NetComparison,
+    NotRunnable,
     OtherPack,
     Outcome,
     SliceRow,
@@ -135,12 +136,23 @@ def test_gates_are_tallied_failures_first(tmp_path: Path) -> None:
 def test_verdicts_are_words_and_signs(tmp_path: Path) -> None:
     read = read_comparison(written(tmp_path, "pass"))
     gate = read.gates[0]
-    said = (gate.words, gate.slice_words, read.words(gate.gate.metric, gate.output))
+    said = (" ".join(gate.words), gate.slice_words, read.words(gate.gate.metric, gate.output))
     assert said == ("✓ pass", "pose: left", "NME to the reference (points)")
     measures = read.by_name
     assert measures["nme_to_reference"].measure(0.002) == "0.2 %"
     assert measures["displacement_px"].measure(0.5) == "0.5 px"
+    assert measures["nme_to_reference"].bare(0.002) == "0.2"
     assert "no person" in read.review_words
+
+
+def test_a_run_whose_net_cannot_run_has_failed_whatever_gates_say(tmp_path: Path) -> None:
+    told = comparison("not_enough_evidence", "pass")
+    lacking = NotRunnable(key=key("xnnpack"), model_file="a.tflite", reason="damaged")
+    path = tmp_path / "comparison.json"
+    path.write_text(told.model_copy(update={"not_runnable": {"mask": lacking}}).model_dump_json())
+    read = read_comparison(path)
+    assert read.verdict == ("fail", "✗ cannot run")
+    assert [gate.verdict for gate in read.worst_first] == ["not_enough_evidence", "pass"]
 
 
 def test_another_file_is_refused_by_name(tmp_path: Path) -> None:
@@ -177,12 +189,12 @@ def test_the_page_shows_verdicts_and_withholds_small_slices(
     page = render(
         make_release({}), [], [written(tmp_path, "pass", "fail")], tmp_path / "page.html", "Faces"
     ).read_text(encoding="utf-8")
-    assert '<span class="verdict fail">✗ fail (1)</span> · ' in page
+    assert '<span class="verdict fail">✗ fail (1)</span><span class="verdict pass">' in page
     assert_tells_the_comparison(page)
 
 
 def test_a_comparison_has_a_page_of_its_own(tmp_path: Path) -> None:
-    out = render_parity([written(tmp_path, "fail")], tmp_path / "parity.html", "Faces <1>")
+    out = render_parity([written(tmp_path, "fail")], tmp_path / "parity.html", "Faces <1>", {})
     page = out.read_text(encoding="utf-8")
     assert "<title>Faces &lt;1&gt;</title>" in page
     assert_tells_the_comparison(page)
@@ -259,7 +271,7 @@ def test_what_failed_comes_first_with_where_it_departs_and_its_worst_images(
     page = render(release, [], paths, out, "Faces").read_text(encoding="utf-8")
     assert page.index('href="#comparison-1">bad') < page.index('href="#comparison-2">good')
     assert "<td>landmarks: kernel, half precision</td>" in page
-    assert "A. Photographer, CC BY 4.0.</figcaption>" in page
+    assert "A. Photographer, CC BY 4.0. <a" in page
     assert page.count("<figcaption>") == 1
     assert (tmp_path / "index" / "worst" / "comparison-bad" / "01.jpg").is_file()
     render(release, [], paths[:1], out, "Faces")
@@ -298,7 +310,7 @@ def assert_tells_the_comparison(page: str) -> None:
     """With figures, what flipped, and what small slices withhold."""
     assert "litert xnnpack against litert reference" in page
     assert "0.36 % <span" in page
-    assert "[0.3 %, 0.4 %]" in page
+    assert "[0.3, 0.4]</span>" in page
     assert re.search(
         r'pose: left</th><td class="number">&lt;10</td>\s*<td [^>]*>\? not enough', page
     )
@@ -307,7 +319,9 @@ def assert_tells_the_comparison(page: str) -> None:
     assert "<code>hint</code> is not compared: the packs have different best photos." in page
     assert "turn &lt;left&gt;" in page
     assert "turn right" not in page
-    assert re.search(r'stay</th><td class="number">8</td><td class="number">3</td>', page)
+    assert re.search(
+        r'stay</th><td class="number">8</td><td class="number verdict fail">3</td>', page
+    )
 
 
 def test_a_comparison_that_does_not_describe_its_measures_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from mirrorset.errors import InputError
 from mirrorset.files import write_records
 from mirrorset.records import Reason, Rejected
 from reports.page import PageParams, render
+from reports.shown import name_of
 
 MakeRelease = Callable[..., Path]
 HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7*7 }}"
@@ -221,3 +222,17 @@ def test_a_missing_release_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is no release"):
         render(tmp_path / "absent", [], [], tmp_path / "page.html", "Faces")
     assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("author", "shown"),
+    [
+        ("Ada", "Ada"),
+        ("", "author not stated"),
+        ("\N{RIGHT-TO-LEFT OVERRIDE}evil", "evil"),
+        ("\u05e2\u05d3\u05d4", "\u2068\u05e2\u05d3\u05d4\u2069"),
+        ("\u2069\u05e2\u05d3\u05d4, CC0", "\u2068\u05e2\u05d3\u05d4, CC0\u2069"),
+    ],
+)
+def test_no_name_turns_the_licence_around(author: str, shown: str) -> None:
+    assert name_of(author) == shown

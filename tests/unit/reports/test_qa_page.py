@@ -104,7 +104,7 @@ def test_people_labels_and_checks_are_told(tmp_path: Path) -> None:
 def test_who_disagrees_is_drawn_where_the_picture_may_be_seen(tmp_path: Path) -> None:
     page = rendered(REPORT, tmp_path)
     assert page.count("<figcaption>") == 1
-    assert "annotator-1 against annotator-2" in page
+    assert 'first">annotator-1</span> against <span class="point second">annotator-2<' in page
     assert "A. Photographer, CC BY 4.0." in page
     assert "Of 1 more no picture may be shown." in page
     assert [path.stem for path in tmp_path.rglob("*.jpg")] == [f"01-{ONE}"]
@@ -126,7 +126,7 @@ def test_what_is_absent_is_said(tmp_path: Path) -> None:
 
 def test_both_sets_of_points_are_drawn_around_the_face() -> None:
     picture = drawn(RGB, ((POINTS, MOVED),))
-    assert max(picture.shape[:2]) == 420
+    assert max(picture.shape[:2]) == 560
     colours = {tuple(colour) for colour in picture.reshape(-1, 3).tolist()}
     assert {(39, 224, 255), (255, 138, 31)} <= colours
 

@@ -13,8 +13,9 @@ from deployed_runs import Runs, deployed_runs
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.exceptions import PrefectHTTPStatusError
-from prefect.states import Pending
+from prefect.states import Pending, Running
 
+from flows import run_notes
 from flows.prefect_server import Server
 from flows.serving import registry
 from flows.serving.deployments import deployments_of
@@ -68,6 +69,20 @@ def test_a_run_that_died_before_its_note_holds_nothing_up(runs: Runs, workspace:
     assert not is_overdue(run)
     run.state.timestamp -= timedelta(minutes=11)
     assert is_overdue(run)
+
+
+def test_a_run_that_may_live_is_looked_at_again(runs: Runs, workspace: Workspace) -> None:
+    served(workspace, "push")
+    run = runs.begun(f"scheduled-push/{_NAME}")
+    runs.client.set_flow_run_state(run, Running(), force=True)
+    note = run_notes.begun(workspace.private, str(run), "scheduled-push")
+    assert registry.settle(workspace, [runs.read(run)]) == [run]
+    # The process is another by now.
+    note = note.model_copy(update={"process_began_at": 0.0})
+    (file,) = (workspace.private / "runs").iterdir()
+    file.write_text(note.model_dump_json())
+    assert registry.settle(workspace, [runs.read(run)]) == []
+    assert runs.read(run).state.type == StateType.CRASHED
 
 
 def test_a_parameter_that_is_none_is_refused_before_there_is_a_run(

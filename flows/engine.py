@@ -6,13 +6,12 @@ user's own (PREFECT_API_URL), flows run on Prefect's embedded one.
 
 import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import wraps
 from inspect import getdoc, signature
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 _SETTINGS = {
     # The embedded server takes 8 to 60 s to start on a busy 2-core machine; 20 is the default.
@@ -193,22 +192,19 @@ def _noted(function: Callable[P, R], name: str) -> Callable[P, R]:
             return function(*args, **kwargs)
         run_id = str(prefect.runtime.flow_run.id)
         where = read_settings(Path(home)).logs
-        with logs.written(folder / "logs", where, run_id, name), _note(folder, name) as counts:
-            result = function(*args, **kwargs)
-            counts.update(run_notes.counts_of(result))
-        return result
+        with logs.written(folder / "logs", where, run_id, name):
+            return _with_note(folder, name, lambda: function(*args, **kwargs))
 
     return noting
 
 
-@contextmanager
-def _note(folder: Path, name: str) -> Iterator[dict[str, int]]:
+def _with_note(folder: Path, name: str, work: Callable[[], R]) -> R:
     note = run_notes.begun(folder, run_id(), name, deployment_of_run())
     token = _is_noted.set(True)
     _log.info("%s began.", name)
-    counts: dict[str, int] = {}
     try:
-        yield counts
+        with run_notes.touching(folder, note):
+            result = work()
     except Pause:
         run_notes.ended(folder, note, "waiting", "It waits for a person's approval.")
         raise
@@ -221,7 +217,11 @@ def _note(folder: Path, name: str) -> Iterator[dict[str, int]]:
         run_notes.ended(folder, note, "failed", fault)
         raise
     else:
-        run_notes.ended(folder, note, "done", counts=counts)
-        _log.info("%s is done: %s", name, counts)
+        counts, faults = run_notes.counts_of(result), run_notes.faults_of(result)
+        has_failed = isinstance(result, Mapping) and 0 < len(result) == len(faults)
+        state: Literal["failed", "done"] = "failed" if has_failed else "done"
+        run_notes.ended(folder, note, state, " ".join(faults), counts)
+        _log.info("%s is %s: %s", name, state, counts)
+        return result
     finally:
         _is_noted.reset(token)

@@ -12,6 +12,7 @@ from flows.quarantine import doubts, due_for_erasure
 from flows.release_state import read_state, state_file
 from flows.run_notes import RunNote, read_notes
 from flows.serve import is_served, served_at
+from flows.serving.approval import how_ended, waiting
 from mirrorset.blobs import Held
 from mirrorset.catalogue import Catalogue
 from mirrorset.catalogue.tallies import (
@@ -87,6 +88,7 @@ def overview(home: Path, patience_days: float = 7) -> Overview:
             stuck=(
                 *silent,
                 *_stuck_runs(notes),
+                *_waiting(workspace),
                 *_stuck_shards(workspace, now),
                 *_stuck_erasures(workspace),
                 *_unfinished_release(workspace, tags),
@@ -128,12 +130,26 @@ def _stuck_runs(notes: list[RunNote]) -> Iterator[Stuck]:
         if note.state == "running" and not note.is_alive:
             what = f"The run of {note.flow} died (process {note.process_id})"
             yield Stuck(what=what, since=note.began_at, remedy="Run it again: it goes on there.")
-        elif note.state == "waiting":
-            remedy = "Look at it in Prefect's page, and let it go on or cancel it."
-            yield Stuck(what=f"{note.flow} waits for approval", since=note.ended_at, remedy=remedy)
         elif note.state == "failed":
             what = f"The last run of {note.flow} failed: {note.fault}"
             yield Stuck(what=what, since=note.ended_at, remedy="Do what it says and run it again.")
+
+
+def _waiting(workspace: Workspace) -> Iterator[Stuck]:
+    asked = waiting(workspace)
+    if asked is None:
+        return
+    version, proposal_id = asked.proposal.version, asked.proposal.proposal_id
+    if how := how_ended(workspace, asked):
+        what = f"The run that waited for approval of release {version} has ended ({how})"
+        remedy = "The next run of scheduled-release proposes it anew."
+    else:
+        what = f"Release {version} waits for approval"
+        remedy = (
+            "Look at it with `mirrorset release proposal`, then run `mirrorset release approve "
+            f"{proposal_id} --by NAME`, or `reject`."
+        )
+    yield Stuck(what=what, since=asked.asked_at, remedy=remedy)
 
 
 def _stuck_shards(workspace: Workspace, now: datetime) -> Iterator[Stuck]:
@@ -162,10 +178,12 @@ def _unfinished_release(workspace: Workspace, tags: list[str]) -> Iterator[Stuck
     file = state_file(workspace)
     if not file.exists():
         return
-    tag = f"{workspace.dataset.name}-{read_state(workspace).version}"
-    if tag not in tags:
+    state = read_state(workspace)
+    tag = f"{workspace.dataset.name}-{state.version}"
+    # One that was but proposed has no digest, which a release begins with.
+    if state.digest and tag not in tags:
         began_at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
-        remedy = "Run `mirrorset release`: it completes it."
+        remedy = "Run `mirrorset release`, which asks nobody; the next scheduled one does it, too."
         yield Stuck(what=f"{tag} is begun and not released", since=began_at, remedy=remedy)
 
 

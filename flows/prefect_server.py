@@ -1,7 +1,10 @@
 """The Prefect server of `mirrorset serve`: the one that is named, or one of its own here."""
 
+import base64
 import os
+import re
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -10,11 +13,15 @@ from contextlib import closing, contextmanager
 
 import httpx
 
-from mirrorset.errors import UnavailableError
+from mirrorset.errors import SettingsError, UnavailableError
+from mirrorset.masking import without_user
 
 _HOST = "127.0.0.1"
 _PATIENCE_S = 300
 _GRACE_S = 5
+#: How long a server that is named may take for its first answer.
+_ANSWERS_WITHIN_S = 30
+_ASK_S = 5.0
 
 _LEASES = "prefect.server.concurrency.lease_storage"
 
@@ -34,6 +41,62 @@ def is_silence(error: Exception) -> bool:
     return bool(kinds & {"httpx", "httpcore"}) or "ephemeral Prefect API server" in str(error)
 
 
+def ask(api_url: str, path: str, patience_s: float) -> httpx.Response:
+    """What a server says to Prefect's client, which asks it once. Raises as httpx does."""
+    from flows.engine import get_current_settings
+
+    api = get_current_settings().api
+    headers = {}
+    if api.auth_string is not None:
+        encoded = base64.b64encode(api.auth_string.get_secret_value().encode()).decode()
+        headers["Authorization"] = f"Basic {encoded}"
+    elif api.key is not None:
+        headers["Authorization"] = f"Bearer {api.key.get_secret_value()}"
+    verify: ssl.SSLContext | bool = not api.tls_insecure_skip_verify
+    if verify and api.ssl_cert_file:
+        verify = ssl.create_default_context(cafile=api.ssl_cert_file)
+    return httpx.get(
+        f"{api_url.rstrip('/')}{path}", headers=headers, timeout=patience_s, verify=verify
+    )
+
+
+def version_of(api_url: str) -> str:
+    """The version of a Prefect server.
+
+    Raises UnavailableError where nothing answers, SettingsError where what does refuses us or is no
+    Prefect server.
+    """
+    named = without_user(api_url)
+    try:
+        answer = ask(api_url, "/admin/version", _ASK_S)
+    except (httpx.TransportError, httpx.InvalidURL) as error:
+        raise UnavailableError(
+            f"Prefect's server {named} does not answer ({str(error) or type(error).__name__}): "
+            "start it, or unset PREFECT_API_URL to have one started here."
+        ) from None
+    if answer.status_code in (401, 403):
+        raise SettingsError(
+            f"Prefect's server {named} refuses us: set PREFECT_API_AUTH_STRING, or "
+            "PREFECT_API_KEY, to what it accepts."
+        )
+    said = re.fullmatch(r'"(\d+\.\d+[^"]*)"', answer.text.strip())
+    if not answer.is_success or not said:
+        raise SettingsError(
+            f"{named} answers with {answer.status_code}, not as Prefect does: see that "
+            "PREFECT_API_URL ends in /api and names Prefect's server."
+        )
+    return said[1]
+
+
+def use(api_url: str) -> None:
+    """Let Prefect in this process, which has read its settings already, use this server."""
+    import flows.engine  # noqa: F401, I001
+    from prefect.context import refresh_global_settings_context
+
+    os.environ["PREFECT_API_URL"] = api_url
+    refresh_global_settings_context()
+
+
 class Server:
     """A server that somebody else runs. api_url: its address for flows; ui_url: for people."""
 
@@ -47,7 +110,16 @@ class Server:
         return False
 
     def await_ready(self, is_stopped: Callable[[], bool]) -> None:
-        """Return once it can be asked."""
+        """Return once it answers or is no longer wanted. Raises as `version_of` does."""
+        ends_at = time.monotonic() + _ANSWERS_WITHIN_S
+        while not is_stopped():
+            try:
+                version_of(self.api_url)
+                return
+            except UnavailableError:
+                if time.monotonic() > ends_at:
+                    raise
+            time.sleep(0.5)
 
 
 class OwnServer(Server):

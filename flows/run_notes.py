@@ -1,13 +1,15 @@
 """Notes of what runs did, one file a run below `.mirrorset/runs`: what `mirrorset status` reads.
 
 A run that was killed leaves its note at "running"; `is_alive` tells whether its process is there.
+On another host, a container's too, the note's file tells, which a living run touches.
 """
 
 import os
 import socket
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +23,9 @@ from mirrorset.records import Record, utc_now
 _LONGEST_FAULT = 500
 #: Notes of the last months, at a run each few minutes; older ones are removed.
 _KEPT = 10_000
+_TOUCH_EVERY_S = 60.0
+#: Clocks of hosts and file servers differ, and a machine may be busy.
+_SILENT_FOR = timedelta(minutes=5)
 
 
 class RunNote(Record):
@@ -28,7 +33,8 @@ class RunNote(Record):
 
     deployment: name of the deployment that it is a run of, or "" for one by hand. counts: numbers
     of its summary. host, process_id, process_began_at: the process that does the work; the last, a
-    time in seconds as the system gives it, tells it from a later one with the same id.
+    time in seconds as the system gives it, tells it from a later one with the same id. seen_at:
+    when the run last touched its note, known where that was read.
     """
 
     run_id: str
@@ -39,15 +45,16 @@ class RunNote(Record):
     process_began_at: float
     began_at: AwareDatetime
     ended_at: AwareDatetime | None = None
+    seen_at: AwareDatetime | None = None
     state: Literal["running", "waiting", "done", "failed", "cancelled"] = "running"
     fault: str = ""
     counts: dict[str, int] = Field(default_factory=dict)
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process that does the work is there; taken for granted on another host."""
+        """Whether the process that does the work is there; on another host, was lately."""
         if self.host != socket.gethostname():
-            return True
+            return self.seen_at is not None and utc_now() - self.seen_at < _SILENT_FOR
         try:
             began_at = psutil.Process(self.process_id).create_time()
         except psutil.Error:
@@ -82,12 +89,32 @@ def ended(
     _write(folder, note.model_copy(update={"ended_at": utc_now(), **how}))
 
 
+@contextmanager
+def touching(folder: Path, note: RunNote) -> Iterator[None]:
+    """Touch the note's file now and then while the body runs: a sign of life."""
+    is_over = threading.Event()
+
+    def touch() -> None:
+        while not is_over.wait(_TOUCH_EVERY_S):
+            # An erasure may have removed it.
+            with suppress(OSError):
+                os.utime(_file(folder, note))
+
+    threading.Thread(target=touch, name="sign of life", daemon=True).start()
+    try:
+        yield
+    finally:
+        is_over.set()
+
+
 def read_notes(folder: Path) -> Iterator[RunNote]:
     """All notes, the latest runs first. folder: the workspace's private one."""
     files = sorted(_files(folder), key=lambda file: file.name, reverse=True)
     for file in files:
         try:
-            yield RunNote.model_validate_json(file.read_bytes())
+            note = RunNote.model_validate_json(file.read_bytes())
+            seen_at = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+            yield note.model_copy(update={"seen_at": seen_at})
         except (ValidationError, FileNotFoundError):
             # Of another version, or removed meanwhile: a note is no truth that work depends on.
             continue
@@ -117,12 +144,21 @@ def counts_of(summary: Any, prefix: str = "") -> dict[str, int]:
     return counts
 
 
+def faults_of(summary: Any) -> list[str]:
+    """What kept parts of a flow's work from being done, each with the part's name."""
+    parts = summary.items() if isinstance(summary, Mapping) else ()
+    faults = {name: getattr(part, "fault", "") for name, part in parts}
+    return [f"{name}: {fault}" for name, fault in faults.items() if fault]
+
+
 def _write(folder: Path, note: RunNote) -> None:
-    runs = folder / "runs"
-    began_at = note.began_at.astimezone(UTC)
     if note.state == "running":
-        _remove_oldest(runs)
-    write_text(runs / f"{_stamp(began_at)}-{note.run_id}.json", note.model_dump_json() + "\n")
+        _remove_oldest(folder / "runs")
+    write_text(_file(folder, note), note.model_dump_json(exclude={"seen_at"}) + "\n")
+
+
+def _file(folder: Path, note: RunNote) -> Path:
+    return folder / "runs" / f"{_stamp(note.began_at.astimezone(UTC))}-{note.run_id}.json"
 
 
 def _stamp(at: datetime) -> str:

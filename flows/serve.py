@@ -4,8 +4,9 @@ import fcntl
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import psutil
 from pydantic import Field
 
 from flows import guard
-from flows.prefect_server import Server, is_silence, prefect_server
+from flows.prefect_server import Server, is_silence, prefect_server, use
 from flows.serve_params import ServeParams
 from mirrorset.errors import InputError, UnavailableError
 from mirrorset.files import write_text
@@ -25,8 +26,10 @@ from mirrorset.workspace import Workspace, open_workspace
 _LOOK_EVERY_S = 0.5
 #: How long a server may take for what is told to it at the end; it may be gone.
 _FAREWELL_S = 5
+#: Written once all is served, and touched while it is.
 _PLACE = "serve.json"
 _LOCK = "serve.lock"
+_SHOWN_EVERY_S = 10
 
 
 class Serving(Record):
@@ -41,24 +44,25 @@ class Serving(Record):
 def serve(home: Path, told: Callable[[Serving], None]) -> None:
     """Serve until this process is told to stop; `told` is called once all is ready.
 
-    Raises InputError where the workspace is served already, UnavailableError where Prefect's server
-    or the webhook's port cannot be used. Its end takes seconds: running flows are told to stop, and
-    go on where they were at their next run.
+    Raises InputError where the workspace is served already, or another of the same name on the same
+    server; UnavailableError where Prefect's server or the webhook's port cannot be used,
+    SettingsError where what PREFECT_API_URL names is no Prefect server. Its end takes seconds:
+    running flows are told to stop, and go on where they were at their next run.
     """
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     workspace = open_workspace(home)
     params = workspace.params("serve", ServeParams)
+    place = workspace.private / _PLACE
     with _alone(workspace), ExitStack() as stack:
+        # Of a serve that was killed.
+        place.unlink(missing_ok=True)
+        stack.callback(partial(place.unlink, missing_ok=True))
         guard.start()
         server = stack.enter_context(prefect_server(params.ui_port))
         server.await_ready(stopping.is_set)
-        # Before Prefect is imported, which reads it then.
-        os.environ["PREFECT_API_URL"] = server.api_url
-        place = workspace.private / _PLACE
-        write_text(place, f'{{"api_url": "{without_user(server.api_url)}"}}\n')
-        stack.callback(partial(place.unlink, missing_ok=True))
+        use(server.api_url)
         if not stopping.is_set():
             _serve(workspace, params, server, stopping, told)
 
@@ -84,12 +88,14 @@ def _serve(
         if not is_silence(error):
             raise
         raise UnavailableError(
-            f"Prefect's server {server.api_url} does not answer: start it, or unset "
-            "PREFECT_API_URL to have one started here."
+            f"Prefect's server {without_user(server.api_url)} did not answer in time: start "
+            "`mirrorset serve` again when it is less busy."
         ) from None
     names = {registry.deployment_name_of(one): one for one in deployments}
     with ExitStack() as stack:
         webhook_url = stack.enter_context(listening(workspace, params, stopping))
+        place = workspace.private / _PLACE
+        write_text(place, f'{{"api_url": "{without_user(server.api_url)}"}}\n')
         told(
             Serving(
                 ui_url=without_user(server.ui_url),
@@ -99,9 +105,11 @@ def _serve(
             )
         )
         anew = partial(registry.registered, workspace, deployments, params.runs_at_once)
-        kept_running(runner, anew, server.api_url, stopping)
+        running = kept_running(runner, anew, server.api_url, stopping)
         try:
             while not stopping.wait(_LOOK_EVERY_S):
+                if running.is_alive():
+                    show_alive(place)
                 if server.has_ended:
                     raise UnavailableError(
                         "Prefect's server has ended: start `mirrorset serve` again."
@@ -109,6 +117,13 @@ def _serve(
         finally:
             stopping.set()
             _end_runs(workspace, list(names))
+
+
+def show_alive(place: Path) -> None:
+    """Touch the file now and then: what watches over this process sees that it serves."""
+    with suppress(FileNotFoundError):
+        if time.time() - place.stat().st_mtime > _SHOWN_EVERY_S:
+            os.utime(place)
 
 
 def _when(schedule: dict[str, Any]) -> str:

@@ -2,14 +2,29 @@
 
 import re
 from typing import Any, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import available_timezones
 
-from pydantic import Field, field_validator, model_validator
+# isort: split
+import flows.engine  # noqa: F401  (sets what Prefect reads when it is imported)
+
+# isort: split
+from prefect._vendor.croniter import CroniterBadDateError, croniter  # type: ignore[attr-defined]
+from prefect.client.schemas.schedules import CronSchedule
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mirrorset.records import Record
 
 _HOUR_S = 3600
+_YEAR_S = 366 * 24 * _HOUR_S
 _CRON = re.compile(r"^([\w*/,\-#?]+ +){4}[\w*/,\-#?]+$")
+
+
+def _is_known_to_prefect(cron: str) -> bool:
+    try:
+        CronSchedule(cron=cron)
+    except ValidationError:
+        return False
+    return True
 
 
 class Step(Record):
@@ -19,14 +34,19 @@ class Step(Record):
     """
 
     cron: str | None = None
-    every_s: float | None = Field(default=None, ge=1)
+    every_s: float | None = Field(default=None, ge=1, le=_YEAR_S)
     time_limit_s: float = Field(default=12 * _HOUR_S, gt=0)
 
     @field_validator("cron")
     @classmethod
     def _is_cron(cls, cron: str | None) -> str | None:
-        if cron is not None and not _CRON.match(cron):
-            raise ValueError(f'"{cron}" is no cron expression: five fields, as in "0 2 * * *"')
+        if cron is not None:
+            if not _CRON.match(cron) or not _is_known_to_prefect(cron):
+                raise ValueError(f'"{cron}" is no cron expression: five fields, as in "0 2 * * *"')
+            try:
+                croniter(cron).get_next()  # type: ignore[no-untyped-call]
+            except CroniterBadDateError:
+                raise ValueError(f'"{cron}" never comes') from None
         return cron
 
     @model_validator(mode="after")
@@ -76,10 +96,9 @@ class ServeParams(Record):
     @field_validator("time_zone")
     @classmethod
     def _is_known(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f'"{name}" is no time zone: write one as "Europe/Berlin"') from None
+        # As Prefect takes them.
+        if name not in available_timezones():
+            raise ValueError(f'"{name}" is no time zone: write one as "Europe/Berlin"')
         return name
 
     @model_validator(mode="before")

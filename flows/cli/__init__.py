@@ -13,7 +13,7 @@ from flows.cli import serve as serve
 from flows.cli import view as view
 from flows.cli.app import app
 from flows.cli.examples import add_examples
-from mirrorset.errors import InputError, MirrorsetError, SettingsError, UnavailableError
+from mirrorset.errors import InputError, MirrorsetError, UnavailableError
 from mirrorset.logs import OURS
 from mirrorset.masking import masked
 from mirrorset.terminal import Terminal, echo
@@ -49,20 +49,9 @@ def main() -> None:
         _say(f"{what}{_remedy(error)}.")
         sys.exit(InputError.exit_code)
     except Exception as error:
-        from flows.prefect_server import is_silence
-
-        if is_silence(error):
-            _say(
-                "Prefect's server did not answer in time: run the same again, when this machine is "
-                "less busy or, where PREFECT_API_URL is set, that server is up."
-            )
-            sys.exit(UnavailableError.exit_code)
-        if _is_refusing_engine(error):
-            _say(
-                "Prefect's server does not take these credentials: set PREFECT_API_AUTH_STRING or "
-                "PREFECT_API_KEY to what it asks for."
-            )
-            sys.exit(SettingsError.exit_code)
+        if known := _fault_of_engine(error):
+            _say(str(known))
+            sys.exit(known.exit_code)
         with tempfile.NamedTemporaryFile(
             "w", prefix="mirrorset-", suffix=".log", delete=False
         ) as log:
@@ -72,9 +61,23 @@ def main() -> None:
         sys.exit(_BUG)
 
 
-def _is_refusing_engine(error: Exception) -> bool:
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    return type(error).__name__ == "PrefectHTTPStatusError" and status in (401, 403)
+def _fault_of_engine(error: Exception) -> MirrorsetError | None:
+    """What is wrong with Prefect's server, where it is the server that ended the command."""
+    from flows.prefect_server import is_silence, version_of
+
+    if is_silence(error):
+        return UnavailableError(
+            "Prefect's server did not answer in time: run the same again, when this machine is "
+            "less busy or, where PREFECT_API_URL is set, that server is up."
+        )
+    if type(error).__name__ == "PrefectHTTPStatusError":
+        from flows.engine import get_current_settings
+
+        try:
+            version_of(get_current_settings().api.url or "")
+        except MirrorsetError as fault:
+            return fault
+    return None
 
 
 def _remedy(error: OSError) -> str:

@@ -76,12 +76,18 @@ Why = Annotated[str, typer.Option(help="Why: it is kept with the decision.")]
 @app.command()
 def proposal(home: Home = HERE, is_json: Json = False) -> None:
     """Show the release that a run of the schedule has proposed and waits with."""
-    from flows.serving.approval import waiting
+    from flows.serving.approval import how_ended, waiting
     from mirrorset.workspace import open_workspace
 
-    asked = waiting(open_workspace(home))
+    workspace = open_workspace(home)
+    asked = waiting(workspace)
     if asked is None:
         raise InputError(f"No release of {home} waits for approval.")
+    if how := how_ended(workspace, asked):
+        raise InputError(
+            f"The run that proposed release {asked.proposal.version} has ended ({how}): the next "
+            "run of scheduled-release proposes it anew."
+        )
     show(asked, is_json, "Waiting for approval")
 
 
@@ -106,13 +112,13 @@ def _decide(
 ) -> None:
     import os
 
+    from flows.prefect_server import use
     from flows.serve import served_at
     from mirrorset.workspace import open_workspace
 
     workspace = open_workspace(home)
-    # Before Prefect is imported, which reads it then.
-    if api_url := served_at(workspace):
-        os.environ.setdefault("PREFECT_API_URL", api_url)
+    if "PREFECT_API_URL" not in os.environ and (api_url := served_at(workspace)):
+        use(api_url)
     from flows.serving.approval import decide
 
     asked = decide(workspace, proposal_id, is_approved, by, reason)

@@ -1,6 +1,5 @@
 """Servers that a workspace's settings name: whether they answer, whom they accept, their clocks."""
 
-import base64
 import os
 import re
 import sys
@@ -18,6 +17,7 @@ from flows.doctor.findings import Check, Outcome, fails, not_set, ok, warning
 from flows.doctor.places import is_folder
 from flows.engine import get_current_settings, prefect
 from flows.exchanges import connection
+from flows.prefect_server import version_of
 from flows.telemetry import NOT_INSTALLED, is_installed, traces_url
 from mirrorset.catalogue.store import OutdatedError
 from mirrorset.cluster import connected
@@ -121,35 +121,12 @@ def _numbers(said: str) -> tuple[int, ...]:
 
 
 def _prefect() -> Outcome:
-    api = get_current_settings().api
-    if not api.url:
+    url = get_current_settings().api.url
+    if not url:
         return not_set("flows start a server of their own")
-    headers = {}
-    if api.key is not None:
-        headers["Authorization"] = f"Bearer {api.key.get_secret_value()}"
-    elif api.auth_string is not None:
-        encoded = base64.b64encode(api.auth_string.get_secret_value().encode()).decode()
-        headers["Authorization"] = f"Basic {encoded}"
-    try:
-        answer = httpx.get(f"{api.url}/admin/version", headers=headers, timeout=_PATIENCE_S)
-    except httpx.TransportError as error:
-        return fails(
-            f"{api.url} does not answer ({str(error) or type(error).__name__})",
-            "Start it, or unset PREFECT_API_URL.",
-        )
-    if answer.status_code in (401, 403):
-        return fails(
-            f"{api.url} refuses us",
-            "Set PREFECT_API_AUTH_STRING, or PREFECT_API_KEY, to what it accepts.",
-        )
-    said = re.fullmatch(r'"(\d+\.\d+[^"]*)"', answer.text.strip())
-    if not answer.is_success or not said:
-        return fails(
-            f"{api.url} answers with {answer.status_code}, not as Prefect does",
-            "See that PREFECT_API_URL ends in /api and names Prefect's server.",
-        )
-    found = f"{api.url} is Prefect {said[1]}"
-    if _numbers(said[1])[:2] != _numbers(prefect.__version__)[:2]:
+    theirs = version_of(url)
+    found = f"{url} is Prefect {theirs}"
+    if _numbers(theirs)[:2] != _numbers(prefect.__version__)[:2]:
         return warning(
             f"{found}, this is {prefect.__version__}", "Give the server the version of this one."
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import FlowPauseTimeout, NotPausedError, ObjectNotFound
@@ -15,15 +16,20 @@ from prefect.input import RunInput
 from prefect.states import Cancelled
 from pydantic import AwareDatetime, Field, ValidationError
 
-from flows.engine import run_id
+from flows.engine import get_current_settings, run_id
+from flows.prefect_server import ask as ask_server
 from flows.release import Proposal
+from flows.serve import served_at
 from flows.serving.artifacts import keep
 from flows.serving.markdown import table
 from mirrorset.errors import InputError, SettingsError, first_fault
 from mirrorset.files import write_text
 from mirrorset.markup import escaped
+from mirrorset.masking import without_user
 from mirrorset.records import Record, utc_now
 from mirrorset.workspace import Workspace
+
+_PATIENCE_S = 2.0
 
 
 class Approval(RunInput):
@@ -84,6 +90,27 @@ def waiting(workspace: Workspace) -> Asked | None:
     except (FileNotFoundError, ValidationError):
         return None
     return asked if decision_on(workspace, asked.proposal) is None else None
+
+
+def how_ended(workspace: Workspace, asked: Asked) -> str:
+    """How the run that waits has ended in Prefect, in words; "" where it has not, or its server is
+    not known or does not answer at once.
+    """
+    named = os.environ.get("PREFECT_API_URL") or get_current_settings().api.url
+    api_url = named or served_at(workspace)
+    try:
+        answer = ask_server(api_url, f"/flow_runs/{asked.run_id}", _PATIENCE_S)
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return ""
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        return f"{without_user(api_url)} does not know it"
+    if not answer.is_success:
+        return ""
+    state = State[Any].model_validate(answer.json()["state"])
+    waits_until = state.state_details.pause_timeout
+    if state.is_paused() and waits_until is not None and waits_until < utc_now():
+        return "it has waited for too long"
+    return str(state.name) if state.is_final() else ""
 
 
 def ask(workspace: Workspace, proposal: Proposal, days: float) -> Decided:
@@ -152,23 +179,21 @@ def decide(
 
 def _asked(workspace: Workspace, proposal_id: str) -> Asked:
     """What waits, which must be this proposal."""
-    decided = [one for one in decisions(workspace) if one.proposal_id == proposal_id]
-    if decided:
-        last = decided[-1]
-        raise InputError(
-            f"Release {last.version} was {last.decision} by {last.by} already: "
-            "`mirrorset release` makes one without asking."
-        )
     asked = waiting(workspace)
-    if asked is None:
-        raise InputError(f"No release of {workspace.home} waits for approval.")
-    if asked.proposal.proposal_id != proposal_id:
+    if asked is not None and asked.proposal.proposal_id == proposal_id:
+        return asked
+    decided = [one for one in decisions(workspace) if one.proposal_id == proposal_id]
+    known = (
+        f"Release {decided[-1].version} was {decided[-1].decision} by {decided[-1].by} already"
+        if decided
+        else f"Proposal {proposal_id} does not wait"
+    )
+    if asked is not None:
         raise InputError(
-            f"Proposal {proposal_id} does not wait, {asked.proposal.proposal_id} (release "
-            f"{asked.proposal.version}) does: look at it with `mirrorset release proposal`, then "
-            "decide on that."
+            f"{known}; {asked.proposal.proposal_id} (release {asked.proposal.version}) waits: look "
+            "at it with `mirrorset release proposal`, then decide on that."
         )
-    return asked
+    raise InputError(f"{known}, and no release of {workspace.home} waits for approval.")
 
 
 def described(workspace: Workspace, proposal: Proposal) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from flows.at_work import place_on
 from flows.crawl import CrawlParams, place_of, slug, sources_by_place
@@ -79,8 +79,8 @@ def places_of(workspace: Workspace) -> dict[str, int]:
     return limits
 
 
-def runner_deployment(one: Deployment) -> Any:
-    """The deployment as Prefect's runner takes it."""
+def runner_deployment(one: Deployment, tag: str) -> Any:
+    """The deployment as Prefect's runner takes it. tag: the workspace's."""
     from prefect.client.schemas.objects import (
         ConcurrencyLimitConfig,
         ConcurrencyLimitStrategy,
@@ -104,7 +104,21 @@ def runner_deployment(one: Deployment) -> Any:
         enforce_parameter_schema=True,
         # The serve before has paused it at its end.
         paused=False,
-        tags=["mirrorset"],
+        tags=["mirrorset", tag],
     )
     made.entrypoint = one.entrypoint
+    made._parameter_openapi_schema = _without_others(made._parameter_openapi_schema)
     return made
+
+
+def _without_others(schema: Any) -> Any:
+    """The schema of a flow's parameters, so that the server refuses those that it does not name.
+
+    A run with one would end before it leaves a note.
+    """
+    from prefect.utilities.callables import ParameterSchema
+
+    class Strict(ParameterSchema):
+        additionalProperties: Literal[False] = False  # noqa: N815  (JSON Schema's word)
+
+    return Strict(**schema.model_dump(), additionalProperties=False)

@@ -1,5 +1,7 @@
 """Runs that a run starts: what follows is a deployment, so that a machine of its own may do it."""
 
+from datetime import timedelta
+
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -16,6 +18,8 @@ from mirrorset.workspace import Workspace
 
 #: States of a run that has yet to read what there is to do.
 _YET_TO_BEGIN = {StateType.SCHEDULED, StateType.PENDING}
+# A run whose process has not begun by then has none.
+_BEGINS_WITHIN = timedelta(minutes=10)
 _UNFINISHED = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 
@@ -43,9 +47,17 @@ def is_awaited(name: str) -> bool:
     now = utc_now()
     return any(
         run.state_type in _YET_TO_BEGIN
+        and not is_overdue(run)
         and (run.expected_start_time is None or run.expected_start_time <= now)
         for run in unfinished(name)
     )
+
+
+def is_overdue(run: FlowRun) -> bool:
+    """Whether a run was taken up so long ago that it is dead, if its process has not begun."""
+    if run.state is None or run.state.is_scheduled():
+        return False
+    return utc_now() - run.state.timestamp > _BEGINS_WITHIN
 
 
 def is_running(name: str) -> bool:

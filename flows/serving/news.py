@@ -33,12 +33,16 @@ def listening(
         return
     news = News()
     with receiving(workspace, news, params.webhook_host, params.webhook_port, _OTHER_PORT):
-        thread = threading.Thread(target=_pull_on, args=(workspace, news, stopping), daemon=True)
+        thread = threading.Thread(
+            target=_pull_on, args=(workspace, news, params.pull.time_limit_s, stopping), daemon=True
+        )
         thread.start()
         yield f"http://{params.webhook_host}:{params.webhook_port}/"
 
 
-def _pull_on(workspace: Workspace, news: News, stopping: threading.Event) -> None:
+def _pull_on(
+    workspace: Workspace, news: News, time_limit_s: float, stopping: threading.Event
+) -> None:
     name = deployment_name(workspace, "pull")
     while not stopping.is_set():
         # Looks up now and then, so that it ends when it is to.
@@ -47,9 +51,12 @@ def _pull_on(workspace: Workspace, news: News, stopping: threading.Event) -> Non
         time.sleep(_SETTLE_S)
         news.wait(0)
         try:
-            # One at work may have passed by what the news is about.
-            while is_running(name) and not stopping.wait(_LOOK_EVERY_S):
-                continue
+            # One at work may have passed by what the news is about; one that has taken longer
+            # than it may is dead, whatever Prefect says.
+            ends_at = time.monotonic() + time_limit_s
+            while time.monotonic() < ends_at and is_running(name):
+                if stopping.wait(_LOOK_EVERY_S):
+                    break
             if not stopping.is_set():
                 start_following(workspace, "pull")
         except Exception as error:

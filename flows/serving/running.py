@@ -15,9 +15,9 @@ _AGAIN_AFTER_S = 5.0
 
 def kept_running(
     runner: Runner, anew: Callable[[], Runner], api_url: str, stopping: threading.Event
-) -> None:
-    """Start the runner. Where its server goes for minutes, it ends and with it the runs at work;
-    `anew` makes another when the server is back.
+) -> threading.Thread:
+    """Start the runner, in the thread that is returned. Where its server goes for minutes, it ends
+    and with it the runs at work; `anew` makes another when the server is back.
     """
 
     def run() -> None:
@@ -41,7 +41,9 @@ def kept_running(
     # What the runner had yet to do when its server went, of which Python warns.
     warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     # In a thread of its own, for in the main one the runner would take the signals for itself.
-    threading.Thread(target=run, name="runner", daemon=True).start()
+    thread = threading.Thread(target=run, name="runner", daemon=True)
+    thread.start()
+    return thread
 
 
 def _ended(runner: Runner) -> str:

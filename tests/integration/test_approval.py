@@ -19,8 +19,10 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import StateType
 from prefect.flow_runs import resume_flow_run
+from prefect.states import Cancelling
 
 from flows.engine import flow
+from flows.overview import overview
 from flows.release import Proposal
 from flows.run_notes import read_notes
 from flows.serving import approval, registry, steps
@@ -112,7 +114,7 @@ def test_an_answer_holds_for_what_was_shown_and_is_given_once(
     assert approval.waiting(workspace).proposal == first
     (note,) = read_notes(workspace.private)
     assert (note.state, note.fault) == ("waiting", "It waits for a person's approval.")
-    with pytest.raises(InputError, match=r"1 \(release 0\.1\.0\) does: look at it"):
+    with pytest.raises(InputError, match=r"1 \(release 0\.1\.0\) waits: look at it"):
         approval.decide(workspace, "f" * 16, True, "Ada")
     with pytest.raises(SettingsError, match="name of who took it"):
         approval.decide(workspace, first.proposal_id, True, " ")
@@ -145,7 +147,7 @@ def test_what_has_changed_since_is_shown_anew(workspace: Workspace, runs: Runs) 
         for one in runs.client.read_artifacts(artifact_filter=of_run, sort="CREATED_DESC")[:1]
     ]
     assert shown.startswith(rf"A\|da approved proposal {stale.proposal_id}, but what the catalogue")
-    with pytest.raises(InputError, match="was approved by A"):
+    with pytest.raises(InputError, match=rf"was approved by A.*; {now.proposal_id} .*waits: look"):
         approval.decide(workspace, stale.proposal_id, True, "Ada")
     approval.decide(workspace, now.proposal_id, False, "Eve")
     assert runs.done(proposes, run).result().decision == "rejected"
@@ -173,7 +175,7 @@ def test_next_weeks_proposal_takes_the_place_of_one_that_waits(
     told = by_command(workspace, "approve", shown["proposal"]["proposal_id"], "--by", "Ada")
     assert told.returncode == 0, told.stderr
     assert runs.done(proposes, last).result().version == now.version
-    with pytest.raises(InputError, match=r"No release of .* waits"):
+    with pytest.raises(InputError, match=r"no release of .* waits"):
         approval.decide(workspace, "f" * 16, True, "Ada")
 
 
@@ -186,6 +188,15 @@ def test_an_answer_without_a_name_is_refused_by_the_server(
         with pytest.raises(RuntimeError, match="Cannot resume this run"):
             resume_flow_run(run, run_input=answer)
     assert runs.read(run).state.type == StateType.PAUSED
+    (stuck,) = overview(workspace.home).stuck
+    assert "mirrorset release approve 0000000000000001 --by" in stuck.remedy
+
+    # As the button in Prefect's UI does.
+    runs.client.set_flow_run_state(run, Cancelling())
+    (stuck,) = overview(workspace.home).stuck
+    assert stuck.what == "The run that waited for approval of release 0.1.0 has ended (Cancelled)"
+    told = by_command(workspace, "proposal")
+    assert (told.returncode, "has ended (Cancelled)" in told.stderr) == (3, True)
 
 
 @pytest.mark.thorough  # four proposals, a release and its parity: DVC is started often

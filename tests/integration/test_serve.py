@@ -17,7 +17,8 @@ from made_images import picture
 from flows import run_notes
 from flows.prefect_server import OwnServer
 from flows.run_notes import RunNote
-from mirrorset.workspace import init
+from flows.serve import served_at
+from mirrorset.workspace import init, open_workspace
 
 _PATIENCE_S = 240
 _ENDS_WITHIN_S = 20
@@ -139,8 +140,10 @@ def test_it_ends_within_seconds_where_it_waits_for_news(
     secret = {"MIRRORSET_CVAT_WEBHOOK_SECRET": "of a test"}
     with served(home, **secret) as (process, told):
         assert told["webhook_url"]
+        assert served_at(open_workspace(home)) == told["api_url"]
         assert httpx.post(told["webhook_url"], content=b"{}").status_code == 401
         assert ended(process, number) == 0
+    assert not served_at(open_workspace(home))
 
 
 @pytest.mark.thorough  # starts a server twice

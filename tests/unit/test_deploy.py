@@ -3,7 +3,9 @@
 No engine runs it here: what can be told from the file is told.
 """
 
+import os
 import re
+import subprocess
 import tomllib
 import zipfile
 from importlib import import_module
@@ -21,6 +23,7 @@ from pydantic_settings import BaseSettings
 from typer.main import get_command
 
 from flows.cli import app
+from flows.serve import show_alive
 from mirrorset.commands import git
 from mirrorset.settings import Settings
 
@@ -110,8 +113,26 @@ def test_programs_understand_their_commands(services: dict[str, Any]) -> None:
             assert words[0] == "-c"
             compile(words[1], "compose.yaml", "exec")
         else:
-            assert program == "test"
-    assert programs == {OURS, "prefect", "dask", "python", "test"}
+            assert (program, words[0]) == ("sh", "-c")
+    assert programs == {OURS, "prefect", "dask", "python", "sh"}
+
+
+def test_serve_is_well_only_while_it_serves(services: dict[str, Any], tmp_path: Path) -> None:
+    place = tmp_path / "serve.json"
+    program, *words, command = services[OURS]["healthcheck"]["test"][1:]
+    command = command.replace("/workspace/.mirrorset/serve.json", str(place))
+
+    def is_well() -> bool:
+        return not subprocess.run([program, *words, command], check=False).returncode
+
+    assert not is_well()
+    place.touch()
+    assert is_well()
+    # It was killed.
+    os.utime(place, (0, 0))
+    assert not is_well()
+    show_alive(place)
+    assert is_well()
 
 
 def test_no_secret_has_a_value(services: dict[str, Any]) -> None:

@@ -1,4 +1,6 @@
-"""Which steps Prefect tries again."""
+"""Which steps Prefect tries again, and what is noted of a run."""
+
+from pathlib import Path
 
 import pytest
 from prefect.client.schemas.objects import State
@@ -7,7 +9,9 @@ from prefect.states import Failed
 import flows.annotate
 import flows.qa
 from annotation.cvat.connection import AnswerError
-from flows.engine import is_worth_a_retry, may_pass
+from crawlers.order import CrawlSummary
+from flows.engine import _with_note, is_worth_a_retry, may_pass
+from flows.run_notes import read_notes
 from mirrorset.errors import (
     GateError,
     MirrorsetError,
@@ -51,3 +55,16 @@ def test_a_server_in_trouble_is_asked_again() -> None:
 def test_every_step_that_waits_for_a_cvat_server_heeds_that() -> None:
     for step in (flows.annotate.push_batch, flows.annotate.pull_batch, flows.qa.reopen):
         assert step.retry_condition_fn is is_worth_a_retry
+
+
+def test_a_crawl_has_failed_where_every_source_has(tmp_path: Path) -> None:
+    whole, away = CrawlSummary(stored=1), CrawlSummary(fault="It is away.")
+    for found, noted in (
+        ({"a": whole, "b": whole}, ("done", "")),
+        ({"a": whole, "b": away}, ("done", "b: It is away.")),
+        ({"a": away, "b": away}, ("failed", "a: It is away. b: It is away.")),
+        ({}, ("done", "")),
+    ):
+        assert _with_note(tmp_path, "crawl", lambda found=found: found) == found
+        last = next(read_notes(tmp_path))
+        assert (last.state, last.fault) == noted

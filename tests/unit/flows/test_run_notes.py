@@ -1,8 +1,12 @@
 """What runs leave for `mirrorset status` to read."""
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import pytest
 
 from flows import run_notes
 from mirrorset.erasure import Gone
@@ -34,6 +38,26 @@ def test_a_later_process_with_the_same_id_is_another(tmp_path: Path) -> None:
     note = run_notes.begun(tmp_path, "1", "crawl")
     earlier = note.model_copy(update={"process_began_at": note.process_began_at - 60})
     assert not earlier.is_alive
+
+
+def test_a_run_of_another_host_lives_while_it_touches_its_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = run_notes.begun(tmp_path, "1", "crawl")
+    monkeypatch.setattr(run_notes.socket, "gethostname", lambda: "another")
+    monkeypatch.setattr(run_notes, "_TOUCH_EVERY_S", 0.01)
+    (file,) = (tmp_path / "runs").iterdir()
+    os.utime(file, (0, 0))
+
+    def is_alive() -> bool:
+        return next(run_notes.read_notes(tmp_path)).is_alive
+
+    assert not is_alive()
+    with run_notes.touching(tmp_path, note):
+        ends_at = time.monotonic() + 10
+        while not is_alive():
+            assert time.monotonic() < ends_at
+            time.sleep(0.01)
 
 
 def test_a_run_that_goes_on_has_one_note(tmp_path: Path) -> None:

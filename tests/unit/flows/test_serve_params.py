@@ -39,6 +39,13 @@ def test_a_step_keeps_what_is_not_said_of_it(given: Any, step: Step) -> None:
     [
         ({"crawl": {"cron": "at two"}}, 'is no cron expression: five fields, as in "0 2'),
         ({"crawl": {"cron": "0 2 * *"}}, "is no cron expression"),
+        *(
+            ({"verify": {"cron": cron}}, "is no cron expression")
+            for cron in ("60 * * * *", "* * * * 8", "a b c d e", "*/0 * * * *", "R R * * *", "1#9")
+        ),
+        ({"verify": {"cron": "0 2 31 2 *"}}, '"0 2 31 2 [*]" never comes'),
+        ({"pull": {"every_s": 1e300}}, "less than or equal to"),
+        ({"time_zone": "posixrules"}, "is no time zone"),
         ({"pull": {"cron": "0 2 * * *", "every_s": 60}}, "give cron or every_s, not both"),
         ({"pull": {"every_s": 0.5}}, "greater than or equal to 1"),
         ({"pull": {"time_limit_s": 0}}, "greater than 0"),

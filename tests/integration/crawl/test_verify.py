@@ -432,7 +432,7 @@ def test_the_commands_tell_what_a_quarantine_concerns(site: Site, workspace: Pat
     at_home = ("--home", str(workspace))
     (plan,) = command("crawl", "--dry-run", *at_home).values()
     counted = {"found": 2, "would_fetch": {"CC-BY": 2}, "rejected": {}}
-    assert plan == {**counted, "waiting": 0, "fault": ""}
+    assert plan == {**counted, "stored": 0, "already_known": 0, "waiting": 0, "fault": ""}
     (crawled,) = command("crawl", *at_home).values()
     assert crawled["stored"] == 2
 

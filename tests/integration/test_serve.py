@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -38,7 +39,7 @@ def home(tmp_path: Path) -> Path:
     (pictures / "consent.csv").write_text("\n".join(rows) + "\n")
     (home / "params.yaml").write_text(
         f"""\
-dataset: {{name: served-{os.getpid()}}}
+dataset: {{name: served-{secrets.token_hex(4)}}}
 responsible:
   {{controller: Lab, legal_basis: consent, contact: lab@example.org, retention_days: 30}}
 crawl: {{sources: [{{source: folder, path: pictures}}]}}

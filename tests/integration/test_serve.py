@@ -111,7 +111,7 @@ def test_a_schedule_fires_and_what_follows_follows(
     """On a server of its own: the embedded one of other tests makes no scheduled runs."""
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     with served(home, PREFECT_HOME=str(home / "prefect")) as (process, told):
-        api, name = told["api_url"], f"served-{os.getpid()}"
+        api, name = told["api_url"], open_workspace(home).dataset.name
         crawled = awaited(home, done("scheduled-crawl"))
         assert crawled.deployment.startswith(name)
         assert sum(n for key, n in crawled.counts.items() if key.endswith(".stored")) == 3

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from faces.slices import UNKNOWN, Slice, selfie_slice_of, slice_of
 from mirrorset.geometry import area
 from mirrorset.load import Item
+from mirrorset.markup import straight
 from mirrorset.records import Annotation, Face, Licence
 from reports.edits import Before, moved
 
@@ -17,8 +18,6 @@ from reports.edits import Before, moved
 SCHEMA = "ibug68"
 
 RELEASED = "released"
-#: Marks, embeddings, overrides and isolates of writing from right to left.
-_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 NO_AUTHOR = "author not stated"
 
 
@@ -141,7 +140,7 @@ def licence_words(licence: Licence) -> str:
 
 def name_of(author: str) -> str:
     """An author's name to be put among other words, none of which its direction turns around."""
-    plain = "".join(letter for letter in author if letter not in _TURNING)
+    plain = straight(author)
     if any(bidirectional(letter) in ("R", "AL", "AN") for letter in plain):
         return f"\N{FIRST STRONG ISOLATE}{plain}\N{POP DIRECTIONAL ISOLATE}"
     return plain or NO_AUTHOR

@@ -25,6 +25,12 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture
+def complaints() -> list[str]:
+    """What the browser said of the page opened."""
+    return []
+
+
 @pytest.fixture(scope="session")
 def _prefect_url() -> Iterator[str]:
     # Prefect reads its settings, those of ours too, when it is imported.

@@ -311,12 +311,6 @@ def page(
 
 
 @pytest.fixture
-def complaints() -> list[str]:
-    """What the browser said of the page opened."""
-    return []
-
-
-@pytest.fixture
 def tab(chromium: Browser, page: Path, complaints: list[str]) -> Iterator[Page]:
     opened = open_page(chromium, page, complaints)
     yield opened

@@ -176,12 +176,6 @@ def _edited(annotation: Annotation) -> Annotation:
 
 
 @pytest.fixture
-def complaints() -> list[str]:
-    """What the browser said of the page opened."""
-    return []
-
-
-@pytest.fixture
 def tab(chromium: Browser, page: Path, complaints: list[str]) -> Iterator[Page]:
     """A tab with the page, at desktop width."""
     opened = open_page(chromium, page, complaints)

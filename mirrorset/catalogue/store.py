@@ -3,7 +3,7 @@
 import sqlite3
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
@@ -38,6 +38,9 @@ from mirrorset.catalogue.tables import (
     annotation_jobs,
     annotations,
     images,
+    key_of,
+    records_of,
+    refers_to_image,
     rejected,
     sightings,
     verdicts,
@@ -202,10 +205,14 @@ class Catalogue:
         Raises InputError where one is no such record, as another version may have kept it.
         """
         table = TABLE_OF[kind]
-        first = [table.c.image_id] if "image_id" in table.c else []
+        query = records_of(table)
+        fields = query.selected_columns
+        first = ["image_id"] if "image_id" in fields else []
+        order = [fields[name] for name in dict.fromkeys([*first, *key_of(table)])]
+        is_meant = [fields[name] == value for name, value in equal.items()]
         with self.reading() as connection:
             rows = connection.execution_options(yield_per=1000).execute(
-                select(table).filter_by(**equal).order_by(*first, *table.primary_key.columns)
+                query.where(*is_meant).order_by(*order)
             )
             for row in rows.mappings():
                 yield self._record(kind, table, dict(row))
@@ -215,7 +222,7 @@ class Catalogue:
             return kind.model_validate(row)
         except ValidationError as error:
             field, fault = first_fault(error)
-            key = ", ".join(str(row[column.name]) for column in table.primary_key.columns)
+            key = ", ".join(str(row[name]) for name in key_of(table))
             raise InputError(
                 f"The catalogue {self._name} holds a row of {table.name} ({key}) that this version "
                 f"cannot read: {field}: {fault}: read it with the version that kept it, or "
@@ -245,17 +252,24 @@ class Catalogue:
 
     def failed(self, check: str) -> set[str]:
         """Ids of the images that one check has failed."""
-        query = select(verdicts.c.image_id).where(verdicts.c.check == check, ~verdicts.c.passed)
+        query = (
+            select(images.c.image_id)
+            .join(verdicts)
+            .where(verdicts.c.check == check, ~verdicts.c.passed)
+        )
         with self.reading() as connection:
             return set(connection.execute(query).scalars())
 
     def failing_since(self, check: str) -> dict[str, datetime]:
         """When the images that one check has failed were last labelled, by id."""
-        failing = select(verdicts.c.image_id).where(verdicts.c.check == check, ~verdicts.c.passed)
+        failing = select(verdicts.c.image_number).where(
+            verdicts.c.check == check, ~verdicts.c.passed
+        )
         query = (
-            select(annotations.c.image_id, func.max(annotations.c.made_at, type_=UtcDateTime()))
-            .where(annotations.c.image_id.in_(failing))
-            .group_by(annotations.c.image_id)
+            select(images.c.image_id, func.max(annotations.c.made_at, type_=UtcDateTime()))
+            .join(annotations)
+            .where(images.c.image_number.in_(failing))
+            .group_by(images.c.image_id)
         )
         with self.reading() as connection:
             return dict(connection.execute(query).tuples().all())
@@ -271,11 +285,15 @@ class Catalogue:
 
     def forget(self, labels: Sequence[Annotation]) -> None:
         """Forget these annotations."""
-        table = TABLE_OF[Annotation]
         with self.writing() as connection:
+            numbers = numbers_of(connection, {one.image_id for one in labels})
             for one in labels:
-                key = {column.name: getattr(one, column.name) for column in table.primary_key}
-                connection.execute(table.delete().filter_by(**key))
+                connection.execute(
+                    annotations.delete().filter_by(
+                        image_number=numbers.get(one.image_id),
+                        **one.model_dump(include={"origin", "by", "batch_id"}),
+                    )
+                )
 
     def compact(self) -> None:
         """Let nothing stay in the database's files of what was deleted or replaced.
@@ -307,21 +325,50 @@ class Catalogue:
 
 def upsert(connection: Connection, records: Sequence[Record]) -> None:
     """Keep the records in the transaction of `connection`, as `Catalogue.upsert` says."""
+    numbers: dict[str, int] = {}
     for kind, table in TABLE_OF.items():
-        _upsert_rows(connection, table, [_row(r, table) for r in records if type(r) is kind])
+        own = [record for record in records if type(record) is kind]
+        _upsert_rows(connection, table, [_row(record, table, numbers) for record in own])
+        if table is images:
+            numbers = _numbers_for(connection, records)
     _clear_rejections(connection, records)
 
 
-def _row(record: Record, table: Table) -> dict[str, Any]:
-    """Column values: nested fields as JSON-ready data, times as they are."""
+def numbers_of(connection: Connection, image_ids: Collection[str]) -> dict[str, int]:
+    """The numbers of those of the images that are kept, by their ids."""
+    numbers: dict[str, int] = {}
+    ids = sorted(image_ids)
+    for start in range(0, len(ids), _ROWS_A_STATEMENT):
+        some = ids[start : start + _ROWS_A_STATEMENT]
+        query = select(images.c.image_id, images.c.image_number).where(images.c.image_id.in_(some))
+        numbers.update(connection.execute(query).tuples().all())
+    return numbers
+
+
+def _numbers_for(connection: Connection, records: Sequence[Record]) -> dict[str, int]:
+    image_ids = {
+        dict(record)["image_id"] for record in records if refers_to_image(TABLE_OF[type(record)])
+    }
+    numbers = numbers_of(connection, image_ids)
+    if unknown := sorted(image_ids - numbers.keys()):
+        raise InputError(
+            f"The catalogue refuses a record: it is of an image that is not kept, {unknown[0]}."
+        )
+    return numbers
+
+
+def _row(record: Record, table: Table, numbers: Mapping[str, int]) -> dict[str, Any]:
+    """Column values: nested fields as JSON-ready data, times as they are, images by number."""
     values = dict(record)
     plain = record.model_dump(mode="json")
-    return {
+    row = {
         column.name: values[column.name]
         if column.type.__class__.__name__ == "UtcDateTime"
         else plain[column.name]
         for column in table.columns
+        if column.name in plain
     }
+    return row | {"image_number": numbers[plain["image_id"]]} if refers_to_image(table) else row
 
 
 def _said(error: DBAPIError) -> str:
@@ -332,7 +379,7 @@ def _said(error: DBAPIError) -> str:
 def _upsert_rows(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     # The last of several rows with one key wins: one statement may touch a row only once.
-    keys = [column.name for column in table.primary_key.columns]
+    keys = key_of(table) if table is images else list(table.primary_key.columns.keys())
     by_key = {tuple(row[key] for key in keys): row for row in rows}
     if not by_key:
         return
@@ -342,7 +389,7 @@ def _upsert_rows(connection: Connection, table: Table, rows: Iterable[dict[str, 
         if column is _STAYS_TRUE
         else statement.excluded[column.name]
         for column in table.columns
-        if not column.primary_key
+        if not column.primary_key and column.name not in keys
     }
     # A table that is all key has nothing to replace.
     statement = (

@@ -162,7 +162,9 @@ def test_whatever_is_lost_doubled_or_left_is_told(world: World, steps: dict[str,
     blob = was["blobs"][0]
     world.s3.client().delete_object(Bucket="faces", Key=blob)
     with world.postgresql.connect("work") as connection:
-        connection.execute("DELETE FROM verdicts WHERE image_id = (SELECT max(image_id) FROM sent)")
+        connection.execute(
+            "DELETE FROM verdicts WHERE image_number = (SELECT max(image_number) FROM sent)"
+        )
     found = differences(was, world.state())
     assert f"blobs: lost {blob}" in found
     assert "leftovers: extra x.jsonl" in found

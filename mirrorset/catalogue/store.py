@@ -338,8 +338,8 @@ def numbers_of(connection: Connection, image_ids: Collection[str]) -> dict[str, 
     """The numbers of those of the images that are kept, by their ids."""
     numbers: dict[str, int] = {}
     ids = sorted(image_ids)
-    for start in range(0, len(ids), _ROWS_A_STATEMENT):
-        some = ids[start : start + _ROWS_A_STATEMENT]
+    for start in range(0, len(ids), _RECORDS_AT_ONCE):
+        some = ids[start : start + _RECORDS_AT_ONCE]
         query = select(images.c.image_id, images.c.image_number).where(images.c.image_id.in_(some))
         numbers.update(connection.execute(query).tuples().all())
     return numbers

@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Column, Connection, Table, Text, and_, bindparam, cast, or_, select
 
 from mirrorset.catalogue.frontier import Kind, place
-from mirrorset.catalogue.store import Catalogue, numbers_of
+from mirrorset.catalogue.rows import numbers_of
+from mirrorset.catalogue.store import Catalogue
 from mirrorset.catalogue.tables import (
     annotation_jobs,
     batches,

@@ -35,11 +35,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from mirrorset.catalogue.store import Catalogue, upsert
+from mirrorset.catalogue.rows import records_of, upsert
+from mirrorset.catalogue.store import Catalogue
 from mirrorset.catalogue.tables import (
     crawls,
     frontier,
-    records_of,
     rejected,
     request_counts,
     sightings,

@@ -12,13 +12,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, literal, or_, select
 
 from mirrorset.catalogue.frontier import crawl_id_of
+from mirrorset.catalogue.rows import records_of
 from mirrorset.catalogue.store import Catalogue
 from mirrorset.catalogue.tables import (
     crawls,
     frontier,
     images,
     quarantine,
-    records_of,
     sightings,
     verifications,
 )

@@ -2,8 +2,8 @@
 
 import sqlite3
 import time
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
@@ -19,10 +19,8 @@ from sqlalchemy import (
     event,
     func,
     inspect,
-    or_,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -32,33 +30,27 @@ from sqlalchemy.exc import (
     IntegrityError,
 )
 
+from mirrorset.catalogue.rows import key_of, numbers_of, records_of, upsert
 from mirrorset.catalogue.tables import (
     TABLE_OF,
     UtcDateTime,
     annotation_jobs,
     annotations,
     images,
-    key_of,
-    records_of,
-    refers_to_image,
     rejected,
-    sightings,
     verdicts,
 )
 from mirrorset.errors import InputError, SettingsError, UnavailableError, first_fault
-from mirrorset.records import Annotation, Batch, Record, Rejected, Sighting
+from mirrorset.records import Annotation, Batch, Record
 
 R = TypeVar("R", bound=Record)
 
-_ROWS_A_STATEMENT = 500
 _RECORDS_AT_ONCE = 1000
 # How long SQLite waits for another process's transaction.
 _PATIENCE_S = 30
 # SQLite's own limit, 4 MB, is what one shard of records writes in a large catalogue: all pages
 # would then be written twice for each shard. 64 MB.
 _LOG_PAGES = 16_000
-# A place may be found by several starts; one that says so is enough.
-_STAYS_TRUE = sightings.c.shows_author
 # How long who only looks waits for a PostgreSQL server.
 _LOOK_S = 5
 _IS_NOT_MADE = "has no tables yet: `mirrorset init` in its workspace makes them."
@@ -323,107 +315,9 @@ class Catalogue:
             ) from None
 
 
-def upsert(connection: Connection, records: Sequence[Record]) -> None:
-    """Keep the records in the transaction of `connection`, as `Catalogue.upsert` says."""
-    numbers: dict[str, int] = {}
-    for kind, table in TABLE_OF.items():
-        own = [record for record in records if type(record) is kind]
-        _upsert_rows(connection, table, [_row(record, table, numbers) for record in own])
-        if table is images:
-            numbers = _numbers_for(connection, records)
-    _clear_rejections(connection, records)
-
-
-def numbers_of(connection: Connection, image_ids: Collection[str]) -> dict[str, int]:
-    """The numbers of those of the images that are kept, by their ids."""
-    numbers: dict[str, int] = {}
-    ids = sorted(image_ids)
-    for start in range(0, len(ids), _RECORDS_AT_ONCE):
-        some = ids[start : start + _RECORDS_AT_ONCE]
-        query = select(images.c.image_id, images.c.image_number).where(images.c.image_id.in_(some))
-        numbers.update(connection.execute(query).tuples().all())
-    return numbers
-
-
-def _numbers_for(connection: Connection, records: Sequence[Record]) -> dict[str, int]:
-    image_ids = {
-        dict(record)["image_id"] for record in records if refers_to_image(TABLE_OF[type(record)])
-    }
-    numbers = numbers_of(connection, image_ids)
-    if unknown := sorted(image_ids - numbers.keys()):
-        raise InputError(
-            f"The catalogue refuses a record: it is of an image that is not kept, {unknown[0]}."
-        )
-    return numbers
-
-
-def _row(record: Record, table: Table, numbers: Mapping[str, int]) -> dict[str, Any]:
-    """Column values: nested fields as JSON-ready data, times as they are, images by number."""
-    values = dict(record)
-    plain = record.model_dump(mode="json")
-    row = {
-        column.name: values[column.name]
-        if column.type.__class__.__name__ == "UtcDateTime"
-        else plain[column.name]
-        for column in table.columns
-        if column.name in plain
-    }
-    return row | {"image_number": numbers[plain["image_id"]]} if refers_to_image(table) else row
-
-
 def _said(error: DBAPIError) -> str:
     """What the database says, in one line."""
     return " ".join(str(error.orig).split()).rstrip(".")
-
-
-def _upsert_rows(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    # The last of several rows with one key wins: one statement may touch a row only once.
-    keys = key_of(table) if table is images else list(table.primary_key.columns.keys())
-    by_key = {tuple(row[key] for key in keys): row for row in rows}
-    if not by_key:
-        return
-    statement = dialect.insert(table)
-    replaced = {
-        column.name: or_(column, statement.excluded[column.name])
-        if column is _STAYS_TRUE
-        else statement.excluded[column.name]
-        for column in table.columns
-        if not column.primary_key and column.name not in keys
-    }
-    # A table that is all key has nothing to replace.
-    statement = (
-        statement.on_conflict_do_update(index_elements=keys, set_=replaced)
-        if replaced
-        else statement.on_conflict_do_nothing()
-    )
-    connection.execute(statement, list(by_key.values()))
-
-
-def _clear_rejections(connection: Connection, records: Sequence[Record]) -> None:
-    now_rejected = {
-        (record.item_id, record.step) for record in records if isinstance(record, Rejected)
-    }
-    accepted: dict[str, set[str]] = defaultdict(set)
-    for record in records:
-        if isinstance(record, Sighting):
-            accepted["crawl"].add(f"{record.source}:{record.source_item_id}")
-        if isinstance(record, Batch):
-            accepted["annotate"].add(record.batch_id)
-        if isinstance(record, Annotation):
-            accepted["prelabel"].add(record.image_id)
-            if record.origin in ("human", "gold"):
-                accepted["annotate"].add(record.image_id)
-    for step, item_ids in accepted.items():
-        cleared = sorted(item_id for item_id in item_ids if (item_id, step) not in now_rejected)
-        for start in range(0, len(cleared), _ROWS_A_STATEMENT):
-            # Pairs of both in one list are not looked up by SQLite: it reads all that is rejected.
-            connection.execute(
-                rejected.delete().where(
-                    rejected.c.step == step,
-                    rejected.c.item_id.in_(cleared[start : start + _ROWS_A_STATEMENT]),
-                )
-            )
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

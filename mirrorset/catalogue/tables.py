@@ -10,7 +10,6 @@ Alembic's migrations make them; a test compares the two.
 """
 
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -24,13 +23,11 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
-    Select,
     String,
     Table,
     Text,
     UniqueConstraint,
     false,
-    select,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -335,22 +332,3 @@ TABLE_OF: dict[type[Record], Table] = {
     LedgerEntry: ledger,
     Tombstone: tombstones,
 }
-
-
-def refers_to_image(table: Table) -> bool:
-    """Whether each of the table's rows is about one image."""
-    return "image_number" in table.c and table is not images
-
-
-def key_of(table: Table) -> list[str]:
-    """The fields of a record that no other of its kind has alike."""
-    key = [column.name for column in table.primary_key.columns]
-    return ["image_id" if name == "image_number" else name for name in key]
-
-
-def records_of(table: Table) -> Select[Any]:
-    """A query for all rows, each with the fields of its record: the image's id, not its number."""
-    fields = [column for column in table.columns if column.name != "image_number"]
-    if not refers_to_image(table):
-        return select(*fields)
-    return select(images.c.image_id, *fields).join_from(images, table)

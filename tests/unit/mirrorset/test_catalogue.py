@@ -19,7 +19,8 @@ from sqlalchemy.schema import CreateTable
 
 import mirrorset.catalogue
 from mirrorset.catalogue import Catalogue
-from mirrorset.catalogue.store import OutdatedError, upsert
+from mirrorset.catalogue.rows import upsert
+from mirrorset.catalogue.store import OutdatedError
 from mirrorset.catalogue.tables import TABLE_OF, UtcDateTime, metadata, rejected, sightings
 from mirrorset.errors import InputError, SettingsError, UnavailableError
 from mirrorset.records import (

@@ -57,9 +57,9 @@ def told(outcome: Outcome) -> str:
     [
         ("pull", False, Kill(random.Random(1))),
         ("crawl", True, DatabaseRestarts(signal.SIGQUIT, 1.0)),
-        ("push", False, S3Trouble(Trouble.RESET, 2.0)),
-        ("push", False, CvatTrouble(0.5, 3, 2.0)),
         *thorough(
+            ("push", False, S3Trouble(Trouble.RESET, 2.0)),
+            ("push", False, CvatTrouble(0.5, 3, 2.0)),
             ("prelabel", False, S3Trouble(Trouble.ERROR, None)),
             ("push", False, S3Trouble(Trouble.RESET, None)),
             ("pull", False, DatabaseRestarts(signal.SIGINT, 0.0)),
@@ -80,6 +80,7 @@ def test_a_step_that_is_struck_converges_when_it_is_run_again(
     pytest.fail(f"It never hit anything: {told(outcome)}")
 
 
+@pytest.mark.thorough
 def test_a_full_disk(world: World, steps: dict[str, Step]) -> None:
     if not world.is_bounded:
         pytest.skip("no file system can be mounted here")
@@ -88,6 +89,7 @@ def test_a_full_disk(world: World, steps: dict[str, Step]) -> None:
     assert not outcome.wrong, told(outcome)
 
 
+@pytest.mark.thorough
 def test_a_clock_that_jumps(world: World, steps: dict[str, Step]) -> None:
     if not shutil.which("cc"):
         pytest.skip("no C compiler is installed")
@@ -141,6 +143,7 @@ class KillOnce(Fault):
         self.target = "the command"
 
 
+@pytest.mark.thorough
 def test_a_product_that_does_things_twice_is_found_out(
     world: World, steps: dict[str, Step], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

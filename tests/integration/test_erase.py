@@ -224,7 +224,7 @@ def test_killed_before_any_change_it_is_completed_by_the_same_request(
     assert_completed(root, sought, before)
 
 
-@pytest.mark.parametrize("kills", [1, *thorough(3)])
+@pytest.mark.parametrize("kills", thorough(1, 3))
 def test_killed_with_all_it_has_started_it_is_completed_by_the_same_request(
     root: Path, kills: int
 ) -> None:

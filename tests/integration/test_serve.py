@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from made_images import picture
+from thorough import thorough
 
 from flows import run_notes
 from flows.prefect_server import OwnServer
@@ -130,7 +131,7 @@ def test_a_schedule_fires_and_what_follows_follows(
             httpx.get(f"{api}/health")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, *thorough(signal.SIGTERM)])
 def test_it_ends_within_seconds_where_it_waits_for_news(
     home: Path, prefect: None, number: signal.Signals, unused_port: int
 ) -> None:

@@ -165,7 +165,12 @@ def test_the_reference_itself_gives_no_finding(pack: Pack, models: Models) -> No
 
 @pytest.mark.parametrize(
     ("cause", "net", "update", "is_kept"),
-    [*((*one, True) for one in SPOILT), UNKEPT[1], UNKEPT[-1], *thorough(*UNKEPT[:1], *UNKEPT[2:-1])],
+    [
+        *((*one, True) for one in SPOILT),
+        UNKEPT[1],
+        UNKEPT[-1],
+        *thorough(*UNKEPT[:1], *UNKEPT[2:-1]),
+    ],
 )
 def test_preprocessing_is_named_at_its_net(
     pack: Pack,

@@ -39,7 +39,7 @@ from mirrorset.load import WithdrawnWarning
 from mirrorset.records import Batch, ImageRecord, LedgerEntry, Reason
 from mirrorset.workspace import open_workspace
 
-LONGEST_S = 10.0
+LONGEST_S = 6.0
 
 
 def test_nothing_is_left_of_an_erased_image_and_all_else_is_as_it_was(root: Path) -> None:
@@ -224,7 +224,7 @@ def test_killed_before_any_change_it_is_completed_by_the_same_request(
     assert_completed(root, sought, before)
 
 
-@pytest.mark.parametrize("kills", thorough(1, 3))
+@pytest.mark.parametrize("kills", [1, *thorough(3)])
 def test_killed_with_all_it_has_started_it_is_completed_by_the_same_request(
     root: Path, kills: int
 ) -> None:

@@ -28,7 +28,7 @@ _ENDS_WITHIN_S = 20
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A workspace whose one source is a folder of three pictures, crawled every few seconds."""
+    """A workspace whose one source is a folder of three pictures, crawled again and again."""
     home = tmp_path / "workspace"
     init(home)
     pictures = home / "pictures"
@@ -45,7 +45,7 @@ responsible:
   {{controller: Lab, legal_basis: consent, contact: lab@example.org, retention_days: 30}}
 crawl: {{sources: [{{source: folder, path: pictures}}]}}
 serve:
-  crawl: {{every_s: 3}}
+  crawl: {{every_s: 12}}
   pull: null
   release: null
   prelabel_after_crawl: true
@@ -153,7 +153,7 @@ def test_a_server_of_anothers_that_goes_is_waited_for(
     home: Path, monkeypatch: pytest.MonkeyPatch, unused_port: int
 ) -> None:
     params = home / "params.yaml"
-    params.write_text(params.read_text().replace("crawl: {every_s: 3}", "crawl: null"))
+    params.write_text(params.read_text().replace("crawl: {every_s: 12}", "crawl: null"))
     monkeypatch.setenv("PREFECT_HOME", str(home / "prefect"))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     server = begun(unused_port)

@@ -25,7 +25,7 @@ from mirrorset.workspace import Workspace
 
 # Records cost 2,000 bytes and more; ids and keys, some of them twice while they are sorted, less.
 _BYTES_AN_IMAGE = 600
-_SMALL, _LARGE = 1000, 3000
+_SMALL, _LARGE = 1500, 4500
 
 
 def sha256(number):

@@ -17,7 +17,7 @@ _WORDS = {
     Reason.MODEL_LICENCE: "Labelled by models that forbid commercial use",
     Reason.ROBOTS: "Refused by robots.txt",
     Reason.OPT_OUT_NOAI: "Opted out of AI training",
-    Reason.OPT_OUT_TDM: "Opted out: data mining reserved",
+    Reason.OPT_OUT_TDM: "Opted out of data mining",
     Reason.OPT_OUT_TAG: "Opted out: source's tag",
     Reason.HTTP_ERROR: "Could not be fetched",
     Reason.GONE: "Removed at its source",
@@ -118,17 +118,27 @@ def rejections_chart(rejections: Sequence[Rejection]) -> Chart | None:
     """How many items each step rejected for each reason; None where nothing was rejected."""
     if not rejections:
         return None
+    # Else an axis of few items has halves of them.
+    axis = {"tickCount": min(8, max(it.count for it in rejections))}
+    x = {"field": "items", "type": "quantitative", "axis": axis}
+    legend = {"orient": "top", "title": None}
+    color = {
+        "field": "step",
+        "type": "nominal",
+        "scale": {"scheme": "tableau10"},
+        "legend": legend,
+    }
     spec = {
         "data": {
             "values": [{"why": it.words, "step": it.step, "items": it.count} for it in rejections]
         },
-        "width": 360,
+        "width": 260,
         "height": {"step": 24},
         "mark": {"type": "bar", "height": {"band": 0.7}},
         "encoding": {
             "y": {"field": "why", "type": "nominal", "sort": "-x", "title": None},
-            "x": {"field": "items", "type": "quantitative", "axis": {"tickMinStep": 1}},
-            "color": {"field": "step", "type": "nominal", "scale": {"scheme": "tableau10"}},
+            "x": x,
+            "color": color,
         },
     }
     return drawn(spec, f"Rejected items by reason: {_said(rejections)}.")

@@ -68,6 +68,8 @@ RUN_ELSEWHERE = {
 _ENDLESS = re.compile(
     r"\bmirrorset (?:serve(?! --prefect-yaml)|view\b|annotate listen\b|annotate status --watch)"
 )
+#: What may lack something on this machine, and says so: a port, a host that has weights.
+_WITHOUT = re.compile(r"^mirrorset (?:doctor\b|models fetch(?: --json)?$)")
 _STOPPED = "timeout -s INT -k 20 30"
 #: How long one example, and all commands of a page, may take.
 _EXAMPLE_S, _PAGE_S = 240, 560
@@ -306,7 +308,6 @@ def _runnable(line: str) -> str:
     if _ENDLESS.search(line.partition("#")[0].rstrip()):
         begun = re.sub(r"\bmirrorset (?=serve|view|annotate)", f"{_STOPPED} mirrorset ", line)
         return f"{begun.partition('#')[0]} || test $? = 124"
-    if line.startswith("mirrorset doctor"):
-        # Others may hold the ports that it looks at.
+    if _WITHOUT.search(line.partition("#")[0].rstrip()):
         return f"{line.partition('#')[0]} || test $? = 4"
     return line

@@ -95,7 +95,7 @@ def gaps(table: Table) -> Iterator[str]:
 
 
 def coverage_chart(table: Table) -> Chart:
-    """The table as a heat map: the more images, the darker; none and a withheld count are left blank."""
+    """The table as a heat map: the more images, the darker; none or withheld is left blank."""
     poses = [f"nose {pose_words(pose)}" for pose, _ in table.rows]
     lights = [light_words(side) for side in table.columns]
     cells = [

@@ -88,7 +88,7 @@ _SHOTS = (
     _Shot("report-parity", "report", _DESKTOP, "light", "", "#parity"),
     _Shot("parity", "comparison", (1280, 1590), "light", "", "body"),
     _Shot("parity-worst", "comparison", _DESKTOP, "dark", "", ".worst"),
-    _Shot("parity-phone", "comparison", _PHONE, "light", "", ".comparison"),
+    _Shot("parity-phone", "comparison", _PHONE, "light", "", ".worst"),
     _Shot("quality", "quality", _DESKTOP, "light", "", "#annotators"),
     _Shot("quality-dark", "quality", _DESKTOP, "dark", "", "#disagreements"),
     _Shot("quality-phone", "quality", _PHONE, "light", "", "#disagreements"),

@@ -52,7 +52,7 @@ def _svg(spec: Mapping[str, Any], mode: str) -> str:
     config = {
         "background": None,
         "font": _FONT,
-        "padding": {"left": 24, "right": 10, "top": 5, "bottom": 5},
+        "padding": {"left": 32, "right": 10, "top": 5, "bottom": 5},
         "view": {"stroke": None},
         "point": {"opacity": 1},
         "axis": {

@@ -70,7 +70,7 @@ def slices_chart(comparison: Comparison) -> Chart | None:
                 "type": "nominal",
                 "sort": None,
                 "title": None,
-                "axis": {"domain": False, "ticks": False},
+                "axis": {"domain": False, "ticks": False, "labelPadding": 6},
             },
         },
         "layer": [

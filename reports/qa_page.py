@@ -296,8 +296,8 @@ def _drift_chart(drift: Sequence[Standing]) -> Chart | None:
 
 
 def _edits_chart(edits: Sequence[Edits]) -> Chart | None:
-    """What share of each label was wrong, by profile."""
-    if not edits:
+    """What share of each label was wrong, by profile; None where nothing was."""
+    if not any(one.wrong.value for one in edits):
         return None
     profiles = {one.profile for one in edits}
     legend = {"orient": "bottom", "columns": 2, "title": None} if len(profiles) > 1 else None

@@ -14,18 +14,18 @@ _WORDS = {
     Reason.LICENCE_UNKNOWN: "Licence not recognised",
     Reason.NO_DERIVATIVES: "Licence forbids derivatives",
     Reason.NON_COMMERCIAL: "Licence forbids commercial use",
-    Reason.MODEL_LICENCE: "Labelled by models that forbid commercial use",
+    Reason.MODEL_LICENCE: "A model's licence forbids the use",
     Reason.ROBOTS: "Refused by robots.txt",
     Reason.OPT_OUT_NOAI: "Opted out of AI training",
-    Reason.OPT_OUT_TDM: "Opted out: data mining reserved",
+    Reason.OPT_OUT_TDM: "Opted out of data mining",
     Reason.OPT_OUT_TAG: "Opted out: source's tag",
     Reason.HTTP_ERROR: "Could not be fetched",
     Reason.GONE: "Removed at its source",
     Reason.FORBIDDEN_ADDRESS: "Address is not public",
     Reason.TOO_LARGE: "File too large",
-    Reason.CHECKSUM: "Bytes differ from the stated checksum",
-    Reason.UNREVIEWED: "Looked at by no person, which a test split demands",
-    Reason.LOST: "Its bytes are lost here or have changed",
+    Reason.CHECKSUM: "Bytes are not the stated ones",
+    Reason.UNREVIEWED: "In a test split, and not reviewed",
+    Reason.LOST: "Bytes lost or changed here",
     Reason.NOT_AN_IMAGE: "Not an image",
     Reason.TRUNCATED: "File ends early",
     Reason.POLYGLOT: "Picture and another file at once",
@@ -35,9 +35,9 @@ _WORDS = {
     Reason.NO_FACE: "No face found",
     Reason.MODEL_FAILED: "A model failed on it",
     Reason.MINOR_DOUBT: "Possibly a minor: quarantined",
-    Reason.INTIMATE: "Intimate: refused, shown to nobody",
+    Reason.INTIMATE: "Intimate: shown to nobody",
     Reason.DROPPED: "Dropped by a person",
-    Reason.ERASED: "Erased on request, not to come back",
+    Reason.ERASED: "Erased, not to come back",
     Reason.QUALITY: "Capture quality",
     Reason.SEVERAL_FACES: "More faces than wanted",
     Reason.OCCLUSION: "Face hidden by something",
@@ -118,17 +118,27 @@ def rejections_chart(rejections: Sequence[Rejection]) -> Chart | None:
     """How many items each step rejected for each reason; None where nothing was rejected."""
     if not rejections:
         return None
+    # Else an axis of few items has halves of them.
+    axis = {"tickCount": min(8, max(it.count for it in rejections))}
+    x = {"field": "items", "type": "quantitative", "axis": axis}
+    legend = {"orient": "top", "title": None}
+    color = {
+        "field": "step",
+        "type": "nominal",
+        "scale": {"scheme": "tableau10"},
+        "legend": legend,
+    }
     spec = {
         "data": {
             "values": [{"why": it.words, "step": it.step, "items": it.count} for it in rejections]
         },
-        "width": 360,
+        "width": 260,
         "height": {"step": 24},
         "mark": {"type": "bar", "height": {"band": 0.7}},
         "encoding": {
             "y": {"field": "why", "type": "nominal", "sort": "-x", "title": None},
-            "x": {"field": "items", "type": "quantitative", "axis": {"tickMinStep": 1}},
-            "color": {"field": "step", "type": "nominal", "scale": {"scheme": "tableau10"}},
+            "x": x,
+            "color": color,
         },
     }
     return drawn(spec, f"Rejected items by reason: {_said(rejections)}.")

@@ -95,7 +95,7 @@ def gaps(table: Table) -> Iterator[str]:
 
 
 def coverage_chart(table: Table) -> Chart:
-    """The table as a heat map: the more images, the darker; a withheld cell is left blank."""
+    """The table as a heat map: the more images, the darker; none or withheld is left blank."""
     poses = [f"nose {pose_words(pose)}" for pose, _ in table.rows]
     lights = [light_words(side) for side in table.columns]
     cells = [
@@ -109,7 +109,7 @@ def coverage_chart(table: Table) -> Chart:
         for side, cell in zip(table.columns, row, strict=True)
     ]
     largest = max((cell.count for _, row in table.rows for cell in row), default=0)
-    axis = {"labelAngle": 0, "domain": False, "ticks": False}
+    axis = {"labelAngle": 0, "labelPadding": 6, "domain": False, "ticks": False}
     spec = {
         "data": {"values": cells},
         "width": {"step": 96},
@@ -135,7 +135,7 @@ def coverage_chart(table: Table) -> Chart:
                 "mark": {"type": "rect", "stroke": "$line", "cornerRadius": 3},
                 "encoding": {
                     "color": {
-                        "condition": {"test": "datum.images === null", "value": "transparent"},
+                        "condition": {"test": "!datum.images", "value": "transparent"},
                         "field": "images",
                         "type": "quantitative",
                         "scale": {"scheme": "blues", "domain": [0, max(1, largest)]},
@@ -149,7 +149,7 @@ def coverage_chart(table: Table) -> Chart:
                     "text": {"field": "words"},
                     "color": {
                         "condition": [
-                            {"test": "datum.images === null", "value": "$ink"},
+                            {"test": "!datum.images", "value": "$ink"},
                             {"test": f"datum.images > {0.55 * largest}", "value": "#ffffff"},
                         ],
                         "value": "#1d1f22",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import HOSTILE, SCHEMES, WIDTHS, are_pictures_there, look, open_page
+from browsing import HOSTILE, SCHEMES, WIDTHS, are_pictures_there, look, open_page, until
 from compared import make_comparisons, make_runs
 from PIL import Image
 from playwright.sync_api import Browser
@@ -52,6 +52,9 @@ def test_verdicts_slices_and_worst_images_are_seen(
     assert re.search(r"NME to the reference \(points\) [\d.]+ % at pose: left", worst)
     assert are_pictures_there(tab, "img")
     assert tab.locator(".worst img:visible").count() == 6
+    has_chart = tab.locator("#parity > .scroll img").count() == 1
+    assert has_chart == (name == "comparisons")
+    assert tab.get_by_text("where at least two runs were timed").count() == (not has_chart)
     _are_both_drawn(str(tab.locator(".worst img").first.get_attribute("src")))
     assert complaints == []
     tab.close()
@@ -84,6 +87,24 @@ def test_latency_and_where_the_deviation_begins_are_told(chromium: Browser, fold
     assert "not looked into" in rows[1]
     assert tab.get_by_text("Where it departs").is_visible()
     assert tab.locator(".comparison[open]").count() == 1
+    tab.close()
+
+
+def test_on_a_phone_one_swipe_leads_from_the_reference_to_the_run(
+    chromium: Browser, folder: Path
+) -> None:
+    tab = open_page(chromium, folder / "comparison.html", [])
+    assert not tab.get_by_text("swipe").is_visible()
+    tab.set_viewport_size({"width": WIDTHS[0], "height": 844})
+    assert tab.get_by_text("swipe").is_visible()
+    strip = tab.locator(".worst .scroll").first
+    seen_px = strip.evaluate("(it) => it.clientWidth")
+    assert seen_px > 0.9 * WIDTHS[0]
+    assert strip.locator("img").evaluate("(it) => it.clientWidth") == pytest.approx(
+        3 * seen_px, abs=2
+    )
+    strip.evaluate(f"(it) => it.scrollTo(0.8 * {seen_px}, 0)")
+    until(tab, f"Math.abs(document.querySelector('.worst .scroll').scrollLeft - {seen_px}) < 2")
     tab.close()
 
 

@@ -115,6 +115,7 @@ def test_who_disagrees_is_drawn_where_the_picture_may_be_seen(tmp_path: Path) ->
 def test_what_is_absent_is_said(tmp_path: Path) -> None:
     page = rendered(QaReport(), tmp_path)
     for sentence in (
+        "no person's labels have come back",
         "Nobody has labelled an image with gold yet",
         "not yet two weeks",
         "No two people have placed landmarks",
@@ -122,6 +123,16 @@ def test_what_is_absent_is_said(tmp_path: Path) -> None:
         "Nothing fails a check.",
     ):
         assert sentence in page
+    assert "have come back" not in rendered(REPORT, tmp_path)
+
+
+def test_where_nothing_was_wrong_no_empty_chart_is_drawn(tmp_path: Path) -> None:
+    (row,) = REPORT.edits
+    right = row.model_copy(update={"wrong": share(0)})
+    page = rendered(REPORT.model_copy(update={"edits": (right,)}), tmp_path)
+    assert "People found none of the pre-labels wrong." in page
+    assert "Chart of labels found wrong" not in page
+    assert "ibug68.jaw</th>" in page
 
 
 def test_both_sets_of_points_are_drawn_around_the_face() -> None:

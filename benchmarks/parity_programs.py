@@ -59,9 +59,8 @@ class Programs:
         polygraphy = environment(cache, POLYGRAPHY)
         validator = environment(cache, VALIDATOR)
         self._commands = {
-            # This folder, whose parity.py is not the package, comes last in the path.
-            "ours": [sys.executable, "-P", _HERE / "parity_ours.py"],
-            "untimed": [sys.executable, "-P", _HERE / "parity_ours.py"],
+            "ours": [sys.executable, _HERE / "parity_ours.py"],
+            "untimed": [sys.executable, _HERE / "parity_ours.py"],
             "bare": [sys.executable, _HERE / "parity_bare.py"],
             "polygraphy": [polygraphy, _HERE / "parity_polygraphy.py"],
             "validator": [validator, _HERE / "parity_validator.py"],

@@ -153,8 +153,7 @@ def both(storage: Storage, images: int) -> tuple[Workspace, dict[str, Taken], di
 
     by_loose = {"add": timed(loose, "-m", "dvc", "add", "--quiet", "images")}
     log = storage.scratch / "release.log"
-    # -P: beside the script lies another parity.py than the package.
-    run([sys.executable, "-P", str(ROOT / "benchmarks/release_ours.py"), str(ours), "1.0.0"], log)
+    run([sys.executable, str(ROOT / "benchmarks/release_ours.py"), str(ours), "1.0.0"], log)
     parts = json.loads(log.read_text().splitlines()[-1])
     by_ours = {part: Taken(*taken) for part, taken in parts.items()}
     init(ours, storage.of("ours"), storage.endpoint_url)

@@ -12,15 +12,11 @@ Prints a table for each model and, as its last line, JSON.
 
 import argparse
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-# Beside this script lies another parity.py than the package.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import platformdirs

@@ -131,13 +131,15 @@ def crawl_one(
         # What a killed run of another step left behind.
         ingest(workspace.spool, catalogue)
     progress = bar(f"crawl {start.source}")
+
+    def tell(so_far: CrawlSummary) -> None:
+        done = so_far.stored + so_far.already_known + sum(so_far.rejected.values())
+        progress.to(done, so_far.found)
+
     ordered = order(workspace, start, shards, is_dry_run)
-    summary = crawl_source(
-        ordered,
-        lambda so_far: progress.to(
-            so_far.stored + so_far.already_known + sum(so_far.rejected.values()), so_far.found
-        ),
-    )
+    summary = crawl_source(ordered, tell)
+    # It may end between two looks at it.
+    tell(summary)
     if ordered.tombstone_key:
         with workspace.catalogue() as catalogue:
             bury_found_again(catalogue, ordered.tombstone_key)

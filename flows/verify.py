@@ -94,10 +94,15 @@ def verify_one(workspace: Workspace, start: Start, is_all: bool) -> RecheckSumma
     terms = RecheckTerms(due_before=utc_now() - age, quarantine_days=params.quarantine_days)
     log = crawl.log.with_name(crawl.log.name.replace("crawl-", "verify-", 1))
     progress = bar(f"verify {start.source}")
-    return recheck(
-        crawl.model_copy(update={"recheck": terms, "log": log, "limit": None}),
-        lambda so_far: progress.to(_settled(so_far), _settled(so_far) + so_far.waiting),
-    )
+
+    def tell(so_far: RecheckSummary) -> None:
+        progress.to(_settled(so_far), _settled(so_far) + so_far.waiting)
+
+    ordered = crawl.model_copy(update={"recheck": terms, "log": log, "limit": None})
+    summary = recheck(ordered, tell)
+    # It may end between two looks at it.
+    tell(summary)
+    return summary
 
 
 def _start(crawl: Crawled) -> Start:

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -25,6 +26,16 @@ _FIRST = [
     for name in ("demo", "erase", "forensics", "prelabel_workers")
 ]
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Each process has a database of Prefect's of its own, before anything imports Prefect.
+
+    A developer's keeps all runs of theirs and of earlier tests, each of which an erasure looks at.
+    """
+    home = tempfile.TemporaryDirectory(prefix="prefect-", ignore_cleanup_errors=True)
+    os.environ["PREFECT_HOME"] = home.name
+    config.add_cleanup(home.cleanup)
 
 
 @pytest.hookimpl(wrapper=True)

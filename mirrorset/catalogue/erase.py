@@ -1,17 +1,19 @@
 """Taking all that the catalogue knows of images out of it, and what must not come back."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Table, Text, and_, bindparam, cast, or_, select
 
 from mirrorset.catalogue.frontier import Kind, place
+from mirrorset.catalogue.rows import numbers_of
 from mirrorset.catalogue.store import Catalogue
 from mirrorset.catalogue.tables import (
     annotation_jobs,
     batches,
     crawls,
     frontier,
+    images,
     metadata,
     rejected,
     sightings,
@@ -22,10 +24,11 @@ from mirrorset.records import Reason, Sighting, Tombstone, utc_now
 from mirrorset.tombstones import Of, Tombstones
 
 # What refers to an image goes before it.
-_BY_IMAGE = [one for one in reversed(metadata.sorted_tables) if "image_id" in one.c]
+_BY_IMAGE = [one for one in reversed(metadata.sorted_tables) if "image_number" in one.c]
 _PLACE = "catalogue"
 _AT_ONCE = 500
 
+T = TypeVar("T")
 Key = dict[str, Any]  # the values of columns that name rows
 
 
@@ -67,8 +70,10 @@ def pages_of(catalogue: Catalogue, seen: Sequence[Sighting]) -> frozenset[str]:
     shared: set[str] = set()
     with catalogue.reading() as connection:
         for some in _batched(sorted(addresses)):
-            query = select(sightings.c.image_id, sightings.c.page_url, sightings.c.image_url).where(
-                or_(sightings.c.page_url.in_(some), sightings.c.image_url.in_(some))
+            query = (
+                select(images.c.image_id, sightings.c.page_url, sightings.c.image_url)
+                .join(sightings)
+                .where(or_(sightings.c.page_url.in_(some), sightings.c.image_url.in_(some)))
             )
             for image_id, *seen_at in connection.execute(query):
                 if image_id not in image_ids:
@@ -122,15 +127,16 @@ def _rows(connection: Connection, gone: Gone) -> Iterator[tuple[Table, list[Key]
     """What names each row to delete, table by table, in an order that breaks no reference."""
     yield rejected, _of_rejected(connection, gone)
     yield frontier, _of_frontier(connection, gone)
+    numbers = sorted(numbers_of(connection, gone.image_ids).values())
     for table in _BY_IMAGE:
-        yield table, _of_image(connection, gone, table.c.image_id)
+        yield table, _of_image(connection, numbers, table.c.image_number)
 
 
-def _of_image(connection: Connection, gone: Gone, column: Column[str]) -> list[Key]:
+def _of_image(connection: Connection, numbers: Sequence[int], column: Column[int]) -> list[Key]:
     return [
-        {"image_id": image_id}
-        for some in _batched(sorted(gone.image_ids))
-        for image_id in connection.execute(select(column).where(column.in_(some))).scalars()
+        {"image_number": number}
+        for some in _batched(numbers)
+        for number in connection.execute(select(column).where(column.in_(some))).scalars()
     ]
 
 
@@ -166,6 +172,6 @@ def _of_frontier(connection: Connection, gone: Gone) -> list[Key]:
     ]
 
 
-def _batched(values: Sequence[str]) -> Iterator[Sequence[str]]:
+def _batched(values: Sequence[T]) -> Iterator[Sequence[T]]:
     """As many at once as a statement takes variables."""
     return (values[start : start + _AT_ONCE] for start in range(0, len(values), _AT_ONCE))

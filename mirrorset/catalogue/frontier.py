@@ -35,8 +35,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from mirrorset.catalogue.store import Catalogue, upsert
-from mirrorset.catalogue.tables import crawls, frontier, rejected, request_counts, sightings
+from mirrorset.catalogue.rows import records_of, upsert
+from mirrorset.catalogue.store import Catalogue
+from mirrorset.catalogue.tables import (
+    crawls,
+    frontier,
+    rejected,
+    request_counts,
+    sightings,
+)
 from mirrorset.records import Record, Rejected, Sighting, utc_now
 
 KNOWN = "known"
@@ -459,7 +466,7 @@ class Frontier:
             self._write(connection, rows)
 
     def _seen(self, connection: Connection, ids: Sequence[str]) -> dict[str, Any]:
-        query = select(sightings).where(
+        query = records_of(sightings).where(
             sightings.c.source == self._source, sightings.c.source_item_id.in_(ids)
         )
         return {row.source_item_id: row for row in connection.execute(query)}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 
 from mirrorset.catalogue.store import Catalogue
-from mirrorset.catalogue.tables import annotations
+from mirrorset.catalogue.tables import annotations, images
 
 
 class Look(NamedTuple):
@@ -23,9 +23,10 @@ def looks(catalogue: Catalogue) -> Iterator[Look]:
     """Every person's look at an image, by image, origin and person."""
     columns = annotations.c
     query = (
-        select(columns.image_id, columns.origin, columns.by, columns.provenance)
+        select(images.c.image_id, columns.origin, columns.by, columns.provenance)
+        .join(annotations)
         .where(columns.origin != "model")
-        .order_by(columns.image_id, columns.origin, columns.by)
+        .order_by(images.c.image_id, columns.origin, columns.by)
     )
     with catalogue.reading() as connection:
         for image_id, origin, by, provenance in connection.execute(query):

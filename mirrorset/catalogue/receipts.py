@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, literal, or_, select
 
 from mirrorset.catalogue.frontier import crawl_id_of
+from mirrorset.catalogue.rows import records_of
 from mirrorset.catalogue.store import Catalogue
 from mirrorset.catalogue.tables import (
     crawls,
@@ -52,7 +53,7 @@ def due(
     that expires. What several crawls of a source found is the first one's to check.
     """
     query = (
-        select(sightings)
+        records_of(sightings)
         .outerjoin(verifications, _is_of_sighting(verifications.c))
         .outerjoin(
             quarantine, and_(_is_of_sighting(quarantine.c), quarantine.c.released_at.is_(None))
@@ -91,7 +92,7 @@ def receipt_of(
     catalogue: Catalogue, source: str, source_item_id: str
 ) -> tuple[Sighting, Quarantine | None] | None:
     """A sighting and the quarantine that it is in; None where there is no such sighting."""
-    sighted = select(sightings).where(
+    sighted = records_of(sightings).where(
         sightings.c.source == source, sightings.c.source_item_id == source_item_id
     )
     with catalogue.reading() as connection:
@@ -101,8 +102,8 @@ def receipt_of(
         sighting = Sighting.model_validate(dict(row))
         held = (
             connection.execute(
-                select(quarantine).where(
-                    quarantine.c.image_id == sighting.image_id,
+                records_of(quarantine).where(
+                    images.c.image_id == sighting.image_id,
                     quarantine.c.source == source,
                     quarantine.c.source_item_id == source_item_id,
                     quarantine.c.released_at.is_(None),
@@ -138,9 +139,9 @@ def sightings_of(catalogue: Catalogue, image: str) -> list[Sighting]:
     """
     _require_prefix(image)
     query = (
-        select(sightings)
-        .where(sightings.c.image_id.startswith(image))
-        .order_by(sightings.c.image_id, sightings.c.source, sightings.c.source_item_id)
+        records_of(sightings)
+        .where(images.c.image_id.startswith(image))
+        .order_by(images.c.image_id, sightings.c.source, sightings.c.source_item_id)
     )
     with catalogue.reading() as connection:
         found = [Sighting.model_validate(dict(row)) for row in connection.execute(query).mappings()]
@@ -172,7 +173,7 @@ def _is_crawl() -> ColumnElement[bool]:
 
 def _is_of_sighting(columns: Any) -> ColumnElement[bool]:
     return and_(
-        columns.image_id == sightings.c.image_id,
+        columns.image_number == sightings.c.image_number,
         columns.source == sightings.c.source,
         columns.source_item_id == sightings.c.source_item_id,
     )

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -19,10 +19,8 @@ from sqlalchemy import (
     event,
     func,
     inspect,
-    or_,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -32,6 +30,7 @@ from sqlalchemy.exc import (
     IntegrityError,
 )
 
+from mirrorset.catalogue.rows import key_of, numbers_of, records_of, upsert
 from mirrorset.catalogue.tables import (
     TABLE_OF,
     UtcDateTime,
@@ -39,23 +38,19 @@ from mirrorset.catalogue.tables import (
     annotations,
     images,
     rejected,
-    sightings,
     verdicts,
 )
 from mirrorset.errors import InputError, SettingsError, UnavailableError, first_fault
-from mirrorset.records import Annotation, Batch, Record, Rejected, Sighting
+from mirrorset.records import Annotation, Batch, Record
 
 R = TypeVar("R", bound=Record)
 
-_ROWS_A_STATEMENT = 500
 _RECORDS_AT_ONCE = 1000
 # How long SQLite waits for another process's transaction.
 _PATIENCE_S = 30
 # SQLite's own limit, 4 MB, is what one shard of records writes in a large catalogue: all pages
 # would then be written twice for each shard. 64 MB.
 _LOG_PAGES = 16_000
-# A place may be found by several starts; one that says so is enough.
-_STAYS_TRUE = sightings.c.shows_author
 # How long who only looks waits for a PostgreSQL server.
 _LOOK_S = 5
 _IS_NOT_MADE = "has no tables yet: `mirrorset init` in its workspace makes them."
@@ -202,10 +197,14 @@ class Catalogue:
         Raises InputError where one is no such record, as another version may have kept it.
         """
         table = TABLE_OF[kind]
-        first = [table.c.image_id] if "image_id" in table.c else []
+        query = records_of(table)
+        fields = query.selected_columns
+        first = ["image_id"] if "image_id" in fields else []
+        order = [fields[name] for name in dict.fromkeys([*first, *key_of(table)])]
+        is_meant = [fields[name] == value for name, value in equal.items()]
         with self.reading() as connection:
             rows = connection.execution_options(yield_per=1000).execute(
-                select(table).filter_by(**equal).order_by(*first, *table.primary_key.columns)
+                query.where(*is_meant).order_by(*order)
             )
             for row in rows.mappings():
                 yield self._record(kind, table, dict(row))
@@ -215,7 +214,7 @@ class Catalogue:
             return kind.model_validate(row)
         except ValidationError as error:
             field, fault = first_fault(error)
-            key = ", ".join(str(row[column.name]) for column in table.primary_key.columns)
+            key = ", ".join(str(row[name]) for name in key_of(table))
             raise InputError(
                 f"The catalogue {self._name} holds a row of {table.name} ({key}) that this version "
                 f"cannot read: {field}: {fault}: read it with the version that kept it, or "
@@ -245,17 +244,24 @@ class Catalogue:
 
     def failed(self, check: str) -> set[str]:
         """Ids of the images that one check has failed."""
-        query = select(verdicts.c.image_id).where(verdicts.c.check == check, ~verdicts.c.passed)
+        query = (
+            select(images.c.image_id)
+            .join(verdicts)
+            .where(verdicts.c.check == check, ~verdicts.c.passed)
+        )
         with self.reading() as connection:
             return set(connection.execute(query).scalars())
 
     def failing_since(self, check: str) -> dict[str, datetime]:
         """When the images that one check has failed were last labelled, by id."""
-        failing = select(verdicts.c.image_id).where(verdicts.c.check == check, ~verdicts.c.passed)
+        failing = select(verdicts.c.image_number).where(
+            verdicts.c.check == check, ~verdicts.c.passed
+        )
         query = (
-            select(annotations.c.image_id, func.max(annotations.c.made_at, type_=UtcDateTime()))
-            .where(annotations.c.image_id.in_(failing))
-            .group_by(annotations.c.image_id)
+            select(images.c.image_id, func.max(annotations.c.made_at, type_=UtcDateTime()))
+            .join(annotations)
+            .where(images.c.image_number.in_(failing))
+            .group_by(images.c.image_id)
         )
         with self.reading() as connection:
             return dict(connection.execute(query).tuples().all())
@@ -271,11 +277,15 @@ class Catalogue:
 
     def forget(self, labels: Sequence[Annotation]) -> None:
         """Forget these annotations."""
-        table = TABLE_OF[Annotation]
         with self.writing() as connection:
+            numbers = numbers_of(connection, {one.image_id for one in labels})
             for one in labels:
-                key = {column.name: getattr(one, column.name) for column in table.primary_key}
-                connection.execute(table.delete().filter_by(**key))
+                connection.execute(
+                    annotations.delete().filter_by(
+                        image_number=numbers.get(one.image_id),
+                        **one.model_dump(include={"origin", "by", "batch_id"}),
+                    )
+                )
 
     def compact(self) -> None:
         """Let nothing stay in the database's files of what was deleted or replaced.
@@ -305,78 +315,9 @@ class Catalogue:
             ) from None
 
 
-def upsert(connection: Connection, records: Sequence[Record]) -> None:
-    """Keep the records in the transaction of `connection`, as `Catalogue.upsert` says."""
-    for kind, table in TABLE_OF.items():
-        _upsert_rows(connection, table, [_row(r, table) for r in records if type(r) is kind])
-    _clear_rejections(connection, records)
-
-
-def _row(record: Record, table: Table) -> dict[str, Any]:
-    """Column values: nested fields as JSON-ready data, times as they are."""
-    values = dict(record)
-    plain = record.model_dump(mode="json")
-    return {
-        column.name: values[column.name]
-        if column.type.__class__.__name__ == "UtcDateTime"
-        else plain[column.name]
-        for column in table.columns
-    }
-
-
 def _said(error: DBAPIError) -> str:
     """What the database says, in one line."""
     return " ".join(str(error.orig).split()).rstrip(".")
-
-
-def _upsert_rows(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]) -> None:
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    # The last of several rows with one key wins: one statement may touch a row only once.
-    keys = [column.name for column in table.primary_key.columns]
-    by_key = {tuple(row[key] for key in keys): row for row in rows}
-    if not by_key:
-        return
-    statement = dialect.insert(table)
-    replaced = {
-        column.name: or_(column, statement.excluded[column.name])
-        if column is _STAYS_TRUE
-        else statement.excluded[column.name]
-        for column in table.columns
-        if not column.primary_key
-    }
-    # A table that is all key has nothing to replace.
-    statement = (
-        statement.on_conflict_do_update(index_elements=keys, set_=replaced)
-        if replaced
-        else statement.on_conflict_do_nothing()
-    )
-    connection.execute(statement, list(by_key.values()))
-
-
-def _clear_rejections(connection: Connection, records: Sequence[Record]) -> None:
-    now_rejected = {
-        (record.item_id, record.step) for record in records if isinstance(record, Rejected)
-    }
-    accepted: dict[str, set[str]] = defaultdict(set)
-    for record in records:
-        if isinstance(record, Sighting):
-            accepted["crawl"].add(f"{record.source}:{record.source_item_id}")
-        if isinstance(record, Batch):
-            accepted["annotate"].add(record.batch_id)
-        if isinstance(record, Annotation):
-            accepted["prelabel"].add(record.image_id)
-            if record.origin in ("human", "gold"):
-                accepted["annotate"].add(record.image_id)
-    for step, item_ids in accepted.items():
-        cleared = sorted(item_id for item_id in item_ids if (item_id, step) not in now_rejected)
-        for start in range(0, len(cleared), _ROWS_A_STATEMENT):
-            # Pairs of both in one list are not looked up by SQLite: it reads all that is rejected.
-            connection.execute(
-                rejected.delete().where(
-                    rejected.c.step == step,
-                    rejected.c.item_id.in_(cleared[start : start + _ROWS_A_STATEMENT]),
-                )
-            )
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:

@@ -1,5 +1,9 @@
 """The catalogue's tables: one a record kind, a column a field; nested fields are JSON.
 
+A record names its image by its id, which is a hash; a row by the number under which `images` has
+it. Hashes come in no order, so an index of them takes a page of its own for every row that is kept:
+there is one, that of `images`.
+
 Three more are the crawl's own memory: `crawls`, `frontier` and `request_counts`.
 
 Alembic's migrations make them; a test compares the two.
@@ -74,23 +78,27 @@ metadata = MetaData(
 )
 
 
-def _image_id(is_key: bool = True) -> Column[str]:
-    reference = ForeignKey("images.image_id")
-    return Column(
-        "image_id", String(64), reference, primary_key=is_key, nullable=False, index=not is_key
-    )
+# SQLite counts rows by INTEGER alone, which holds as much there.
+_NUMBER = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _image_number(is_key: bool = True) -> Column[int]:
+    reference = ForeignKey("images.image_number")
+    return Column("image_number", _NUMBER, reference, primary_key=is_key, nullable=False)
 
 
 images = Table(
     "images",
     metadata,
-    Column("image_id", String(64), primary_key=True),
+    Column("image_number", _NUMBER, primary_key=True),
+    Column("image_id", String(64), nullable=False),
     Column("media_type", String(40), nullable=False),
     Column("size_bytes", Integer, nullable=False),
     Column("width_px", Integer, nullable=False),
     Column("height_px", Integer, nullable=False),
     Column("pixel_hash", String(64), nullable=False),
     Column("phash", String(16), nullable=False),
+    UniqueConstraint("image_id", name="uq_images_image_id"),
 )
 
 sightings = Table(
@@ -98,7 +106,7 @@ sightings = Table(
     metadata,
     Column("source", String(40), primary_key=True),
     Column("source_item_id", Text, primary_key=True),
-    _image_id(is_key=False),
+    _image_number(is_key=False),
     Column("page_url", Text, nullable=False),
     Column("image_url", Text, nullable=False),
     Column("licence", JSON, nullable=False),
@@ -109,12 +117,14 @@ sightings = Table(
     Column("age_band", String(10)),
     Column("tone", String(10)),
     Column("shows_author", Boolean, nullable=False, server_default=false()),
+    # All three, so that SQLite reads sightings by image without sorting them all.
+    Index("ix_sightings_image", "image_number", "source", "source_item_id"),
 )
 
 verifications = Table(
     "verifications",
     metadata,
-    _image_id(),
+    _image_number(),
     Column("source", String(40), primary_key=True),
     Column("source_item_id", Text, primary_key=True),
     Column("verified_at", UtcDateTime, nullable=False),
@@ -123,7 +133,7 @@ verifications = Table(
 quarantine = Table(
     "quarantine",
     metadata,
-    _image_id(),
+    _image_number(),
     Column("source", String(40), primary_key=True),
     Column("source_item_id", Text, primary_key=True),
     Column("reason", String(40), nullable=False),
@@ -136,7 +146,7 @@ quarantine = Table(
 annotations = Table(
     "annotations",
     metadata,
-    _image_id(),
+    _image_number(),
     Column("origin", String(10), primary_key=True),
     Column("by", String(100), primary_key=True),
     # A honeypot is drawn again and again, for the same person too.
@@ -153,7 +163,7 @@ annotations = Table(
 verdicts = Table(
     "verdicts",
     metadata,
-    _image_id(),
+    _image_number(),
     Column("check", String(60), primary_key=True),
     Column("passed", Boolean, nullable=False),
     Column("measured", Float),
@@ -163,7 +173,7 @@ verdicts = Table(
 decisions = Table(
     "decisions",
     metadata,
-    _image_id(),
+    _image_number(),
     Column("gate", String(20), primary_key=True),
     Column("decided_at", UtcDateTime, primary_key=True),
     Column("action", String(20), nullable=False),
@@ -212,14 +222,14 @@ honeypots = Table(
     "honeypots",
     metadata,
     Column("batch_id", String(64), primary_key=True),
-    _image_id(),
+    _image_number(),
 )
 
 stops = Table(
     "stops",
     metadata,
     Column("batch_id", String(64), primary_key=True),
-    _image_id(),
+    _image_number(),
     Column("is_standing", Boolean, nullable=False),
 )
 
@@ -227,7 +237,7 @@ hidden = Table(
     "hidden",
     metadata,
     Column("batch_id", String(64), primary_key=True),
-    _image_id(),
+    _image_number(),
     Column("is_hidden", Boolean, nullable=False),
 )
 
@@ -235,14 +245,14 @@ sent = Table(
     "sent",
     metadata,
     Column("batch_id", String(64), primary_key=True),
-    _image_id(),
+    _image_number(),
     Column("annotation", JSON, nullable=False),
 )
 
 ledger = Table(
     "ledger",
     metadata,
-    _image_id(),
+    _image_number(),
     Column("group_id", String(64), nullable=False),
     Column("split", String(10), nullable=False),
     Column("image_shard", Integer, nullable=False),
@@ -276,8 +286,7 @@ crawls = Table(
 frontier = Table(
     "frontier",
     metadata,
-    # SQLite counts rows by INTEGER alone, which holds as much there.
-    Column("entry_id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("entry_id", _NUMBER, primary_key=True),
     Column("crawl_id", String(32), ForeignKey("crawls.crawl_id"), nullable=False),
     Column("key", Text, nullable=False),
     Column("kind", Integer, nullable=False),

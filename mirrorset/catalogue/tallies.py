@@ -66,7 +66,7 @@ def tallies(catalogue: Catalogue) -> Tallies:
             return number(select(func.count()).select_from(table))
 
         def labelled(by: ColumnElement[bool]) -> int:
-            return number(select(func.count(distinct(annotations.c.image_id))).where(by))
+            return number(select(func.count(distinct(annotations.c.image_number))).where(by))
 
         by_step: dict[str, dict[str, int]] = {}
         reasons = select(rejected.c.step, rejected.c.reason, func.count()).group_by(
@@ -135,7 +135,7 @@ def planned_batches(catalogue: Catalogue) -> int:
 def overdue_receipts(catalogue: Catalogue, before: datetime) -> tuple[int, datetime | None]:
     """How many receipts were last found to hold before `before`, and when the oldest one was."""
     pair = (
-        (verifications.c.image_id == sightings.c.image_id)
+        (verifications.c.image_number == sightings.c.image_number)
         & (verifications.c.source == sightings.c.source)
         & (verifications.c.source_item_id == sightings.c.source_item_id)
     )

@@ -41,9 +41,9 @@ def count_unlabelled(catalogue: Catalogue, profile: str) -> int:
 
 def _is_open(profile: str) -> ColumnElement[bool]:
     is_labelled = (
-        select(annotations.c.image_id)
+        select(annotations.c.image_number)
         .where(
-            annotations.c.image_id == images.c.image_id,
+            annotations.c.image_number == images.c.image_number,
             or_(annotations.c.by == profile, annotations.c.origin != "model"),
         )
         .exists()
@@ -58,9 +58,9 @@ def _is_open(profile: str) -> ColumnElement[bool]:
         .exists()
     )
     is_stopped = (
-        select(verdicts.c.image_id)
+        select(verdicts.c.image_number)
         .where(
-            verdicts.c.image_id == images.c.image_id,
+            verdicts.c.image_number == images.c.image_number,
             verdicts.c.check == NOT_STOPPED,
             ~verdicts.c.passed,
         )

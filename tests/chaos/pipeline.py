@@ -90,6 +90,10 @@ class Outcome:
         )
         return f"{line}\n      {self.said}" if self.said else line
 
+    def told(self) -> str:
+        """All that is known of it."""
+        return "\n".join([self.line(0), *self.wrong])
+
 
 def undisturbed(world: World, names: Collection[str] = EVERYWHERE) -> list[Step]:
     """Run the whole pipeline, and each step that can be shared once more on the cluster.

@@ -13,7 +13,14 @@ from cvat_room import seen
 from sqlalchemy import create_engine, select
 
 from annotation.cvat.connection import Connection
-from mirrorset.catalogue.tables import UtcDateTime, crawls, frontier, metadata, request_counts
+from mirrorset.catalogue.tables import (
+    UtcDateTime,
+    crawls,
+    frontier,
+    images,
+    metadata,
+    request_counts,
+)
 from mirrorset.commands import git
 from mirrorset.records import Batch
 
@@ -41,6 +48,8 @@ def catalogue(url: str) -> State:
     engine = create_engine(url)
     found: State = {}
     with engine.connect() as connection:
+        numbered = select(images.c.image_number, images.c.image_id)
+        id_of = dict(connection.execute(numbered).tuples().all())
         for table in metadata.sorted_tables:
             if table.name in _OF_THE_WAY:
                 continue
@@ -50,6 +59,9 @@ def catalogue(url: str) -> State:
             rows = []
             for row in connection.execute(select(table)).mappings():
                 values = {name: _timeless(row[name]) for name in row if name not in left_out}
+                if "image_number" in values:
+                    # Images are numbered as they come, and two processes bring them by chance.
+                    values["image_number"] = id_of[row["image_number"]]
                 if table is frontier:
                     # A second run finds known what the first kept or refused: these are compared.
                     values["outcome"] = values["outcome"] is not None

@@ -4,9 +4,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+
+if TYPE_CHECKING:
+    from chaos.world import World
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +52,16 @@ def prefect(_prefect_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     The embedded server is what the demo runs on, which passes this address by.
     """
     monkeypatch.setenv("PREFECT_API_URL", _prefect_url)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[World]":
+    """The servers of tests/chaos, and a workspace that uses them."""
+    pytest.importorskip("psycopg", reason="PostgreSQL's driver is not installed")
+    from chaos.world import made
+
+    with made(tmp_path_factory.mktemp("chaos")) as one:
+        yield one
 
 
 @pytest.fixture(scope="session")

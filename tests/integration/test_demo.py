@@ -284,7 +284,7 @@ UNDER_WAY: dict[str, Callable[[Path], bool]] = {
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("steps", [("parity",), *thorough((tuple(UNDER_WAY),))])
+@pytest.mark.parametrize("steps", [("release",), *thorough((tuple(UNDER_WAY),))])
 def test_killed_in_the_middle_of_steps_it_ends_the_same(
     demo: Demo, tmp_path: Path, steps: tuple[str, ...]
 ) -> None:

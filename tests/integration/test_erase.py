@@ -39,7 +39,7 @@ from mirrorset.load import WithdrawnWarning
 from mirrorset.records import Batch, ImageRecord, LedgerEntry, Reason
 from mirrorset.workspace import open_workspace
 
-LONGEST_S = 10.0
+LONGEST_S = 6.0
 
 
 def test_nothing_is_left_of_an_erased_image_and_all_else_is_as_it_was(root: Path) -> None:

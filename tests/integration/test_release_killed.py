@@ -39,7 +39,7 @@ def filled(home: Path) -> Workspace:
 
 
 @pytest.mark.usefixtures("prefect")
-@pytest.mark.parametrize("kills", [1, *thorough(4)])
+@pytest.mark.parametrize("kills", thorough(1, 4))
 def test_a_release_that_was_killed_is_completed_by_the_next_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: int
 ) -> None:

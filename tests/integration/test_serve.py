@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from made_images import picture
+from thorough import thorough
 
 from flows import run_notes
 from flows.prefect_server import OwnServer
@@ -27,7 +28,7 @@ _ENDS_WITHIN_S = 20
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A workspace whose one source is a folder of three pictures, crawled every few seconds."""
+    """A workspace whose one source is a folder of three pictures, crawled again and again."""
     home = tmp_path / "workspace"
     init(home)
     pictures = home / "pictures"
@@ -44,7 +45,7 @@ responsible:
   {{controller: Lab, legal_basis: consent, contact: lab@example.org, retention_days: 30}}
 crawl: {{sources: [{{source: folder, path: pictures}}]}}
 serve:
-  crawl: {{every_s: 3}}
+  crawl: {{every_s: 12}}
   pull: null
   release: null
   prelabel_after_crawl: true
@@ -130,7 +131,7 @@ def test_a_schedule_fires_and_what_follows_follows(
             httpx.get(f"{api}/health")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, *thorough(signal.SIGTERM)])
 def test_it_ends_within_seconds_where_it_waits_for_news(
     home: Path, prefect: None, number: signal.Signals, unused_port: int
 ) -> None:
@@ -152,7 +153,7 @@ def test_a_server_of_anothers_that_goes_is_waited_for(
     home: Path, monkeypatch: pytest.MonkeyPatch, unused_port: int
 ) -> None:
     params = home / "params.yaml"
-    params.write_text(params.read_text().replace("crawl: {every_s: 3}", "crawl: null"))
+    params.write_text(params.read_text().replace("crawl: {every_s: 12}", "crawl: null"))
     monkeypatch.setenv("PREFECT_HOME", str(home / "prefect"))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     server = begun(unused_port)

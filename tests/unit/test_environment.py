@@ -27,3 +27,10 @@ def test_locks_pin_hashes_and_name_no_index() -> None:
         assert len(pins) > 200
         assert all("==" in pin for pin in pins)
         assert text.count("--hash=sha256:") > len(pins)
+
+
+def test_no_benchmark_has_a_packages_name() -> None:
+    """Scripts beside it would import it in the package's stead."""
+    packages = {folder.parent.name for folder in ROOT.glob("*/__init__.py")}
+    assert "parity" in packages
+    assert not packages & {script.stem for script in (ROOT / "benchmarks").glob("*.py")}

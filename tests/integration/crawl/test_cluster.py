@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import dask
 import pytest
 from distributed import LocalCluster
 from loopback import Site, fill_gallery, kept, ordered, serving
@@ -73,7 +74,9 @@ def test_a_fault_of_one_shard_ends_all(sites: list[Site], tmp_path: Path, schedu
 
 def test_a_scheduler_that_does_not_answer(sites: list[Site], tmp_path: Path) -> None:
     order = listed(tmp_path / "lost", sites, shards=2, dask_scheduler="tcp://127.0.0.1:9")
-    with pytest.raises(UnavailableError, match="No Dask scheduler answers at"):
+    # Dask asks for ten seconds, though it is refused.
+    impatient = dask.config.set({"distributed.comm.timeouts.connect": "1s"})
+    with impatient, pytest.raises(UnavailableError, match="No Dask scheduler answers at"):
         crawl(order)
 
 

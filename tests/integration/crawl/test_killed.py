@@ -48,6 +48,7 @@ def children() -> list[int]:
     return [pid for pid in found if b"crawlers" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
+@pytest.mark.thorough  # test_many_kills.py kills one five times
 def test_a_killed_crawl_goes_on_where_it_was(site: Site, tmp_path: Path) -> None:
     paths = fill_gallery(site, 60)
     site.delay_s = 0.1

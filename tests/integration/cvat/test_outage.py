@@ -42,6 +42,7 @@ def test_a_push_waits_for_its_task_once(
     assert push.held(f"/api/tasks/{batch.task}", batch) == push.sent(batch)
 
 
+@pytest.mark.usefixtures("prefect")
 def test_whoever_runs_a_command_is_told_once_what_it_waits_for(tmp_path: Path) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # and nobody listens

@@ -23,6 +23,13 @@ _SECRETS = {
     "AWS_SESSION_TOKEN": "planted-s3/session+7",
     "PREFECT_API_AUTH_STRING": "admin:planted-prefect/8",
 }
+#: A server that is gone is not waited for.
+_IMPATIENT = """
+from flows import prefect_server
+from flows.cli import main
+prefect_server._ANSWERS_WITHIN_S = 0
+main()
+"""
 _GONE = {"MIRRORSET_CATALOGUE_URL": f"postgresql+psycopg://me:{_PASSWORD}@127.0.0.1:9/faces"}
 
 
@@ -50,7 +57,7 @@ def test_none_is_written(
 ) -> None:
     planted = _SECRETS | fault | {"TMPDIR": str(tmp_path), "PREFECT_CLIENT_MAX_RETRIES": "0"}
     finished = subprocess.run(
-        [sys.executable, "-c", "from flows.cli import main; main()", *command, "--home", str(home)],
+        [sys.executable, "-c", _IMPATIENT, *command, "--home", str(home)],
         env=os.environ | planted,
         capture_output=True,
         check=False,

@@ -1,7 +1,7 @@
 """Runs two variants of each of the mirror's networks on 360 images and compares them, beside two
 peers.
 
-    .venv/bin/python benchmarks/parity.py [--repetitions 3] [--photos DIR] [--net NAME …]
+    .venv/bin/python benchmarks/parity_speed.py [--repetitions 3] [--photos DIR] [--net NAME …]
 
 The models are the networks that find the face, its landmarks and the person, each in float32
 (normalised) and as its half-precision variant, both on XNNPACK and one thread; the images are the

@@ -9,6 +9,7 @@ run here is in RUN_ELSEWHERE.
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -304,7 +305,8 @@ def _shell(script: str, folder: Path, limit_s: int) -> str:
 def _runnable(line: str) -> str:
     """The line; one that runs for ever is stopped as a person stops it, after it has begun."""
     if line.startswith(tuple(RUN_ELSEWHERE)):
-        return f": {line.partition('#')[0]}"
+        # In quotes, for what follows it on its line stays with it.
+        return f": {shlex.quote(line.partition('#')[0])}"
     if _ENDLESS.search(line.partition("#")[0].rstrip()):
         begun = re.sub(r"\bmirrorset (?=serve|view|annotate)", f"{_STOPPED} mirrorset ", line)
         return f"{begun.partition('#')[0]} || test $? = 124"

@@ -42,6 +42,10 @@ def forked_clean(work: Callable[[], object]) -> BaseProcess:
 def _unpickled(work: bytes, environment: dict[str, str], folder: Path) -> None:
     os.environ.clear()
     os.environ.update(environment)
+    if context := sys.modules.get("prefect.context"):
+        # Prefect read its settings in the clean process: each child would start a server, and
+        # leave it running.
+        context.refresh_global_settings_context()
     os.chdir(folder)
     _ending(cloudpickle.loads(work))
 

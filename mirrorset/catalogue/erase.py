@@ -24,7 +24,11 @@ from mirrorset.records import Reason, Sighting, Tombstone, utc_now
 from mirrorset.tombstones import Of, Tombstones
 
 # What refers to an image goes before it.
-_BY_IMAGE = [one for one in reversed(metadata.sorted_tables) if "image_number" in one.c]
+_BY_IMAGE = [
+    one
+    for one in reversed(metadata.sorted_tables)
+    if {"image_id", "image_number"} & {*one.c.keys()}
+]
 _PLACE = "catalogue"
 _AT_ONCE = 500
 
@@ -129,14 +133,17 @@ def _rows(connection: Connection, gone: Gone) -> Iterator[tuple[Table, list[Key]
     yield frontier, _of_frontier(connection, gone)
     numbers = sorted(numbers_of(connection, gone.image_ids).values())
     for table in _BY_IMAGE:
-        yield table, _of_image(connection, numbers, table.c.image_number)
+        if "image_number" in table.c:
+            yield table, _that_are_in(connection, table.c.image_number, numbers)
+        else:
+            yield table, _that_are_in(connection, table.c.image_id, sorted(gone.image_ids))
 
 
-def _of_image(connection: Connection, numbers: Sequence[int], column: Column[int]) -> list[Key]:
+def _that_are_in(connection: Connection, column: Column[T], values: Sequence[T]) -> list[Key]:
     return [
-        {"image_number": number}
-        for some in _batched(numbers)
-        for number in connection.execute(select(column).where(column.in_(some))).scalars()
+        {column.name: value}
+        for some in _batched(values)
+        for value in connection.execute(select(column).where(column.in_(some))).scalars()
     ]
 
 

@@ -17,7 +17,7 @@ _STAYS_TRUE = sightings.c.shows_author
 
 
 def refers_to_image(table: Table) -> bool:
-    """Whether each of the table's rows is about one image."""
+    """Whether each of the table's rows names an image by its number."""
     return "image_number" in table.c and table is not images
 
 

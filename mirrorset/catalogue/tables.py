@@ -2,7 +2,7 @@
 
 A record names its image by its id, which is a hash; a row by the number under which `images` has
 it. Hashes come in no order, so an index of them takes a page of its own for every row that is kept:
-there is one, that of `images`.
+there are two, that of `images` and that of `ledger`, which is minted in the order of the ids.
 
 Three more are the crawl's own memory: `crawls`, `frontier` and `request_counts`.
 
@@ -252,7 +252,7 @@ sent = Table(
 ledger = Table(
     "ledger",
     metadata,
-    _image_number(),
+    Column("image_id", String(64), ForeignKey("images.image_id"), primary_key=True),
     Column("group_id", String(64), nullable=False),
     Column("split", String(10), nullable=False),
     Column("image_shard", Integer, nullable=False),

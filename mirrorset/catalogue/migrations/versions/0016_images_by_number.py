@@ -1,4 +1,7 @@
-"""Rows refer to their image by a number instead of its id: see mirrorset/catalogue/tables.py."""
+"""Rows refer to their image by a number instead of its id: see mirrorset/catalogue/tables.py.
+
+The ledger keeps the ids.
+"""
 
 from typing import Any
 
@@ -22,7 +25,6 @@ _KEYS = {
     "stops": ("batch_id", "*"),
     "hidden": ("batch_id", "*"),
     "sent": ("batch_id", "*"),
-    "ledger": ("*",),
 }
 _FIELDS = "image_id, media_type, size_bytes, width_px, height_px, pixel_hash, phash"
 
@@ -93,4 +95,7 @@ def _refer(old: str, new: str) -> None:
                     f"pk_{table}", [new if name == "*" else name for name in key]
                 )
             changed.create_foreign_key(f"fk_{table}_{new}", "images", [new], [new])
+    with op.batch_alter_table("ledger") as changed:
+        changed.drop_constraint("fk_ledger_image_id", type_="foreignkey")
+        changed.create_foreign_key("fk_ledger_image_id", "images", ["image_id"], ["image_id"])
     op.drop_table("images_before")

@@ -56,7 +56,9 @@ def test_an_accelerator_that_is_not_there_is_called_cpu(tmp_path: Path, model: P
     printed, wrote = only(text), only(answer)
     assert (printed.delegation.delegate, printed.delegation.nodes) == ("NPU", 0)
     assert printed.delegation.runs_on == "CPU"
-    assert (wrote.delegation.runs_on, wrote.doubts[0].kind) == ("", "unproven")
+    assert wrote.delegation.runs_on == ""
+    # A machine with other work may have taken times, too, that are doubted.
+    assert "unproven" in {doubt.kind for doubt in wrote.doubts}
 
 
 def test_a_model_that_cannot_be_read_has_failed(tmp_path: Path, model: Path) -> None:

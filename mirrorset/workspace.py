@@ -160,6 +160,8 @@ def init(home: Path, remote: str | None = None, endpoint_url: str | None = None)
     """
     if home.exists() and not home.is_dir():
         raise InputError(f"{home} is a file: name a folder for the workspace.")
+    if remote is not None and not remote.strip():
+        raise SettingsError("--remote is empty: name a folder or an address, or leave it out.")
     _refuse_anothers(home.resolve())
     try:
         home.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,7 @@ def serving() -> Iterator[str]:
     psycopg = pytest.importorskip(
         "psycopg", reason="PostgreSQL's driver is not installed: pip install 'psycopg[binary]'"
     )
-    programs = _programs()
+    programs = programs_folder()
     if programs is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
     # It refuses to run as root.
@@ -86,7 +86,7 @@ def fresh_database(server: str) -> Iterator[str]:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _programs() -> Path | None:
+def programs_folder() -> Path | None:
     """The folder of the server's programs, which Debian keeps out of PATH."""
     found = [one.parent for one in sorted(_DEBIAN.glob("*/bin/initdb"))]
     if path := shutil.which("initdb"):

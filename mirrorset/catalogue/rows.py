@@ -64,7 +64,8 @@ def _numbers_for(connection: Connection, records: Sequence[Record]) -> dict[str,
     numbers = numbers_of(connection, image_ids)
     if unknown := sorted(image_ids - numbers.keys()):
         raise InputError(
-            f"The catalogue refuses a record: it is of an image that is not kept, {unknown[0]}."
+            f"The catalogue refuses a record of an image that it does not hold ({unknown[0]}): the "
+            "image was erased, or is in another catalogue; crawl it first."
         )
     return numbers
 

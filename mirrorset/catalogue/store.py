@@ -1,5 +1,6 @@
 """Keeping and reading records in SQLite (the default) or PostgreSQL, through SQLAlchemy."""
 
+import logging
 import sqlite3
 import time
 from collections import Counter
@@ -63,6 +64,15 @@ _REMEDIES = {
     "postgresql": "see that its server runs and takes this user, then run the same again",
 }
 
+# By SQLite's own codes, which say more than that something is wrong with the file.
+_REMEDIES_OF = {
+    sqlite3.SQLITE_BUSY: "another process writes it, or brings it to this version: let that end, "
+    "then run the same again",
+    sqlite3.SQLITE_FULL: "make room on its disk, then run the same again; to be brought to another "
+    "version it needs three times its size",
+}
+_log = logging.getLogger(__name__)
+
 
 class OutdatedError(InputError):
     """A catalogue that is only looked at has no tables yet, or those of an earlier version."""
@@ -117,11 +127,18 @@ class Catalogue:
                 revision = _revision(connection)
                 self._refuse_other_versions(revision, is_looked_at)
                 if revision != _newest_revision():
+                    if revision is not None:
+                        _log.warning(
+                            "The catalogue %s is of an earlier version (%s): its tables are "
+                            "brought to %s, which takes minutes for a million images. Nobody else "
+                            "can use it meanwhile.",
+                            *(self._name, revision, _newest_revision()),
+                        )
                     _migrate(connection)
         except DatabaseError as error:
-            raise UnavailableError(
-                f"The catalogue {self._name} cannot be opened ({_said(error)}): {self._remedy}."
-            ) from None
+            # Closed, SQLite removes its log, which else keeps a disk full.
+            self._engine.dispose()
+            raise self._unavailable("opened", error) from None
 
     def _refuse_other_versions(self, revision: str | None, is_looked_at: bool) -> None:
         newest = _newest_revision()
@@ -185,9 +202,7 @@ class Catalogue:
             cause = error.orig if isinstance(error, DBAPIError) else error
             raise InputError(f"The catalogue {self._name} refuses a record: {cause}.") from error
         except DBAPIError as error:
-            raise UnavailableError(
-                f"The catalogue {self._name} cannot be written ({_said(error)}): {self._remedy}."
-            ) from error
+            raise self._unavailable("written", error) from error
 
     def read(self, kind: type[R], **equal: str) -> Iterator[R]:
         """All records of a kind, sorted by image where they have one, then by their keys.
@@ -310,9 +325,25 @@ class Catalogue:
             with self._engine.connect() as connection:
                 yield connection
         except DatabaseError as error:
-            raise UnavailableError(
-                f"The catalogue {self._name} cannot be read ({_said(error)}): {self._remedy}."
-            ) from None
+            raise self._unavailable("read", error) from None
+
+    def _unavailable(self, done: str, error: DBAPIError) -> UnavailableError:
+        """What kept the catalogue from being opened, read or written, and what to do."""
+        first = _first(error)
+        code = getattr(first.orig, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+        remedy = _REMEDIES_OF.get(code, self._remedy)
+        return UnavailableError(
+            f"The catalogue {self._name} cannot be {done} ({_said(first)}): {remedy}."
+        )
+
+
+def _first(error: DBAPIError) -> DBAPIError:
+    """Of errors that followed one another, what went wrong at first: Alembic tidies up, and that
+    fails where the database has rolled back by itself."""
+    chain: list[BaseException] = [error]
+    while chain[-1].__context__ is not None:
+        chain.append(chain[-1].__context__)
+    return [one for one in chain if isinstance(one, DBAPIError)][-1]
 
 
 def _said(error: DBAPIError) -> str:

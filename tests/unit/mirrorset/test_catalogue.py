@@ -3,22 +3,21 @@
 import multiprocessing
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from threading import Timer
 
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
+from earlier_tables import migrated_back
 from sqlalchemy import Table, create_engine, event, inspect
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
-import mirrorset.catalogue
-from mirrorset.catalogue import Catalogue
+from mirrorset.catalogue import Catalogue, store
 from mirrorset.catalogue.rows import upsert
 from mirrorset.catalogue.store import OutdatedError
 from mirrorset.catalogue.tables import TABLE_OF, UtcDateTime, metadata, rejected, sightings
@@ -277,15 +276,6 @@ def test_migrations_and_tables_agree(catalogue: Catalogue, catalogue_url: str) -
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
-def _migrate_back(url: str, revision: str) -> None:
-    config = Config()
-    folder = Path(mirrorset.catalogue.__file__).parent / "migrations"
-    config.set_main_option("script_location", str(folder))
-    with create_engine(url).begin() as connection:
-        config.attributes["connection"] = connection
-        command.downgrade(config, revision)
-
-
 def test_labels_of_an_earlier_schema_are_made_anew(catalogue_url: str) -> None:
     made = next(one for one in records() if isinstance(one, Annotation))
     old = {"schema_version": "selfie-1"}
@@ -293,7 +283,7 @@ def test_labels_of_an_earlier_schema_are_made_anew(catalogue_url: str) -> None:
         catalogue.upsert(records())
         catalogue.upsert([made.model_copy(update={**old, "by": "commercial"})])
         catalogue.upsert([made.model_copy(update={**old, "by": "mia", "origin": "human"})])
-    _migrate_back(catalogue_url, "0004")
+    migrated_back(catalogue_url, "0004")
     with Catalogue(catalogue_url) as catalogue:
         kept = {(one.origin, one.by) for one in catalogue.read(Annotation)}
     assert kept == {("model", "research"), ("human", "mia")}
@@ -312,7 +302,7 @@ def test_labels_from_before_the_light_had_a_level_get_it_from_their_luminance(
     bare = old.model_copy(update={"faces": (), "tags": {}, "by": "commercial"})
     with Catalogue(catalogue_url) as catalogue:
         catalogue.upsert([*records(), old, person, bare])
-    _migrate_back(catalogue_url, "0006")
+    migrated_back(catalogue_url, "0006")
     with Catalogue(catalogue_url) as catalogue:
         found = {(one.origin, one.by): one for one in catalogue.read(Annotation)}
     new = {"schema_version": "selfie-3"}
@@ -344,7 +334,7 @@ def test_labels_from_before_jobs_were_kept_have_no_provenance(catalogue_url: str
     with Catalogue(catalogue_url) as catalogue:
         catalogue.upsert([*records(), drawn])
         assert list(catalogue.read(Annotation)) == [drawn, made]
-    _migrate_back(catalogue_url, "0005")
+    migrated_back(catalogue_url, "0005")
     with Catalogue(catalogue_url) as catalogue:
         plain = drawn.model_copy(update={"provenance": None})
         assert list(catalogue.read(Annotation)) == [plain, made]
@@ -398,11 +388,11 @@ def test_who_looks_changes_nothing(catalogue: Catalogue, catalogue_url: str) -> 
         with pytest.raises(UnavailableError, match=r"read-?only"):
             looked_at.upsert([Tombstone(keyed_hash=IMAGE_ID, erased_at=NOON)])
         assert looked_at.count(Tombstone) == 0
-    _migrate_back(catalogue_url, "0012")
+    migrated_back(catalogue_url, "0012")
     with pytest.raises(OutdatedError, match=r"earlier mirrorset \(0012.*mirrorset init"):
         Catalogue(catalogue_url, is_looked_at=True)
     assert _revision(catalogue_url) == "0012"
-    _migrate_back(catalogue_url, "base")
+    migrated_back(catalogue_url, "base")
     with pytest.raises(OutdatedError, match="no tables yet"):
         Catalogue(catalogue_url, is_looked_at=True)
 
@@ -500,13 +490,13 @@ def test_the_newest_tables_can_be_taken_back_to_none_and_made_again(catalogue_ur
     with Catalogue(catalogue_url) as catalogue:
         catalogue.upsert([*records(), *records_of_no_shard()])
         images, seen = list(catalogue.read(ImageRecord)), list(catalogue.read(Sighting))
-    _migrate_back(catalogue_url, "0001")
+    migrated_back(catalogue_url, "0001")
     with Catalogue(catalogue_url) as catalogue:
         assert list(catalogue.read(ImageRecord)) == images
         # What later versions say of a sighting, the first does not know.
         later = {"subject_ids": (), "age_band": None, "tone": None, "shows_author": False}
         assert list(catalogue.read(Sighting)) == [one.model_copy(update=later) for one in seen]
-    _migrate_back(catalogue_url, "base")
+    migrated_back(catalogue_url, "base")
     with Catalogue(catalogue_url) as catalogue:
         assert catalogue.count(ImageRecord) == 0
 
@@ -533,7 +523,7 @@ def test_what_was_kept_by_the_images_ids_is_kept_by_their_numbers_and_back(
         catalogue.upsert([*every, *others])
         before = kept(catalogue)
     assert len(before[Verdict]) == len(before[Sighting]) == len(before[LedgerEntry]) == 3
-    _migrate_back(catalogue_url, "0015")
+    migrated_back(catalogue_url, "0015")
     with create_engine(catalogue_url).connect() as connection:
         found = connection.exec_driver_sql("SELECT image_id FROM sent ORDER BY image_id").scalars()
         assert list(found) == sorted(one.image_id for one in before[ImageRecord])
@@ -573,7 +563,7 @@ def test_indexes_that_no_query_needs_are_dropped_and_can_be_made_again(catalogue
         catalogue.upsert(records())
     dropped = ("images", "pixel_hash"), ("rejected", "reason"), ("ledger", "group_id")
     assert all(indexed(table) == [] for table, _ in dropped)
-    _migrate_back(catalogue_url, "0014")
+    migrated_back(catalogue_url, "0014")
     assert all(indexed(table) == [f"ix_{table}_{column}"] for table, column in dropped)
 
 
@@ -656,7 +646,7 @@ def test_labels_from_before_they_named_their_batch_get_it_from_their_task_or_ima
         catalogue.upsert([Honeypot(batch_id=one, image_id=IMAGE_ID) for one in "bc"])
         catalogue.upsert(labels)
         before = list(catalogue.read(Annotation))
-    _migrate_back(catalogue_url, "0009")
+    migrated_back(catalogue_url, "0009")
     with Catalogue(catalogue_url) as catalogue:
         assert list(catalogue.read(Annotation)) == before
         # Where people's own labels have the tag, the stop stands.
@@ -665,7 +655,7 @@ def test_labels_from_before_they_named_their_batch_get_it_from_their_task_or_ima
         # Where no label has it, it was set in a job at work, nobody knows which.
         catalogue.upsert([one.model_copy(update={"tags": {}}) for one in labels])
         catalogue.upsert([Verdict(image_id=IMAGE_ID, check="not_stopped", passed=False)])
-    _migrate_back(catalogue_url, "0009")
+    migrated_back(catalogue_url, "0009")
     with Catalogue(catalogue_url) as catalogue:
         assert {one.batch_id for one in catalogue.read(Stop)} >= {"a", "b", "c"}
 
@@ -677,7 +667,7 @@ def test_of_two_looks_an_earlier_version_keeps_one(catalogue_url: str) -> None:
     ]
     with Catalogue(catalogue_url) as catalogue:
         catalogue.upsert([*records(), *looks])
-    _migrate_back(catalogue_url, "0009")
+    migrated_back(catalogue_url, "0009")
     with Catalogue(catalogue_url) as catalogue:
         assert len([one for one in catalogue.read(Annotation) if one.origin == "replica"]) == 1
 
@@ -690,3 +680,49 @@ def test_times_are_the_same_whatever_zone_a_database_answers_in() -> None:
         read = kind.process_result_value(answered, postgresql.dialect())
         assert read is not None
         assert (read, read.utcoffset()) == (at, timedelta(0))
+
+
+def test_what_keeps_a_catalogue_from_being_written_is_said_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "catalogue.sqlite"
+    monkeypatch.setattr(store, "_PATIENCE_S", 0.1)
+    with Catalogue(f"sqlite:///{path}") as catalogue, closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(
+            UnavailableError, match=r"locked\): another process writes it.*again\.$"
+        ):
+            catalogue.upsert(records())
+        with pytest.raises(UnavailableError, match="another process"):
+            Catalogue(f"sqlite:///{path}").upsert(records())
+        other.rollback()
+        catalogue.upsert(records())
+
+
+def test_a_disk_that_is_full_while_tables_are_brought_up_to_date_is_named_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "catalogue.sqlite"
+    url = f"sqlite:///{path}"
+    with Catalogue(url) as catalogue:
+        catalogue.upsert(records())
+    migrated_back(url, "0015")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("VACUUM")
+    pages = path.stat().st_size // 4096
+    prepare = store._prepare_sqlite
+    for room in (0, 1, 2):
+
+        def prepare_full(connection: sqlite3.Connection, told: object, room: int = room) -> None:
+            prepare(connection, told)
+            connection.execute(f"PRAGMA max_page_count={pages + room}")
+
+        monkeypatch.setattr(store, "_prepare_sqlite", prepare_full)
+        with pytest.raises(UnavailableError, match=r"disk is full\): make room.*three times"):
+            Catalogue(url)
+        assert [one.name for one in tmp_path.iterdir()] == [path.name]
+        assert _revision(url) == "0015"
+    assert "is of an earlier version (0015)" in caplog.text
+    monkeypatch.setattr(store, "_prepare_sqlite", prepare)
+    with Catalogue(url) as catalogue:
+        assert list(catalogue.read(Annotation)) == [ANNOTATION]

@@ -1,10 +1,13 @@
 """What a PostgreSQL server alone can do to a catalogue: go away, and come back."""
 
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from postgresql_server import fresh_database
-from sqlalchemy import create_engine, text
+from earlier_tables import migrated_back
+from postgresql_server import fresh_database, programs_folder
+from sqlalchemy import create_engine, make_url, text
 
 from mirrorset.catalogue import Catalogue
 from mirrorset.errors import UnavailableError
@@ -73,3 +76,32 @@ def test_every_text_is_sorted_by_its_bytes(url: str) -> None:
             )
         ).all()
         assert others == []
+
+
+def test_what_docs_say_restores_a_backup_of_before_an_update(url: str, tmp_path: Path) -> None:
+    programs, dump, name = programs_folder(), tmp_path / "catalogue.dump", url.rpartition("/")[2]
+    assert programs is not None
+    docs = (Path(__file__).parents[3] / "docs/operate.md").read_text()
+    (restore,) = [one for one in docs.splitlines() if one.endswith("postgres catalogue.dump")]
+    plain = url.replace("+psycopg", "")
+
+    def run(program: str, *words: str) -> None:
+        server = [
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(make_url(plain).port),
+            "--username",
+            "mirrorset",
+        ]
+        subprocess.run([programs / program, *server, *words], check=True, capture_output=True)
+
+    with Catalogue(url) as catalogue:
+        catalogue.upsert([REFUSED])
+    migrated_back(url, "0015")
+    run("pg_dump", "--format", "custom", "--file", str(dump), name)
+    with Catalogue(url) as catalogue:
+        catalogue.upsert([REFUSED.model_copy(update={"item_id": "commons:8"})])
+    run(*restore.replace("catalogue.dump", str(dump)).split())
+    with Catalogue(url) as catalogue:
+        assert list(catalogue.read(Rejected)) == [REFUSED]

@@ -1,5 +1,6 @@
 """The page of real portraits in a real browser: it draws, filters, enlarges, asks no network."""
 
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -392,6 +393,32 @@ def test_no_serious_barrier_is_found(
     tab.locator(".card .frame").first.click()
     assert [*found, *barriers(tab)] == []
     assert complaints == []
+
+
+def test_on_a_phone_what_was_rejected_is_seen_whole(tab: Page) -> None:
+    tab.set_viewport_size({"width": WIDTHS[0], "height": 844})
+    assert are_pictures_there(tab, "#rejected .chart img")
+    room, chart = (
+        tab.locator(f"#rejected {it}").bounding_box() for it in (".scroll", ".chart img")
+    )
+    assert room
+    assert chart
+    assert chart["width"] <= room["width"]
+    assert tab.locator("#rejected .scroll").evaluate("(it) => it.scrollWidth <= it.clientWidth")
+    lines = tab.locator(".reason.head .number").evaluate(
+        """(it) => { const range = document.createRange();
+          range.selectNodeContents(it); return range.getClientRects().length }"""
+    )
+    assert lines == 1
+
+
+def test_empty_cells_are_framed_as_those_with_too_few_are(tab: Page) -> None:
+    address = str(tab.locator("#slices .chart img").get_attribute("src"))
+    svg = base64.b64decode(address.partition(",")[2]).decode()
+    words = re.findall(r">(0|&lt;10|withheld)</text>", svg)
+    assert set(words) == {"0", "&lt;10"}
+    frames = re.findall(r'<path [^>]*="rect mark"[^>]* stroke="#d9d8d2"', svg)
+    assert len(frames) == len(words)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -121,7 +121,7 @@ def rejections_chart(rejections: Sequence[Rejection]) -> Chart | None:
     # Else an axis of few items has halves of them.
     axis = {"tickCount": min(8, max(it.count for it in rejections))}
     x = {"field": "items", "type": "quantitative", "axis": axis}
-    legend = {"orient": "top", "title": None}
+    legend = {"orient": "top", "title": None, "columns": 3}
     color = {
         "field": "step",
         "type": "nominal",
@@ -132,11 +132,23 @@ def rejections_chart(rejections: Sequence[Rejection]) -> Chart | None:
         "data": {
             "values": [{"why": it.words, "step": it.step, "items": it.count} for it in rejections]
         },
-        "width": 260,
-        "height": {"step": 24},
-        "mark": {"type": "bar", "height": {"band": 0.7}},
+        "width": 300,
+        "height": {"step": 40},
+        "mark": {"type": "bar", "height": {"band": 0.4}, "yOffset": 8},
         "encoding": {
-            "y": {"field": "why", "type": "nominal", "sort": "-x", "title": None},
+            "y": {
+                "field": "why",
+                "type": "nominal",
+                "sort": "-x",
+                "title": None,
+                # Above its bar a name leaves all of a phone's width to it.
+                "axis": {
+                    "labelAlign": "left",
+                    "labelPadding": 0,
+                    "labelOffset": -9,
+                    "ticks": False,
+                },
+            },
             "x": x,
             "color": color,
         },

@@ -132,7 +132,13 @@ def coverage_chart(table: Table) -> Chart:
         },
         "layer": [
             {
-                "mark": {"type": "rect", "stroke": "$line", "cornerRadius": 3},
+                "mark": {
+                    "type": "rect",
+                    "stroke": "$line",
+                    "cornerRadius": 3,
+                    # Else those that are not told have no frame.
+                    "invalid": "show",
+                },
                 "encoding": {
                     "color": {
                         "condition": {"test": "!datum.images", "value": "transparent"},

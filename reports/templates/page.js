@@ -138,6 +138,8 @@ function start() {
   let from = 0;
   let current = null;
   let isReading = false;
+  // The address that Back leads to from the enlarged image; none where a link led straight to it.
+  let below = history.state?.below;
 
   const overlaysShown = () => new Set(overlays.filter((name) => fields[name].checked));
   const missing = () => { output.textContent = "Files beside this page are missing: make it again."; };
@@ -245,7 +247,7 @@ function start() {
     if (from) state.set("from", from);
     if (viewer.open) state.set("image", index.ids[current]);
     const address = state.size ? `#${state}` : location.pathname + location.search;
-    history.replaceState(null, "", address);
+    history.replaceState(history.state, "", address);
   }
 
   function read() {
@@ -265,16 +267,15 @@ function start() {
     from = wanted > 0 && wanted < order.length ? wanted - (wanted % PER_PAGE) : 0;
     fill();
     const image = index.ids.indexOf(state.get("image") ?? "");
-    if (image >= 0) {
-      if (!order.includes(image)) order = [image, ...order];
-      show(image);
-    } else if (viewer.open) viewer.close();
+    if (image >= 0) show(image);
+    else if (viewer.open) viewer.close();
   }
 
   // The enlarged view
 
   function show(image) {
     current = image;
+    if (!order.includes(image)) order = [image, ...order];
     const frame = framed(image, "div");
     const facts = element("dl", "facts");
     body.replaceChildren(frame, facts);
@@ -294,8 +295,22 @@ function start() {
     write();
   }
 
+  function enlarge(image) {
+    below = location.href;
+    history.pushState({ below }, "");
+    show(image);
+  }
+
   function step(by) {
     show(order[(order.indexOf(current) + by + order.length) % order.length]);
+  }
+
+  function goTo(section, hash) {
+    history.pushState(null, "", location.hash.includes("=") ? location.hash : hash);
+    section.tabIndex = -1;
+    section.focus({ preventScroll: true });
+    section.addEventListener("blur", () => section.removeAttribute("tabindex"), { once: true });
+    section.scrollIntoView();
   }
 
   function turn(to) {
@@ -328,7 +343,7 @@ function start() {
   });
   sheet.addEventListener("click", (event) => {
     const card = event.target.closest(".frame")?.closest(".card");
-    if (card) show(Number(card.dataset.image));
+    if (card) enlarge(Number(card.dataset.image));
   });
   pager.addEventListener("click", (event) => {
     const button = event.target.closest("button");
@@ -346,8 +361,12 @@ function start() {
       from = place - (place % PER_PAGE);
       fill();
     }
-    write();
-    sheet.querySelector(`[data-image="${current}"] .frame`)?.focus();
+    if (history.state?.below) history.back();
+    else write();
+    // Whoever came by a link elsewhere on the page is back at it.
+    if (document.activeElement === document.body || sheet.contains(document.activeElement)) {
+      sheet.querySelector(`[data-image="${current}"] .frame`)?.focus();
+    }
   });
 
   addEventListener("keydown", (event) => {
@@ -368,17 +387,24 @@ function start() {
   });
   new ResizeObserver(redraw).observe(sheet);
   new ResizeObserver(redraw).observe(body);
-  addEventListener("hashchange", () => {
-    if (location.hash.includes("=")) read();
+  addEventListener("popstate", () => {
+    const isClosing = location.href === below;
+    below = history.state?.below;
+    // What was switched and turned to at the enlarged image stays.
+    if (!isClosing) read();
+    else if (viewer.open) viewer.close();
+    else write();
   });
-  // A link to an image says nothing of what else is shown, and leaves it.
+  // A link to an image or a section says nothing of what else is shown, and leaves it.
   document.addEventListener("click", (event) => {
-    const link = event.target.closest("a[href^='#image=']");
-    const image = index.ids.indexOf(link?.hash.slice("#image=".length));
-    if (image < 0) return;
+    const link = event.target.closest("a[href^='#']");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const image = index.ids.indexOf(link.hash.slice("#image=".length));
+    const section = document.getElementById(link.hash.slice(1));
+    if (image < 0 && !section) return;
     event.preventDefault();
-    if (!order.includes(image)) order = [image, ...order];
-    show(image);
+    if (section) goTo(section, link.hash);
+    else enlarge(image);
   });
   if (innerWidth < 640) form.querySelector(".filters").open = false;
   read();

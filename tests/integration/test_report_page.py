@@ -1,5 +1,6 @@
 """The page of real portraits in a real browser: it draws, filters, enlarges, asks no network."""
 
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -333,12 +334,77 @@ def test_a_link_shows_what_its_sender_saw(tab: Page, chromium: Browser) -> None:
     tab.locator(".card .frame").nth(2).click()
     other = chromium.new_page()
     other.goto(tab.url)
+    entries = other.evaluate("history.length")
     assert title(other) == "Image 3 of 5"
     assert not other.get_by_label("box").is_checked()
     other.keyboard.press("ArrowLeft")
     assert title(other) == "Image 2 of 5"
     assert shown(other) == ["test"] * 5
+    other.keyboard.press("Escape")
+    until(other, "!location.hash.includes('image=')")
+    assert other.evaluate("history.length") == entries
     other.close()
+
+
+def test_back_closes_an_enlarged_image_and_nothing_else(tab: Page) -> None:
+    # The address is written after the image is closed.
+    closed = "location.hash === '#split=test&draw=box'"
+    tab.get_by_label("Split").select_option("test")
+    entries = tab.evaluate("history.length")
+    tab.locator(".card .frame").nth(1).click()
+    tab.keyboard.press("ArrowRight")
+    tab.locator("#viewer").get_by_label("landmarks").uncheck()
+    tab.reload()
+    assert title(tab) == "Image 3 of 5"
+    tab.go_back()
+    until(tab, closed)
+    assert not tab.locator("#viewer").is_visible()
+    assert shown(tab) == ["test"] * 5
+    tab.go_forward()
+    assert title(tab) == "Image 3 of 5"
+    tab.keyboard.press("Escape")
+    until(tab, closed)
+    tab.locator(".card .frame").first.click()
+    tab.locator("#viewer").get_by_role("button", name="Close").click()
+    until(tab, closed)
+    assert tab.evaluate("history.length") == entries + 1
+    tab.go_back()
+    assert tab.url == "about:blank"
+
+
+def test_back_from_a_link_to_an_image_leads_to_the_link(tab: Page) -> None:
+    link = tab.get_by_text("Its labels").first
+    link.click()
+    assert title(tab).startswith("Image ")
+    tab.go_back()
+    until(tab, "document.activeElement.textContent === 'Its labels'")
+    assert not tab.locator("#viewer").is_visible()
+
+
+def test_a_section_is_gone_to_without_losing_what_is_shown(
+    tab: Page, chromium: Browser, page: Path
+) -> None:
+    tab.get_by_label("Split").select_option("test")
+    address = tab.url
+    link = tab.get_by_role("navigation", name="Sections").get_by_text("Parity")
+    link.click()
+    until(tab, "document.activeElement.id === 'parity'")
+    assert 0 <= tab.evaluate("document.getElementById('parity').getBoundingClientRect().top") < 450
+    assert tab.url == address
+    tab.go_back()
+    until(tab, "document.querySelector('header nav').getBoundingClientRect().top >= 0")
+    assert tab.url == address
+    assert shown(tab) == ["test"] * 5
+    tab.get_by_role("button", name="Clear").click()
+    until(tab, "!location.hash")
+    link.click()
+    assert tab.url.endswith("#parity")
+
+    plain = chromium.new_page(java_script_enabled=False)
+    plain.goto(page.as_uri())
+    plain.get_by_role("navigation", name="Sections").get_by_text("Parity").click()
+    assert plain.url.endswith("#parity")
+    plain.close()
 
 
 def test_a_link_leads_to_its_section(chromium: Browser, page: Path) -> None:
@@ -392,6 +458,32 @@ def test_no_serious_barrier_is_found(
     tab.locator(".card .frame").first.click()
     assert [*found, *barriers(tab)] == []
     assert complaints == []
+
+
+def test_on_a_phone_what_was_rejected_is_seen_whole(tab: Page) -> None:
+    tab.set_viewport_size({"width": WIDTHS[0], "height": 844})
+    assert are_pictures_there(tab, "#rejected .chart img")
+    room, chart = (
+        tab.locator(f"#rejected {it}").bounding_box() for it in (".scroll", ".chart img")
+    )
+    assert room
+    assert chart
+    assert chart["width"] <= room["width"]
+    assert tab.locator("#rejected .scroll").evaluate("(it) => it.scrollWidth <= it.clientWidth")
+    lines = tab.locator(".reason.head .number").evaluate(
+        """(it) => { const range = document.createRange();
+          range.selectNodeContents(it); return range.getClientRects().length }"""
+    )
+    assert lines == 1
+
+
+def test_empty_cells_are_framed_as_those_with_too_few_are(tab: Page) -> None:
+    address = str(tab.locator("#slices .chart img").get_attribute("src"))
+    svg = base64.b64decode(address.partition(",")[2]).decode()
+    words = re.findall(r">(0|&lt;10|withheld)</text>", svg)
+    assert set(words) == {"0", "&lt;10"}
+    frames = re.findall(r'<path [^>]*="rect mark"[^>]* stroke="#d9d8d2"', svg)
+    assert len(frames) == len(words)
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -1,5 +1,6 @@
 """What was rejected is counted, listed and capped; of possible minors only the id is told."""
 
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,16 @@ def test_the_chart_says_the_counts_in_words_too() -> None:
     chart = rejections_chart(by_reason([rejected("a", Reason.ROBOTS)], 1))
     assert chart is not None
     assert chart.alt == "Rejected items by reason: Refused by robots.txt (crawl) 1."
+
+
+def test_the_chart_fits_a_phone_whatever_was_rejected() -> None:
+    steps = ("crawl", "prelabel", "annotate", "select", "group", "split")
+    records = [
+        rejected(step, reason, step) for reason, step in zip(Reason, cycle(steps), strict=False)
+    ]
+    chart = rejections_chart(by_reason(records, 1))
+    assert chart is not None
+    assert chart.width_px <= 360
 
 
 def test_a_long_list_is_cut_and_says_so() -> None:

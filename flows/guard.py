@@ -1,12 +1,14 @@
 """A guard beside a running command: should it be killed, Prefect's runs and server go with it.
 
-Prefect ends both when its process ends in any other way; after SIGKILL they would stay.
+Prefect ends both when its process ends in any other way; after SIGKILL they would stay. All that a
+command starts has its mark in the environment, so that what began a moment before is known, too.
 """
 
 import os
-import select
+import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -15,33 +17,33 @@ import psutil
 #: A word of a server's command line, and of a run's.
 SERVER = "prefect.server.api.server:create_app"
 RUN = "prefect.engine"
-_LOOK_EVERY_S = 0.5
+_MARK = "MIRRORSET_COMMAND"
+# What was only just forked has the words and the environment of its own a moment later.
+_LOOKS, _LOOK_AGAIN_S = 2, 1
 _GRACE_S = 8
 
 
 def start() -> None:
     """Start the guard of this process; it ends by itself soon after this process has."""
+    os.environ[_MARK] = secrets.token_hex(8)
     subprocess.Popen(
-        [sys.executable, "-m", "flows.guard", str(os.getpid())],
+        [sys.executable, "-m", "flows.guard", os.environ[_MARK]],
         stdin=subprocess.PIPE,
         start_new_session=True,
     )
 
 
-def watch(process_id: int) -> None:
-    """Know the runs and servers that `process_id` has; end them once stdin's other end is gone:
-    runs first, which have something to tell their server.
+def watch(mark: str) -> None:
+    """Once stdin's other end is gone, end what has the mark: runs first, which have something to
+    tell their server.
     """
-    guarded = psutil.Process(process_id)
-    runs: list[psutil.Process] = []
-    servers: list[psutil.Process] = []
-    while not select.select([sys.stdin], [], [], _LOOK_EVERY_S)[0]:
-        with suppress(psutil.Error):
-            runs, servers = children(guarded, RUN), children(guarded, SERVER)
-    end(runs)
-    for server in servers:
-        with suppress(psutil.Error):
-            server.terminate()
+    sys.stdin.read()
+    for look in range(_LOOKS):
+        time.sleep(look * _LOOK_AGAIN_S)
+        end(_marked(mark, RUN))
+        for server in _marked(mark, SERVER):
+            with suppress(psutil.Error):
+                server.terminate()
 
 
 def end(runs: Sequence[psutil.Process]) -> None:
@@ -58,11 +60,23 @@ def end(runs: Sequence[psutil.Process]) -> None:
 
 def children(parent: psutil.Process, word: str = RUN) -> list[psutil.Process]:
     """The processes that another has started with this word: by itself, Prefect's runs."""
+    return [child for child in parent.children() if _has(child, word)]
+
+
+def _marked(mark: str, word: str) -> list[psutil.Process]:
     found = []
-    for child in parent.children():
+    for process in psutil.process_iter():
+        # Those of others do not tell their environment.
         with suppress(psutil.Error):
-            found += [child] if word in child.cmdline() else []
+            if _has(process, word) and process.environ().get(_MARK) == mark:
+                found.append(process)
     return found
+
+
+def _has(process: psutil.Process, word: str) -> bool:
+    with suppress(psutil.Error):
+        return word in process.cmdline()
+    return False
 
 
 def _below(run: psutil.Process) -> list[psutil.Process]:
@@ -73,5 +87,4 @@ def _below(run: psutil.Process) -> list[psutil.Process]:
 
 
 if __name__ == "__main__":
-    with suppress(psutil.Error):
-        watch(int(sys.argv[1]))
+    watch(sys.argv[1])

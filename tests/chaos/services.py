@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import requests
-from postgresql_server import _programs as postgresql_programs
+from postgresql_server import programs_folder
 
 _PATIENCE_S = 120
 
@@ -93,7 +93,7 @@ class PostgreSql(Service):
     """A server whose files stay while it is down. address: without a database's name."""
 
     def __init__(self, folder: Path, log: Path) -> None:
-        programs = postgresql_programs()
+        programs = programs_folder()
         if programs is None:
             raise SystemExit("PostgreSQL is not installed: apt-get install postgresql")
         # It refuses to run as root.

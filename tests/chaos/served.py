@@ -43,6 +43,8 @@ def main() -> int:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as serve:
         told = _told(serve)
         if told is None:
+            # Itself it says why, unless it was killed.
+            print("mirrorset: serve has ended before all was ready", file=sys.stderr)
             return max(4, serve.wait())
         try:
             _all_steps(told, serve, until)

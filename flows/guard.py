@@ -27,7 +27,7 @@ def start() -> None:
     """Start the guard of this process; it ends by itself soon after this process has."""
     os.environ[_MARK] = secrets.token_hex(8)
     subprocess.Popen(
-        [sys.executable, "-m", "flows.guard", os.environ[_MARK]],
+        [sys.executable, "-m", "flows.guard"],
         stdin=subprocess.PIPE,
         start_new_session=True,
     )
@@ -87,4 +87,4 @@ def _below(run: psutil.Process) -> list[psutil.Process]:
 
 
 if __name__ == "__main__":
-    watch(sys.argv[1])
+    watch(os.environ[_MARK])

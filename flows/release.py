@@ -4,7 +4,6 @@ import hashlib
 import itertools
 import json
 import logging
-import os
 import re
 from collections import Counter
 from collections.abc import Set
@@ -27,6 +26,7 @@ from mirrorset.commands import dvc, git
 from mirrorset.dvc_config import require_packages
 from mirrorset.errors import GateError, MirrorsetError, SettingsError, UnavailableError
 from mirrorset.files import clear_leftovers, read_parts
+from mirrorset.objects import opened_repository
 from mirrorset.records import DatasetItem, Record, Rejected, utc_now
 from mirrorset.spool import ingest
 from mirrorset.workspace import Workspace, commit, open_workspace
@@ -277,12 +277,9 @@ def publish(workspace: Workspace, state: ReleaseState) -> ReleaseSummary:
 
 def push(workspace: Workspace) -> None:
     """Let DVC push all that it keeps of the workspace as it stands."""
-    # DVC takes a second to import.
-    from dvc.repo import Repo
-
     # DVC keeps its list of what there is to push, and writes it output by output. Where it was
     # killed meanwhile, it takes the part for the whole, and says that all is pushed.
-    with Repo(os.fspath(workspace.home)) as repo:
+    with opened_repository(workspace.home) as repo:
         repo.drop_data_index()
     try:
         dvc(workspace.home, "push")

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mirrorset.erasure import Removed, Unreached
+from mirrorset.errors import InputError
 from mirrorset.files import written_aside
 from mirrorset.versions import remove_file
 
@@ -173,16 +175,33 @@ class Objects:
 
 
 @contextmanager
+def opened_repository(home: Path) -> Iterator[Any]:
+    """DVC's own view of the workspace at `home`, a dvc.repo.Repo.
+
+    Raises InputError where its notes of the files, a database of DVC's, cannot be written.
+    """
+    # DVC takes a second to import.
+    from dvc.repo import Repo  # noqa: PLC0415
+
+    try:
+        repo = Repo(os.fspath(home))
+    except sqlite3.Error as error:
+        raise InputError(
+            f"DVC cannot write its notes of the files in {home} ({error}): make room on the disk "
+            "of DVC's site cache, then run the same again."
+        ) from None
+    with repo:
+        yield repo
+
+
+@contextmanager
 def opened_objects(home: Path, scratch: Path, is_dry_run: bool = False) -> Iterator[Objects]:
     """The objects of the workspace at `home`. scratch: a folder for what has to be fetched.
 
     What DVC remembers of the workspace's files, names among it, is forgotten afterwards, but for a
     dry run: it finds out again.
     """
-    # DVC takes a second to import.
-    from dvc.repo import Repo  # noqa: PLC0415
-
-    with Repo(os.fspath(home)) as repo:
+    with opened_repository(home) as repo:
         objects = Objects(Path(repo.cache.local.path), Path(repo.cache.legacy.path), scratch)
         for name in repo.config["remote"]:
             try:

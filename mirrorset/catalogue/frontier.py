@@ -37,13 +37,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from mirrorset.catalogue.rows import records_of, upsert
 from mirrorset.catalogue.store import Catalogue
-from mirrorset.catalogue.tables import (
-    crawls,
-    frontier,
-    rejected,
-    request_counts,
-    sightings,
-)
+from mirrorset.catalogue.tables import crawls, frontier, rejected, request_counts, sightings
 from mirrorset.records import Record, Rejected, Sighting, utc_now
 
 KNOWN = "known"

@@ -36,7 +36,10 @@ def records_of(table: Table) -> Select[Any]:
 
 
 def upsert(connection: Connection, records: Sequence[Record]) -> None:
-    """Keep the records in the transaction of `connection`, as `Catalogue.upsert` says."""
+    """Keep the records in the transaction of `connection`, as `Catalogue.upsert` says.
+
+    Raises InputError for a record of an image that is neither kept nor among the records.
+    """
     numbers: dict[str, int] = {}
     for kind, table in TABLE_OF.items():
         own = [record for record in records if type(record) is kind]

@@ -138,7 +138,7 @@ class Catalogue:
         except DatabaseError as error:
             # Closed, SQLite removes its log, which else keeps a disk full.
             self._engine.dispose()
-            raise self._unavailable("opened", error) from None
+            raise self._unavailable("opened", _first(error)) from None
 
     def _refuse_other_versions(self, revision: str | None, is_looked_at: bool) -> None:
         newest = _newest_revision()
@@ -329,16 +329,15 @@ class Catalogue:
 
     def _unavailable(self, done: str, error: DBAPIError) -> UnavailableError:
         """What kept the catalogue from being opened, read or written, and what to do."""
-        first = _first(error)
-        code = getattr(first.orig, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+        code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
         remedy = _REMEDIES_OF.get(code, self._remedy)
         return UnavailableError(
-            f"The catalogue {self._name} cannot be {done} ({_said(first)}): {remedy}."
+            f"The catalogue {self._name} cannot be {done} ({_said(error)}): {remedy}."
         )
 
 
 def _first(error: DBAPIError) -> DBAPIError:
-    """Of errors that followed one another, what went wrong at first: Alembic tidies up, and that
+    """Of errors while a catalogue is opened, what went wrong at first: Alembic tidies up, and that
     fails where the database has rolled back by itself."""
     chain: list[BaseException] = [error]
     while chain[-1].__context__ is not None:

@@ -26,8 +26,7 @@ from PIL import Image
 
 from annotation.cvat.connection import Connection, Upload
 from annotation.cvat.frames import GROUND_TRUTH, frames_of
-from annotation.cvat.tasks import Picture, creation, find, mark, marked, remove, upload
-from annotation.cvat.waiting import wait
+from annotation.cvat.tasks import Picture, find, made, mark, marked, remove, upload
 from annotation.exchange import Contents
 from mirrorset.errors import IntegrityError, UnavailableError
 from mirrorset.records import Batch, Record
@@ -271,7 +270,7 @@ def _stand(
             for number, frame in enumerate(meta["frames"])
         ],
     )
-    wait(connection, creation(task_id), f"making task {task_id} anew")
+    made(connection, task_id)
     deleted = sorted({*gone, *(meta.get("deleted_frames") or ())})
     connection.call("PATCH", f"/api/tasks/{task_id}/data/meta", body={"deleted_frames": deleted})
     if before.gold:

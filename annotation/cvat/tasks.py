@@ -147,7 +147,7 @@ def stand(connection: Connection, plan: TaskPlan, contents: Contents) -> Frames:
         task_id = _create(connection, plan)
         try:
             upload(connection, task_id, [_picture(one, contents) for one in frames])
-            wait(connection, creation(task_id), f"making task {task_id}")
+            names = made(connection, task_id)
         except GoneError:
             # What became of it, the task itself says.
             continue
@@ -168,11 +168,27 @@ def stand(connection: Connection, plan: TaskPlan, contents: Contents) -> Frames:
                 raise
             _log.warning("%s It is looked for once more.", error)
         else:
-            return Frames(task_id=task_id, names=_names(connection, task_id), is_fresh=True)
+            return Frames(task_id=task_id, names=names, is_fresh=True)
     raise UnavailableError(
         f"{connection.name} did not make the task of batch {plan.batch_id} in {_TRIES} tries: "
         "look at its log, and push again."
     )
+
+
+def made(connection: Connection, task_id: int) -> dict[int, str]:
+    """Wait until the frames of a task are made; their names by number.
+
+    Raises as `wait` does; GoneError, too, where the request has finished and there is no frame:
+    then it was another, as of an upload that a kill cut off, or of a task that had the number
+    before the server went back to a backup.
+    """
+    what = f"making task {task_id}"
+    wait(connection, _creation(task_id), what)
+    if not connection.call("GET", f"/api/tasks/{task_id}").get("size"):
+        raise GoneError(
+            f"{connection.name} has finished {what}, which has no frame: run this again."
+        )
+    return _names(connection, task_id)
 
 
 def finish(connection: Connection, plan: TaskPlan, there: Frames) -> None:
@@ -189,7 +205,7 @@ def _unfinished_mark(batch_id: str) -> str:
     return mark(batch_id) + _UNFINISHED
 
 
-def creation(task_id: int) -> str:
+def _creation(task_id: int) -> str:
     """The id of the background request that makes a task's frames."""
     return f"action=create&target=task&target_id={task_id}"
 
@@ -214,15 +230,11 @@ def _create(connection: Connection, plan: TaskPlan) -> int:
 def _frames_of(connection: Connection, task: Json, wanted: Sequence[Outgoing]) -> Frames | None:
     """The frames of a task found; None where it has none, or others than these."""
     is_finished = not task["bug_tracker"].endswith(_UNFINISHED)
-    if not is_finished and not task.get("size"):
-        try:
-            wait(connection, creation(task["id"]), f"making task {task['id']}")
-        except (GoneError, FailedError):
-            return None
-        # A request that is finished may have been an upload that a kill cut off: it has no frames.
-        if not connection.call("GET", f"/api/tasks/{task['id']}").get("size"):
-            return None
-    names = _names(connection, task["id"])
+    try:
+        is_there = is_finished or task.get("size")
+        names = (_names if is_there else made)(connection, task["id"])
+    except (GoneError, FailedError):
+        return None
     if not is_finished and not set(names.values()) <= {one.shapes.name for one in wanted}:
         return None
     return Frames(task_id=task["id"], names=names, is_finished=is_finished)
@@ -239,9 +251,8 @@ def _names(connection: Connection, task_id: int) -> dict[int, str]:
 def upload(connection: Connection, task_id: int, pictures: Sequence[Picture]) -> None:
     """Send the pictures, several in a request and some requests at once, and have frames made.
 
-    Frames are in the order of `pictures`; `creation` names the request that makes them. A server
-    refuses a file that it has already, so a lost answer is no reason to send one again: the task is
-    then made anew.
+    Frames are in the order of `pictures`; `made` waits for them. A server refuses a file that it
+    has already, so a lost answer is no reason to send one again: the task is then made anew.
     """
     path = f"/api/tasks/{task_id}/data/"
 
@@ -268,7 +279,7 @@ def upload(connection: Connection, task_id: int, pictures: Sequence[Picture]) ->
 def _request(connection: Connection, task_id: int) -> Json | None:
     """The background request of a task, where the server knows it."""
     try:
-        answer = connection.call("GET", request_path(creation(task_id)))
+        answer = connection.call("GET", request_path(_creation(task_id)))
     except AnswerError as error:
         if error.status != 404:
             raise

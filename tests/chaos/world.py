@@ -113,7 +113,9 @@ class World:
                 client.put_object(Bucket=_BUCKET, Key=key, Body=content)
         # Else the S3 server remembers whatever it was ever given: 13 GB after a hundred faults.
         reset_model_data()
-        vars(self.cvat.state).update(copy.deepcopy(to.cvat))
+        cvat = copy.deepcopy(to.cvat)
+        vars(self.cvat.state).update(cvat["state"])
+        self.cvat.inside.app.state.works.known = cvat["requests"]
 
     def annotate(self) -> None:
         """What people do between push and pull: look at every picture, and move one box of it."""
@@ -137,7 +139,8 @@ class World:
 
     def _memory(self) -> dict[str, Any]:
         """CVAT's, without those that listen to it."""
-        return {name: one for name, one in vars(self.cvat.state).items() if name != "listeners"}
+        state = {name: one for name, one in vars(self.cvat.state).items() if name != "listeners"}
+        return {"state": state, "requests": self.cvat.inside.app.state.works.known}
 
 
 def _moved(shape: dict[str, Any]) -> None:

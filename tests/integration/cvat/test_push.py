@@ -1,5 +1,6 @@
 """A batch goes to a CVAT server: as one task, with what was sent, and nothing that was not."""
 
+import dataclasses
 import hashlib
 import io
 from pathlib import Path
@@ -9,6 +10,7 @@ from cvat_annotator import Pictures
 from cvat_labels import SCHEMA, label_of
 from cvat_pusher import Pusher
 from PIL import Image
+from standin.faults import Kind
 from standin.server import Cvat
 
 from annotation.batches import make_batch
@@ -153,6 +155,27 @@ def test_a_task_without_frames_is_removed_and_made_anew(pusher) -> None:
     (task,) = push.tasks()
     assert str(task["id"]) == batch.task != str(half["id"])
     push.connection.call("DELETE", f"/api/projects/{project['id']}")
+
+
+def test_a_request_of_an_earlier_task_of_that_number_is_not_believed(pusher) -> None:
+    """As after the server went back to a backup: what is asked for is lost, and seems done."""
+    push = pusher()
+    inside = push.cvat.stand_in.inside
+    first = push.push()
+    known = inside.app.state.works.known
+    number = int(first.task) + 1
+    known[f"action=create&target=task&target_id={number}"] = dataclasses.replace(
+        known[f"action=create&target=task&target_id={first.task}"], task_id=number
+    )
+    push.connection.call("DELETE", f"/api/tasks/{first.task}")
+    # The task's data are begun and sent; that all is there is what the server does not hear.
+    push.cvat.faults.next(Kind.SLOW, 2, method="POST", path="/data/")
+    push.cvat.faults.next(Kind.ERROR, method="POST", path="/data/")
+    batch = push.push()
+    assert batch.image_ids == first.image_ids
+    (task,) = push.tasks()
+    assert (str(task["id"]), task["size"]) == (batch.task, len(batch.image_ids))
+    assert task["id"] > number
 
 
 def test_a_task_with_frames_is_finished_and_peoples_labels_in_it_stay(pusher) -> None:

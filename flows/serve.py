@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 from pydantic import Field
+from pydantic_core import from_json, to_json
 
 from flows import guard
 from flows.prefect_server import Server, is_silence, prefect_server, use
@@ -22,6 +23,7 @@ from mirrorset.files import write_text
 from mirrorset.masking import without_user
 from mirrorset.records import Record
 from mirrorset.workspace import Workspace, open_workspace
+from reports.view import viewed
 
 _LOOK_EVERY_S = 0.5
 #: How long a server may take for what is told to it at the end; it may be gone.
@@ -33,10 +35,13 @@ _SHOWN_EVERY_S = 10
 
 
 class Serving(Record):
-    """What is served where. webhook_url: where CVAT's deliveries are listened for, or ""."""
+    """What is served where. report_url: the report, or "". webhook_url: where CVAT's deliveries are
+    listened for, or "".
+    """
 
     ui_url: str
     api_url: str
+    report_url: str
     webhook_url: str
     deployments: dict[str, str] = Field(default_factory=dict)
 
@@ -94,12 +99,15 @@ def _serve(
     names = {registry.deployment_name_of(one): one for one in deployments}
     with ExitStack() as stack:
         webhook_url = stack.enter_context(listening(workspace, params, stopping))
+        report_url = stack.enter_context(_report_viewed(workspace, params))
         place = workspace.private / _PLACE
-        write_text(place, f'{{"api_url": "{without_user(server.api_url)}"}}\n')
+        where = {"api_url": without_user(server.api_url), "report_url": report_url}
+        write_text(place, f"{to_json(where).decode()}\n")
         told(
             Serving(
                 ui_url=without_user(server.ui_url),
                 api_url=without_user(server.api_url),
+                report_url=report_url,
                 webhook_url=webhook_url,
                 deployments={name: _when(one.schedule) for name, one in names.items()},
             )
@@ -117,6 +125,17 @@ def _serve(
         finally:
             stopping.set()
             _end_runs(workspace, list(names))
+
+
+@contextmanager
+def _report_viewed(workspace: Workspace, params: ServeParams) -> Iterator[str]:
+    """Where the report is shown while the body runs; "" where that is not asked for."""
+    if params.report_port is None:
+        yield ""
+        return
+    remedy = "choose another in params.yaml (serve: report_port)"
+    with viewed(workspace.home / "report", params.report_port, remedy) as url:
+        yield url
 
 
 def show_alive(place: Path) -> None:
@@ -172,9 +191,16 @@ def is_served(workspace: Workspace) -> bool:
 
 def served_at(workspace: Workspace) -> str:
     """Address of the Prefect server that `mirrorset serve` uses for the workspace, or ""."""
-    from pydantic_core import from_json
+    return _told(workspace, "api_url")
 
+
+def report_at(workspace: Workspace) -> str:
+    """Where a `mirrorset serve` that runs on this machine shows the report, or ""."""
+    return _told(workspace, "report_url") if is_served(workspace) else ""
+
+
+def _told(workspace: Workspace, name: str) -> str:
     try:
-        return str(from_json((workspace.private / _PLACE).read_bytes())["api_url"])
+        return str(from_json((workspace.private / _PLACE).read_bytes())[name])
     except (FileNotFoundError, ValueError, KeyError):
         return ""

@@ -65,8 +65,9 @@ class ServeParams(Record):
     server, of all workspaces of one Prefect server. runs_at_once: processes of this machine.
     slot_wait_s: how long a run waits for a server that others are on. retries, retry_after_s: how
     often a run that the world outside made fail is tried again, and after how long, doubling.
-    ui_port: of the Prefect server that is started where PREFECT_API_URL names none. webhook_host,
-    webhook_port: where CVAT's deliveries are listened for.
+    ui_port: of the Prefect server that is started where PREFECT_API_URL names none. report_port:
+    where browsers of this machine are shown the report; by itself nowhere, for whoever is logged in
+    there can look. webhook_host, webhook_port: where CVAT's deliveries are listened for.
     """
 
     time_zone: str = "UTC"
@@ -90,6 +91,7 @@ class ServeParams(Record):
     retries: int = Field(default=3, ge=0, le=20)
     retry_after_s: float = Field(default=60, gt=0)
     ui_port: int = Field(default=4200, ge=1, le=65535)
+    report_port: int | None = Field(default=None, ge=1, le=65535)
     webhook_host: str = "127.0.0.1"
     webhook_port: int = Field(default=8077, ge=1, le=65535)
 

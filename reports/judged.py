@@ -58,6 +58,14 @@ def worst_folder(beside: Path, comparison: Path) -> Path:
     return beside / _WORST / comparison.stem
 
 
+def worst_pictures(page: Path) -> dict[str, list[Path]]:
+    """The pictures of worst images that a page keeps, the worst first, by their comparison."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted((page.with_suffix("") / _WORST).glob("*/*.jpg")):
+        found.setdefault(path.parent.name.removeprefix("comparison-"), []).append(path)
+    return found
+
+
 def clear_worst(beside: Path, judged: Sequence[Judged]) -> None:
     """Remove the pictures of worst images that no comparison of the page has any more."""
     kept = {Path(image.picture).parent.name for one in judged for image in one.worst}

@@ -71,6 +71,7 @@ def _of_workspace(workspace: Workspace) -> Iterator[Check]:
     yield Check("key of Flickr", partial(_flickr, workspace))
     yield Check("credentials of Openverse", partial(_openverse, workspace))
     yield Check("port of Prefect's UI", partial(ui_port, workspace))
+    yield Check("port of the report", partial(report_port, workspace))
     yield Check("port of the webhook", partial(webhook_port, workspace))
 
 
@@ -225,20 +226,33 @@ def ui_port(workspace: Workspace) -> Outcome:
     return ok(f"127.0.0.1:{port} is free")
 
 
+def report_port(workspace: Workspace) -> Outcome:
+    """Whether the report can be shown."""
+    port = workspace.params("serve", ServeParams).report_port
+    if port is None:
+        return not_set("serve: report_port is not set: `mirrorset view` shows the report")
+    remedy = "End what listens there, or choose another in params.yaml (serve: report_port)."
+    return _port(workspace, "127.0.0.1", port, remedy)
+
+
 def webhook_port(workspace: Workspace) -> Outcome:
     """Whether CVAT's deliveries can be listened for."""
     params = workspace.params("serve", ServeParams)
     host, port = params.webhook_host, params.webhook_port
     if not workspace.settings.cvat_webhook_secret.get_secret_value():
         return not_set("MIRRORSET_CVAT_WEBHOOK_SECRET is not set: no deliveries are listened for")
+    remedy = (
+        "End what listens there (`mirrorset annotate listen` may), or choose another in "
+        "params.yaml (serve: webhook_host, webhook_port)."
+    )
+    return _port(workspace, host, port, remedy)
+
+
+def _port(workspace: Workspace, host: str, port: int, remedy: str) -> Outcome:
     if is_served(workspace):
         return ok(f"{host}:{port} is `mirrorset serve`'s")
     if reason := _refusal(host, port):
-        return fails(
-            f"{host}:{port} {reason}",
-            "End what listens there (`mirrorset annotate listen` may), or choose another in "
-            "params.yaml (serve: webhook_host, webhook_port).",
-        )
+        return fails(f"{host}:{port} {reason}", remedy)
     return ok(f"{host}:{port} is free")
 
 

@@ -1,13 +1,15 @@
 """What a run shows in Prefect's UI: its progress, a table of its counts, where its results lie.
 
-No picture: what is kept in Prefect's database cannot be erased for certain. Pictures are in the
-report and on the CVAT server, which artifacts name.
+Of a picture an artifact holds the address alone: what is kept in Prefect's database cannot be
+erased for certain. The pictures themselves are the report's, from which an erasure removes them.
 """
 
 import re
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,10 +23,12 @@ from prefect.exceptions import PrefectException
 from annotation.folder import FOLDER
 from flows import run_notes
 from flows.exchanges import server_of
-from flows.serving.markdown import link, table_of, table_of_cells
+from flows.serve import report_at
+from flows.serving.markdown import link, picture, table_of, table_of_cells
 from mirrorset.markup import escaped
 from mirrorset.records import AnnotationJob, Batch
 from mirrorset.workspace import Workspace
+from reports.judged import worst_pictures
 
 #: A run whose work is done does not fail for want of its picture.
 _UNKEPT = (PrefectException, httpx.HTTPError, OSError)
@@ -32,6 +36,8 @@ _UNKEPT = (PrefectException, httpx.HTTPError, OSError)
 _PLACES = ("verdict", "devices", "fallback", "where")
 #: Batches that a run lists, those that are out first.
 _BATCHES = 50
+#: Pictures of one comparison.
+_WORST = 4
 _TELL_EVERY_S = 5.0
 
 
@@ -49,6 +55,29 @@ def show_result(workspace: Workspace, step: str, result: Any) -> None:
     keep(workspace, step, f"{step}: what was counted", "\n\n".join(parts) or "Nothing to count.")
     if step in ("push", "pull") and server_of(workspace) != FOLDER:
         keep(workspace, "cvat", "Batches on the CVAT server", batches_table(workspace))
+
+
+def show_report(workspace: Workspace, page: Path) -> None:
+    """Keep where the report is, and the images on which models depart the most from the reference.
+
+    Pictures are seen where a browser of this machine shows them while `mirrorset serve` runs.
+    """
+    host, url = socket.gethostname(), report_at(workspace)
+    shown = f"\n\nIn a browser on {escaped(host)}: {link('report', f'{url}/{page.name}')}"
+    where = escaped(f"{page} on {host}") + (shown if url else "")
+    keep(workspace, "report", "The current release as a page with pictures", where)
+    if url and (worst := "\n\n".join(_worst_of(page, url))):
+        title = "Images on which models depart the most from the reference"
+        now = f"{shown}, with authors and licences. The pictures are what it holds now."
+        keep(workspace, "parity-worst", title, worst + now)
+
+
+def _worst_of(page: Path, url: str) -> Iterator[str]:
+    for run, paths in worst_pictures(page).items():
+        yield f"### {escaped(run)}"
+        for number, path in enumerate(paths[:_WORST], start=1):
+            address = f"{url}/{path.relative_to(page.parent).as_posix()}"
+            yield picture(f"{run}, {number}", address)
 
 
 def progress_of(workspace: Workspace, step: str) -> Callable[[str, int, int], None]:

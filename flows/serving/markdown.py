@@ -27,5 +27,10 @@ def link(text: str, url: str) -> str:
     return f"[{escaped(text)}]({quote(url, safe='/:?&=%~,;@!$+[]#')})"
 
 
+def picture(text: str, url: str) -> str:
+    """A picture, which a browser fetches from its address; text: what is said in its place."""
+    return f"!{link(text, url)}"
+
+
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"

@@ -3,7 +3,6 @@
 They are found by `MODULE:NAME`, as deployments name them.
 """
 
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -34,7 +33,7 @@ from flows.release import release as release_flow
 from flows.report import report as report_flow
 from flows.serve_params import ServeParams, Step
 from flows.serving import approval
-from flows.serving.artifacts import keep, progress_of, show_result
+from flows.serving.artifacts import progress_of, show_report, show_result
 from flows.serving.following import start_following
 from flows.verify import VerifySummary
 from flows.verify import verify as verify_flow
@@ -45,7 +44,6 @@ from mirrorset.errors import (
     SettingsError,
     UnavailableError,
 )
-from mirrorset.markup import escaped
 from mirrorset.records import Record
 from mirrorset.workspace import Workspace, open_workspace
 
@@ -202,7 +200,7 @@ def release(
     else:
         result = _released(workspace, home, version, None)
     _follow(workspace, "parity")
-    _draw(workspace)
+    show_report(workspace, report_flow(home).report)
     return result
 
 
@@ -211,7 +209,7 @@ def parity(home: Home) -> ParitySummary:
     """Run the models on the current release's pack as devices would, and judge what changes."""
     workspace = open_workspace(home)
     result = carried_out(workspace, "parity", lambda: parity_flow(home))
-    _draw(workspace)
+    show_report(workspace, report_flow(home).report)
     return result
 
 
@@ -254,13 +252,6 @@ def _released(
     workspace: Workspace, home: Path, version: str | None, approved: str | None
 ) -> ReleaseSummary:
     return carried_out(workspace, "release", lambda: release_flow(home, version, approved))
-
-
-def _draw(workspace: Workspace) -> None:
-    """Draw the report anew, and say where it lies."""
-    page = report_flow(workspace.home).report
-    where = f"{page} on {socket.gethostname()}"
-    keep(workspace, "report", "The current release as a page with pictures", escaped(where))
 
 
 def _follow(workspace: Workspace, step: str) -> None:

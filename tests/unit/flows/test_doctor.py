@@ -23,7 +23,7 @@ from flows.cli import app
 from flows.doctor import Finding, examine
 from flows.doctor.findings import Check, examined, ok
 from flows.doctor.machine import locked_packages, required_packages
-from flows.doctor.places import disk, secret_files, ui_port, webhook_port
+from flows.doctor.places import disk, report_port, secret_files, ui_port, webhook_port
 from flows.doctor.servers import on_postgresql
 from mirrorset.catalogue.tallies import stored_bytes
 from mirrorset.errors import SettingsError, UnavailableError
@@ -252,15 +252,19 @@ def test_ports_that_serve_would_take(
     workspace: Workspace, taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    _params(workspace, f"\nserve: {{ui_port: {taken}, webhook_port: {taken}}}\n")
+    assert report_port(workspace).verdict == "not set"
+    ports = f"ui_port: {taken}, webhook_port: {taken}, report_port: {taken}"
+    _params(workspace, f"\nserve: {{{ports}}}\n")
     assert ui_port(workspace).verdict == "warning"
+    assert report_port(workspace).verdict == "fails"
     assert webhook_port(workspace).verdict == "not set"
     monkeypatch.setenv("MIRRORSET_CVAT_WEBHOOK_SECRET", "planted-webhook-secret")
     workspace = open_workspace(workspace.home)
     assert webhook_port(workspace).verdict == "fails"
     with (workspace.private / "serve.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert (ui_port(workspace).verdict, webhook_port(workspace).verdict) == ("ok", "ok")
+        ports_of = (ui_port, webhook_port, report_port)
+        assert {port(workspace).verdict for port in ports_of} == {"ok"}
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
     assert ui_port(workspace).verdict == "not set"
 

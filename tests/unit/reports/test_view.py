@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mirrorset.errors import InputError, UnavailableError
-from reports.view import view
+from reports.view import view, viewed
 
 
 @pytest.fixture
@@ -64,6 +64,48 @@ def test_a_page_elsewhere_cannot_read_under_a_name_of_its_own(port: int) -> None
     assert got(port, "/index.html", host="evil.example:80")[0] == 403
     # On port 80 a browser leaves the port out.
     assert got(port, "/index.html", host="127.0.0.1")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("page", "policy"),
+    [
+        ("http://127.0.0.1:4200/", "cross-origin"),
+        ("http://localhost:4200/", "cross-origin"),
+        ("https://evil.example/127.0.0.1", "same-origin"),
+        ("http://[", "same-origin"),
+        ("", "same-origin"),
+    ],
+)
+def test_pictures_are_shown_in_pages_of_this_machine_alone(
+    port: int, page: str, policy: str
+) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", "/index/one.jpg", headers={"Referer": page} if page else {})
+    answer = connection.getresponse()
+    assert answer.read() == b"picture"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == policy
+
+
+def test_what_is_no_request_is_refused(port: int, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as one:
+        one.sendall(b"no request at all\r\n\r\n")
+        assert b"400" in one.recv(1000)
+    assert capfd.readouterr().err == ""
+
+
+def test_what_is_made_later_is_served_while_it_lasts(tmp_path: Path) -> None:
+    folder = tmp_path / "report"
+    with viewed(folder, 0, "choose another") as url:
+        port = urlsplit(url).port or 0
+        assert got(port, "/index.html")[0] == 404
+        folder.mkdir()
+        (folder / "index.html").write_text("made")
+        assert got(port, "/index.html")[:2] == (200, b"made")
+        taken = f"Port {port} of 127.0.0.1 cannot be used .*: choose another."
+        with pytest.raises(UnavailableError, match=taken), viewed(folder, port, "choose another"):
+            pass
+    with pytest.raises(ConnectionRefusedError):
+        got(port, "/index.html")
 
 
 def test_a_browser_that_goes_away_is_no_fault(

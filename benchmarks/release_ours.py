@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from flows.release import begin_test_series, build, choose_version, freeze, mint_places, publish
-from mirrorset.commands import dvc
+from mirrorset.dvc import dvc
 from mirrorset.workspace import open_workspace
 
 

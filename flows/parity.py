@@ -15,7 +15,7 @@ from flows.judging import (
     show_all,
 )
 from flows.progress import bar
-from mirrorset.commands import dvc
+from mirrorset.dvc import dvc
 from mirrorset.records import Record
 from mirrorset.workspace import Workspace, commit, open_workspace
 from parity.devices.fallback import Fallback

@@ -22,7 +22,8 @@ from flows.sections import check_params
 from flows.snapshot import is_cloned, restore_catalogue, write_snapshot
 from flows.successors import taken_versions
 from flows.verify import image_ids
-from mirrorset.commands import dvc, git
+from mirrorset.commands import git
+from mirrorset.dvc import dvc
 from mirrorset.dvc_config import require_packages
 from mirrorset.errors import GateError, MirrorsetError, SettingsError, UnavailableError
 from mirrorset.files import clear_leftovers, read_parts

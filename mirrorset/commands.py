@@ -1,4 +1,4 @@
-"""Programs this product drives from outside, git and DVC, with errors in one sentence."""
+"""Programs this product drives from outside, as git, with errors in one sentence."""
 
 import os
 import signal
@@ -22,15 +22,14 @@ def git(folder: Path, *arguments: str) -> str:
     """
     # The product's own commits and tags are not the user's to sign.
     unsigned = ("-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false")
-    return _run(folder, ["git", *unsigned, *arguments], "git", arguments)
+    return run(folder, ["git", *unsigned, *arguments], "git", arguments)
 
 
-def dvc(folder: Path, *arguments: str) -> str:
-    """Run DVC in `folder`; returns what it printed. Raises MirrorsetError where it fails."""
-    return _run(folder, [sys.executable, "-m", "dvc", *arguments], "dvc", arguments)
+def run(folder: Path, command: list[str], name: str, arguments: tuple[str, ...]) -> str:
+    """Run a program in `folder`; returns what it printed, without the final newline.
 
-
-def _run(folder: Path, command: list[str], name: str, arguments: tuple[str, ...]) -> str:
+    name, arguments: what it is called where it fails. Raises as `git` does.
+    """
     # DVC's stages call `mirrorset`: it must be this environment's.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     # Inside a git hook GIT_DIR and its like name another repository than the workspace's.

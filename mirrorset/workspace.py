@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirrorset.blobs import BlobStore
-from mirrorset.commands import dvc, git
+from mirrorset.commands import git
+from mirrorset.dvc import dvc
 from mirrorset.dvc_config import configure, hide_secrets, refuse_secrets, remote_url
 from mirrorset.errors import InputError, SettingsError
 from mirrorset.files import write_bytes

@@ -33,7 +33,8 @@ from flows.crawl import crawl
 from flows.erase import dry_run
 from flows.release import STAGES, release
 from mirrorset.catalogue.tables import batches
-from mirrorset.commands import dvc, git
+from mirrorset.commands import git
+from mirrorset.dvc import dvc
 from mirrorset.erasure import Removed
 from mirrorset.load import WithdrawnWarning
 from mirrorset.records import Batch, ImageRecord, LedgerEntry, Reason

@@ -27,7 +27,8 @@ from thorough import thorough
 
 import mirrorset
 from flows.release import STAGES
-from mirrorset.commands import dvc, git
+from mirrorset.commands import git
+from mirrorset.dvc import dvc
 from mirrorset.load import WithdrawnWarning, open_release
 from mirrorset.workspace import Workspace, open_workspace
 

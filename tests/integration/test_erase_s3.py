@@ -14,7 +14,8 @@ from s3_server import CREDENTIALS, serving
 import mirrorset
 from flows.asked import Asked
 from mirrorset.blobs import BlobStore
-from mirrorset.commands import dvc, git
+from mirrorset.commands import git
+from mirrorset.dvc import dvc
 from mirrorset.dvc_config import configure
 from mirrorset.erasure import Removed
 from mirrorset.errors import UnavailableError

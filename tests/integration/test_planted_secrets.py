@@ -24,7 +24,7 @@ from planted import Planted, command_lines, git_objects
 from psycopg import sql
 from s3_server import CREDENTIALS
 
-from mirrorset.commands import dvc
+from mirrorset.dvc import dvc
 from mirrorset.records import ImageRecord
 from mirrorset.workspace import open_workspace
 

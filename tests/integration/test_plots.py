@@ -7,7 +7,7 @@ import pytest
 
 from curation.coverage import Cell
 from curation.measure import write_plots
-from mirrorset.commands import dvc
+from mirrorset.dvc import dvc
 from mirrorset.workspace import init
 
 CELLS = {

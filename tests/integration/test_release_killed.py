@@ -14,7 +14,8 @@ from thorough import thorough
 
 import mirrorset
 from flows.release import STAGES, push
-from mirrorset.commands import dvc, git
+from mirrorset.commands import git
+from mirrorset.dvc import dvc
 from mirrorset.load import open_release
 from mirrorset.workspace import Workspace, init
 

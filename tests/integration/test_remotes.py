@@ -22,7 +22,8 @@ from typer.testing import CliRunner
 
 import mirrorset
 from flows.cli import app
-from mirrorset.commands import dvc, git
+from mirrorset.commands import git
+from mirrorset.dvc import dvc
 from mirrorset.dvc_config import require_packages
 from mirrorset.errors import (
     InputError,

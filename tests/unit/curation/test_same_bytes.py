@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.release import begin_test_series, choose_version, freeze, mint_places
-from mirrorset.commands import dvc
+from mirrorset.dvc import dvc
 from mirrorset.records import LedgerEntry
 from mirrorset.workspace import Workspace, init
 

@@ -6,7 +6,7 @@ import pytest
 
 from flows.release import next_minor, release
 from flows.release_state import ReleaseState, write_state
-from mirrorset.commands import dvc
+from mirrorset.dvc import dvc
 from mirrorset.errors import SettingsError
 from mirrorset.params import Responsible
 from mirrorset.workspace import init

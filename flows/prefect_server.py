@@ -126,19 +126,22 @@ class OwnServer(Server):
     """A server that this process started."""
 
     def __init__(self, port: int) -> None:
-        super().__init__(f"http://{_HOST}:{port}/api")
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "uvicorn", "--factory"),
-                "prefect.server.api.server:create_app",
-                *("--host", _HOST, "--port", str(port), "--log-level", "error"),
-            ],
-            env=os.environ
-            | _SETTINGS
-            | {"PREFECT_UI_API_URL": self.api_url, "PREFECT_API_URL": self.api_url},
-            # Ctrl-C is this process's to heed: the server outlives the runs that report to it.
-            start_new_session=True,
-        )
+        """port: where it is to be; it takes any other where that is taken."""
+        with closing(_listening(port)) as place:
+            super().__init__(f"http://{_HOST}:{place.getsockname()[1]}/api")
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "uvicorn", "--factory"),
+                    "prefect.server.api.server:create_app",
+                    *("--fd", str(place.fileno()), "--log-level", "error"),
+                ],
+                env=os.environ
+                | _SETTINGS
+                | {"PREFECT_UI_API_URL": self.api_url, "PREFECT_API_URL": self.api_url},
+                # Ctrl-C is this process's to heed: the server outlives the runs that report to it.
+                start_new_session=True,
+                pass_fds=(place.fileno(),),
+            )
 
     @property
     def has_ended(self) -> bool:
@@ -172,26 +175,24 @@ class OwnServer(Server):
 
 @contextmanager
 def prefect_server(port: int) -> Iterator[Server]:
-    """The server that PREFECT_API_URL names; without, one of our own while the body runs.
-
-    port: where that is to be; it takes any other where that is taken.
+    """The server that PREFECT_API_URL names; without, one of our own while the body runs, on `port`
+    or, where that is taken, on any other.
     """
     if named := os.environ.get("PREFECT_API_URL"):
         yield Server(named)
         return
-    server = OwnServer(_free(port))
+    server = OwnServer(port)
     try:
         yield server
     finally:
         server.stop()
 
 
-def _free(port: int) -> int:
-    with closing(socket.socket()) as asked:
-        asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            asked.bind((_HOST, port))
-        except OSError:
-            asked.bind((_HOST, 0))
-        number: int = asked.getsockname()[1]
-        return number
+def _listening(port: int) -> socket.socket:
+    """A socket that listens from now on: a server takes seconds to start, and another that starts
+    meanwhile would answer for it.
+    """
+    try:
+        return socket.create_server((_HOST, port))
+    except OSError:
+        return socket.create_server((_HOST, 0))

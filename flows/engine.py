@@ -18,6 +18,8 @@ _SETTINGS = {
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
+    # By itself it lets pages from anywhere, in a browser of this machine, talk to it.
+    "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "http://127.0.0.1",
     # A step is repeated because records say so, never because Prefect remembers its inputs.
     "PREFECT_TASKS_DEFAULT_NO_CACHE": "true",
     # Failures reach the user as one sentence; Prefect's own log stays in its database.

@@ -1,6 +1,7 @@
 """The Prefect server of `mirrorset serve`: the one that is named, or one of its own here."""
 
 import base64
+import logging
 import os
 import re
 import socket
@@ -16,9 +17,12 @@ import httpx
 from mirrorset.errors import SettingsError, UnavailableError
 from mirrorset.masking import without_user
 
+_log = logging.getLogger(__name__)
+
 _HOST = "127.0.0.1"
 _PATIENCE_S = 300
 _GRACE_S = 5
+_PORT_PATIENCE_S = 10.0
 #: How long a server that is named may take for its first answer.
 _ANSWERS_WITHIN_S = 30
 _ASK_S = 5.0
@@ -132,7 +136,7 @@ class OwnServer(Server):
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "uvicorn", "--factory"),
-                    "prefect.server.api.server:create_app",
+                    "flows.prefect_app:create_app",
                     *("--fd", str(place.fileno()), "--log-level", "error"),
                 ],
                 env=os.environ
@@ -154,8 +158,8 @@ class OwnServer(Server):
         while not is_stopped():
             if self.has_ended or time.monotonic() > ends_at:
                 raise UnavailableError(
-                    f"Prefect's server did not start on {self.ui_url}: is another program there, "
-                    "or ~/.prefect not writable?"
+                    f"Prefect's server did not start: see that {_home()} can be written to and "
+                    "that its prefect.db, if there is one, is whole."
                 )
             try:
                 if httpx.get(f"{self.api_url}/health", timeout=2).is_success:
@@ -171,6 +175,12 @@ class OwnServer(Server):
             self._process.wait(_GRACE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
+
+
+def _home() -> str:
+    from flows.engine import get_current_settings
+
+    return str(get_current_settings().home)
 
 
 @contextmanager
@@ -190,9 +200,19 @@ def prefect_server(port: int) -> Iterator[Server]:
 
 def _listening(port: int) -> socket.socket:
     """A socket that listens from now on: a server takes seconds to start, and another that starts
-    meanwhile would answer for it.
+    meanwhile would answer for it. That of a serve which was just killed has the port a little yet.
     """
-    try:
-        return socket.create_server((_HOST, port))
-    except OSError:
-        return socket.create_server((_HOST, 0))
+    ends_at = time.monotonic() + _PORT_PATIENCE_S
+    while True:
+        try:
+            return socket.create_server((_HOST, port))
+        except OSError as error:
+            if time.monotonic() > ends_at:
+                other = socket.create_server((_HOST, 0))
+                place = f"{_HOST}:{other.getsockname()[1]}"
+                _log.warning(
+                    "Port %s cannot be used (%s): Prefect's UI is at http://%s, for this time.",
+                    *(port, error.strerror, place),
+                )
+                return other
+        time.sleep(0.2)

@@ -103,6 +103,12 @@ class ServeParams(Record):
             raise ValueError(f'"{name}" is no time zone: write one as "Europe/Berlin"')
         return name
 
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        if self.report_port in (self.ui_port, self.webhook_port):
+            raise ValueError(f"report_port {self.report_port} is another's, too: choose another")
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _with_schedules(cls, values: Any) -> Any:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ import psutil
 
 from mirrorset.errors import MirrorsetError, UnavailableError
 
+_STALE_S = 5
 _OF_A_HOOK = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"}
 
 
@@ -23,6 +25,19 @@ def git(folder: Path, *arguments: str) -> str:
     # The product's own commits and tags are not the user's to sign.
     unsigned = ("-c", "commit.gpgsign=false", "-c", "tag.gpgsign=false")
     return run(folder, ["git", *unsigned, *arguments], "git", arguments)
+
+
+def await_git(folder: Path) -> None:
+    """Give another git in `folder`, the root of a repository, some seconds to be done; a lock that
+    is older was left by one that was killed, and is removed: no git would change anything else.
+    """
+    private = folder / ".git"
+    while locks := [*private.glob("*.lock"), *(private / "refs").rglob("*.lock")]:
+        for lock in locks:
+            with suppress(FileNotFoundError):
+                if time.time() - lock.stat().st_mtime > _STALE_S:
+                    lock.unlink()
+        time.sleep(0.1)
 
 
 def run(folder: Path, command: list[str], name: str, arguments: tuple[str, ...]) -> str:

@@ -8,36 +8,44 @@ one runs. What git tracks is taken from the last commit; stages that have run si
 import fcntl
 import json
 import logging
+import re
 import sys
-from itertools import chain
 from pathlib import Path
-from typing import Any
 
-import yaml
+import psutil
 
 from mirrorset.commands import git, run
+from mirrorset.errors import InputError, MirrorsetError
 from mirrorset.files import write_text
 
 _log = logging.getLogger(__name__)
 
 _LOCK = "dvc.lock"
-# The C twin of the safe loader is as safe.
-_YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def dvc(folder: Path, *arguments: str) -> str:
-    """Run DVC in `folder`, its repository; returns what it printed.
+    """Run DVC in `folder`, its repository, of which the caller has the workspace's lock; returns
+    what it printed.
 
-    Raises MirrorsetError where it fails.
+    Raises MirrorsetError where it fails, InputError where a DVC that somebody else has started is
+    at work there.
     """
     _mend_table(folder / ".dvc" / "tmp")
     for file in (folder / _LOCK, *sorted(folder.glob("data/*.dvc"))):
         if file.exists() and not _is_whole(file):
             _restore(folder, file)
-    return run(folder, [sys.executable, "-m", "dvc", *arguments], "dvc", arguments)
+    try:
+        return run(folder, [sys.executable, "-m", "dvc", *arguments], "dvc", arguments)
+    except MirrorsetError as error:
+        if "being blocked by" not in str(error):
+            raise
+        raise InputError(
+            f"Another dvc is at work in {folder}: run the same again when it has ended."
+        ) from None
 
 
 def _mend_table(folder: Path) -> None:
+    """Remove the table of who reads and writes what, where it is torn or of the dead alone."""
     table = folder / "rwlock"
     if not table.exists():
         return
@@ -45,27 +53,47 @@ def _mend_table(folder: Path) -> None:
     with (folder / "rwlock.lock").open("a") as guard:
         try:
             fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            json.loads(table.read_bytes())
+            told = json.loads(table.read_bytes())
+            written_at = table.stat().st_mtime
         except (BlockingIOError, FileNotFoundError):
             return
         except ValueError:
-            table.unlink()
             _log.warning("%s was torn by a kill or a full disk: removed.", table)
+            table.unlink()
+            return
+        pids = {int(pid) for pid in re.findall(r'"pid": (\d+)', json.dumps(told))}
+        if pids and not any(_is_dvc(pid, written_at) for pid in pids):
+            table.unlink()
+
+
+def _is_dvc(pid: int, written_at: float) -> bool:
+    """Whether the process is a DVC that may have written the table, and no other that has the
+    number of one that was killed: as after a restart of a container.
+    """
+    try:
+        process = psutil.Process(pid)
+        is_older = process.create_time() <= written_at
+        return is_older and "dvc" in (Path(word).name for word in process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True
 
 
 def _is_whole(file: Path) -> bool:
+    """Whether DVC would read it, as DVC itself judges."""
+    from dvc import schema  # noqa: PLC0415
+    from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml  # noqa: PLC0415
+
+    is_lock = file.name == _LOCK
+    wanted = schema.COMPILED_LOCKFILE_SCHEMA if is_lock else schema.COMPILED_SINGLE_STAGE_SCHEMA
     try:
-        content = yaml.load(file.read_bytes(), _YAML_LOADER)  # noqa: S506
-        if file.name != _LOCK:
-            return all("path" in entry for entry in content["outs"])
-        entries = chain.from_iterable(map(_entries, content.get("stages", {}).values()))
-        return "schema" in content and all("path" in entry for entry in entries)
-    except (yaml.YAMLError, TypeError, KeyError, AttributeError):
+        content = parse_yaml(file.read_text(), file)
+        wanted(content)
+        # Without one, DVC fails on it later, and says no more than this word.
+        return is_lock or all("path" in out for out in content["outs"])
+    except (YAMLFileCorruptedError, schema.vol.Invalid, ValueError, KeyError, TypeError):
         return False
-
-
-def _entries(stage: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    return stage.get("deps", []) + stage.get("outs", [])
 
 
 def _restore(folder: Path, file: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from mirrorset.commands import git
+from mirrorset.commands import await_git, git
 
 _LOCK = "dvc.lock"
 _RELEASE = re.compile(r"data/releases/(?P<name>[^/]+)/(?P<version>[^/]+)")
@@ -126,8 +126,11 @@ def content_of(home: Path, commit: str, name: str) -> str:
 @contextmanager
 def checked_out(home: Path, commit: str, folder: Path) -> Iterator[Path]:
     """The files of a commit, in a folder of their own that a commit can be made from."""
+    await_git(home)
     _remove_worktree(home, folder)
-    git(home, "worktree", "add", "--quiet", "--detach", "--", str(folder), commit)
+    # Twice: git locks a worktree while it makes it, and one that was killed meanwhile stays locked.
+    forced = ("--force", "--force")
+    git(home, "worktree", "add", "--quiet", "--detach", *forced, "--", str(folder), commit)
     try:
         yield folder
     finally:

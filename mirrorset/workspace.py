@@ -3,7 +3,6 @@
 import fcntl
 import logging
 import os
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirrorset.blobs import BlobStore
-from mirrorset.commands import git
+from mirrorset.commands import await_git, git
 from mirrorset.dvc import dvc
 from mirrorset.dvc_config import configure, hide_secrets, refuse_secrets, remote_url
 from mirrorset.errors import InputError, SettingsError
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from mirrorset.catalogue import Catalogue
 
 _log = logging.getLogger(__name__)
-_STALE_S = 5
 _TRACKED = ("dvc.yaml", "params.yaml", ".gitignore", ".dvc", ".dvcignore")
 _TEMPLATE = ("dvc.yaml", "params.yaml", "mirrorset.toml", ".gitignore", ".dvcignore")
 _PLOTS = ("slices.json", "coverage.json", "bars.json", "page.html")
@@ -199,7 +197,7 @@ def _refuse_anothers(home: Path) -> None:
 
 def commit(home: Path, message: str, paths: Sequence[str]) -> None:
     """Commit what has changed at `paths`, if anything has."""
-    _await_git(home)
+    await_git(home)
     git(home, "add", "--", *paths)
     if git(home, "diff", "--cached", "--name-only", "--", *paths):
         git(home, "commit", "--quiet", "--message", message, "--", *paths)
@@ -209,15 +207,6 @@ def _complete(folder: Path, template: Traversable, names: Sequence[str]) -> None
     for name in names:
         if not (folder / name).exists():
             write_bytes(folder / name, template.joinpath(name.lstrip(".")).read_bytes())
-
-
-def _await_git(home: Path) -> None:
-    """Give another git some seconds; a lock older than that was left by one that was killed."""
-    lock = home / ".git" / "index.lock"
-    while lock.exists():
-        if time.time() - lock.stat().st_mtime > _STALE_S:
-            lock.unlink(missing_ok=True)
-        time.sleep(0.1)
 
 
 def _has_author(home: Path) -> bool:

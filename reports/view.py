@@ -17,8 +17,8 @@ from mirrorset.errors import InputError, UnavailableError
 HOST = "127.0.0.1"
 _HOSTS = (HOST, "localhost")
 _HEADERS = {
-    # A report that is made anew is shown anew.
-    "Cache-Control": "no-cache",
+    # A report that is made anew is shown anew, and no browser keeps what is erased here.
+    "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

@@ -53,6 +53,7 @@ def test_a_step_keeps_what_is_not_said_of_it(given: Any, step: Step) -> None:
         ({"time_zone": "Berlin"}, 'is no time zone: write one as "Europe/Berlin"'),
         ({"time_zone": "../../etc/passwd"}, "is no time zone"),
         ({"webhook_port": 65536}, "less than or equal to 65535"),
+        ({"report_port": 4200}, "report_port 4200 is another's, too"),
         ({"retries": -1}, "greater than or equal to 0"),
         ({"crawls": None}, "Extra inputs are not permitted"),
     ],

@@ -1,6 +1,10 @@
 """What DVC writes in place and a kill tears is mended before DVC runs again."""
 
 import fcntl
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +12,9 @@ import pytest
 import yaml
 
 from mirrorset.commands import git
-from mirrorset.dvc import dvc
-from mirrorset.errors import MirrorsetError
+from mirrorset.dvc import _is_whole, dvc
+from mirrorset.errors import InputError, MirrorsetError
+from mirrorset.objects import opened_repository
 
 _STAGE = """\
 stages:
@@ -66,6 +71,46 @@ def test_what_no_commit_has_goes_and_is_made_anew(repository: Path) -> None:
     assert read(repository / "dvc.lock") == whole
     git(repository, "add", "dvc.lock")
     git(repository, "commit", "--quiet", "--message", "run")
+
+
+@pytest.mark.parametrize("name", ["dvc.lock", "data/in.dvc"])
+def test_wherever_it_is_cut_dvc_reads_it_or_it_is_known_as_torn(
+    repository: Path, name: str
+) -> None:
+    file = repository / name
+    content = file.read_bytes()
+    read_by_dvc = 0
+    with opened_repository(repository) as repo:
+        for length in range(len(content) + 1):
+            file.write_bytes(content[:length])
+            if _is_whole(file):
+                # What it reads of a file that is cut may be less than there was.
+                repo._reset()
+                assert len(repo.index.stages) == 3
+                read_by_dvc += 1
+    assert 1 <= read_by_dvc < len(content)
+
+
+def test_the_table_of_a_killed_dvc_whose_number_is_anothers_now_is_removed(
+    repository: Path,
+) -> None:
+    table = repository / _TABLE
+    entry = {"pid": os.getpid(), "cmd": "dvc repro"}
+    table.write_text(json.dumps({"read": {}, "write": {str(repository / "data/in"): entry}}))
+    dvc(repository, "repro", "--force")
+    assert "pid" not in table.read_text()
+
+
+def test_of_another_dvc_at_work_it_is_said(repository: Path, tmp_path: Path) -> None:
+    table = repository / _TABLE
+    words = [sys.executable, "-c", "import time; time.sleep(60)", "dvc"]
+    with subprocess.Popen(words) as other:
+        entry = {"pid": other.pid, "cmd": "dvc repro"}
+        table.write_text(json.dumps({"read": {}, "write": {str(repository / "data/in"): entry}}))
+        with pytest.raises(InputError, match="Another dvc is at work"):
+            dvc(repository, "repro", "--force")
+        other.kill()
+    dvc(repository, "repro", "--force")
 
 
 def test_what_is_whole_is_let_be(repository: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -15,7 +15,7 @@ from contextlib import suppress
 import psutil
 
 #: A word of a server's command line, and of a run's.
-SERVER = ":create_app"
+SERVER = "flows.prefect_app:create_app"
 RUN = "prefect.engine"
 _MARK = "MIRRORSET_COMMAND"
 # What was only just forked has the words and the environment of its own a moment later.

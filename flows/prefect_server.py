@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 
 import httpx
 
+from flows import guard
 from mirrorset.errors import SettingsError, UnavailableError
 from mirrorset.masking import without_user
 
@@ -136,7 +137,7 @@ class OwnServer(Server):
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "uvicorn", "--factory"),
-                    "flows.prefect_app:create_app",
+                    guard.SERVER,
                     *("--fd", str(place.fileno()), "--log-level", "error"),
                 ],
                 env=os.environ

@@ -63,16 +63,16 @@ def main() -> None:
 
 def _fault_of_engine(error: Exception) -> MirrorsetError | None:
     """What is wrong with Prefect's server, where it is the server that ended the command."""
+    from flows.engine import get_current_settings
     from flows.prefect_server import is_silence, version_of
 
     if is_silence(error):
         return UnavailableError(
             "Prefect's server did not answer in time: run the same again, when this machine is "
-            "less busy or, where PREFECT_API_URL is set, that server is up."
+            "less busy or, where PREFECT_API_URL is set, that server is up. Where it stays so, see "
+            f"that {get_current_settings().home} can be written to and its prefect.db is whole."
         )
     if type(error).__name__ == "PrefectHTTPStatusError":
-        from flows.engine import get_current_settings
-
         try:
             version_of(get_current_settings().api.url or "")
         except MirrorsetError as fault:

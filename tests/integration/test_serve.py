@@ -124,6 +124,9 @@ def test_a_schedule_fires_and_what_follows_follows(
             json={"parameters": {"home": str(home), "version": "one"}},
         )
         assert wrong.status_code == 409, wrong.text
+        elsewhere = {"Origin": "https://evil.example"}
+        page = httpx.post(f"{api}/deployments/filter", json={}, headers=elsewhere)
+        assert page.status_code == 403, page.text
         shown = httpx.post(f"{api}/artifacts/latest/filter", json={}).json()
         assert {f"{name}-crawl", f"{name}-prelabel"} <= {one["key"] for one in shown}
         assert ended(process, signal.SIGTERM) == 0

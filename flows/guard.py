@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import psutil
 
-#: A word of a server's command line, and of a run's.
+#: A word of a server's command line (`flows.prefect_server`), and of a run's.
 SERVER = "flows.prefect_app:create_app"
 RUN = "prefect.engine"
 _MARK = "MIRRORSET_COMMAND"

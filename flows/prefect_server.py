@@ -14,7 +14,6 @@ from contextlib import closing, contextmanager
 
 import httpx
 
-from flows import guard
 from mirrorset.errors import SettingsError, UnavailableError
 from mirrorset.masking import without_user
 
@@ -137,7 +136,7 @@ class OwnServer(Server):
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "uvicorn", "--factory"),
-                    guard.SERVER,
+                    "flows.prefect_app:create_app",
                     *("--fd", str(place.fileno()), "--log-level", "error"),
                 ],
                 env=os.environ

@@ -223,11 +223,15 @@ class Dask:
 
     def bring_back(self) -> None:
         """Start what is not there, as whoever runs a cluster does."""
+        until(self._is_back, "two Dask workers are there")
+
+    def _is_back(self) -> bool:
+        # Workers that lost their scheduler as they began may yet end.
         for one in (self.scheduler, self.workers):
             if one.process is None or one.process.poll() is not None:
                 one.end()
                 one.start()
-        until(lambda: self.is_up, "two Dask workers are there")
+        return self.is_up
 
     def end(self) -> None:
         self.workers.end()

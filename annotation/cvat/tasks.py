@@ -231,8 +231,10 @@ def _frames_of(connection: Connection, task: Json, wanted: Sequence[Outgoing]) -
     """The frames of a task found; None where it has none, or others than these."""
     is_finished = not task["bug_tracker"].endswith(_UNFINISHED)
     try:
-        is_there = is_finished or task.get("size")
-        names = (_names if is_there else made)(connection, task["id"])
+        if is_finished or task.get("size"):
+            names = _names(connection, task["id"])
+        else:
+            names = made(connection, task["id"])
     except (GoneError, FailedError):
         return None
     if not is_finished and not set(names.values()) <= {one.shapes.name for one in wanted}:

@@ -3,11 +3,12 @@
 import socket
 from contextlib import ExitStack
 
+import psutil
 import pytest
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
-from flows import prefect_server
+from flows import guard, prefect_server
 from flows.prefect_app import guarded
 from flows.prefect_server import OwnServer
 
@@ -26,6 +27,8 @@ def test_two_that_start_at_once_do_not_answer_for_each_other(
         assert second.api_url != first.api_url
         assert f"Port {port} cannot be used" in caplog.text
         assert second.ui_url in caplog.text
+        # The guard of a serve that is killed finds them by this word.
+        assert len(guard.children(psutil.Process(), guard.SERVER)) == 2
         # Neither has had the time to start.
         with pytest.raises(OSError, match="in use"):
             socket.create_server(("127.0.0.1", port))
